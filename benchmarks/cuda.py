@@ -68,15 +68,15 @@ def samples() -> list[str]:
 def prepare(folder: Path, wanted: Sequence[str]) -> None:
     """Export and record samples; those that are there already are kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    for spelled in wanted:
-        path = folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', spelled).strip('-')}.onnx"
+    for label in wanted:
+        path = folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', label).strip('-')}.onnx"
         if path.with_suffix(".txt").exists():
             continue
-        print(f"preparing {spelled}", flush=True)
-        source = f"{ROOT}/samples/{spelled}"
+        print(f"preparing {label}", flush=True)
+        source = f"{ROOT}/samples/{label}"
         prelu_tools.export(source, path, force=True)
         prelu_tools.record(source, path.with_suffix(".npz"), force=True)
-        path.with_suffix(".txt").write_text(f"{spelled}\n", encoding="utf-8")
+        path.with_suffix(".txt").write_text(f"{label}\n", encoding="utf-8")
 
 
 def why_no_cuda() -> str | None:
@@ -110,25 +110,25 @@ def check(folder: Path, providers: Sequence[str]) -> list[Row]:
     """
     rows: list[Row] = []
     for name in sorted(folder.glob("*.txt")):
-        spelled, path = name.read_text(encoding="utf-8").strip(), name.with_suffix(".onnx")
+        label, path = name.read_text(encoding="utf-8").strip(), name.with_suffix(".onnx")
         for provider in providers:
-            print(f"checking {spelled} on {provider}", flush=True)
-            rows.append(_row(spelled, path, provider))
+            print(f"checking {label} on {provider}", flush=True)
+            rows.append(_row(label, path, provider))
     return rows
 
 
-def _row(spelled: str, path: Path, provider: str) -> Row:
+def _row(label: str, path: Path, provider: str) -> Row:
     options: dict[str, Any] = {"tolerance": _WIDE} if provider == TF32 else {}
     try:
         result = prelu_tools.verify(
             path.with_suffix(".npz"), path, provider=provider, allow_no_prelu=True, **options
         )
     except PReLUToolsError as error:
-        return Row(spelled, provider, "inconclusive", None, None, 0, None, (str(error),))
+        return Row(label, provider, "inconclusive", None, None, 0, None, (str(error),))
     (report,) = result.candidates
     ran = bool(report.outputs)
     return Row(
-        sample=spelled,
+        sample=label,
         provider=provider,
         verdict=result.verdict,
         of_rounding=_largest(result, "worst_of_rounding"),

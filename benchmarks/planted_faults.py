@@ -55,11 +55,11 @@ SEEDS = 12
 
 def faults_of(name: str, folder: Path, counts: Counter[str], seeds: range) -> None:
     """Plant faults in one export, and count who notices."""
-    spelled = str(SAMPLES / name)
+    label = str(SAMPLES / name)
     path = folder / f"{name.replace(':', '-')}.onnx"
-    if not path.exists() and run(["export", spelled, "-o", str(path), "-q", "--no-verify"]) != 0:
+    if not path.exists() and run(["export", label, "-o", str(path), "-q", "--no-verify"]) != 0:
         raise SystemExit(f"{name} could not be exported")
-    source = open_source(spelled, SourceOptions())
+    source = open_source(label, SourceOptions())
     candidate = open_source(str(path), SourceOptions())
     if not isinstance(candidate, OnnxSource):
         raise SystemExit(f"{path} is not ONNX")

@@ -86,7 +86,7 @@ def turns(*models: Model) -> Iterator[None]:
 def name_of(model: Model, role: str = "") -> str:
     """A path or a spelling as it is; of an object its class, behind its role if it has one."""
     if isinstance(model, (str, os.PathLike)):
-        return _spelled(model)
+        return _label(model)
     kind = type(model).__name__
     return f"{role} ({kind})" if role else kind
 
@@ -111,7 +111,7 @@ def opened(
     from prelu_tools.backends.registry import open_for_inspection, open_object, open_source
 
     if isinstance(model, (str, os.PathLike)):
-        yield (open_for_inspection if inspecting else open_source)(_spelled(model), options)
+        yield (open_for_inspection if inspecting else open_source)(_label(model), options)
     elif type(model).__name__ == "ModelProto":
         with _written(model, name, options) as source:
             yield source
@@ -162,7 +162,7 @@ def opened_together(
         yield source, ready
 
 
-def _spelled(model: str | os.PathLike[str]) -> str:
+def _label(model: str | os.PathLike[str]) -> str:
     """A text as it is; a `pathlib.Path` is always a file."""
     if isinstance(model, str):
         return model

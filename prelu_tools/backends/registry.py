@@ -190,7 +190,7 @@ class Versions(Protocol):
 
 
 class _Reader(Protocol):
-    def from_file(self, path: Path, spelled: str, options: SourceOptions) -> Source: ...
+    def from_file(self, path: Path, label: str, options: SourceOptions) -> Source: ...
 
 
 def check_runtime(name: str) -> Row:
@@ -273,13 +273,13 @@ def open_source(text: str, options: SourceOptions) -> Source:
 
 
 def open_object(
-    model: object, spelled: str, options: SourceOptions, weights: Path | None = None
+    model: object, label: str, options: SourceOptions, weights: Path | None = None
 ) -> Source:
     """Take a live model as a source.
 
     Args:
         model: a `torch.nn.Module` or a `keras.Model`.
-        spelled: what to call it.
+        label: what to call it.
         options: how to read it.
         weights: a file of weights to load into it; None for none.
 
@@ -290,11 +290,11 @@ def open_object(
     name = model_framework(model)
     if name is None:
         raise PReLUToolsError(
-            f"{spelled} is of type {type_name(model)}: expected a torch.nn.Module or a "
+            f"{label} is of type {type_name(model)}: expected a torch.nn.Module or a "
             "keras.Model, or a callable that returns one"
         )
-    backend = cast("Backend", _load(next(row for row in ROWS if row.name == name), spelled))
-    return backend.from_object(model, spelled, weights, options)
+    backend = cast("Backend", _load(next(row for row in ROWS if row.name == name), label))
+    return backend.from_object(model, label, weights, options)
 
 
 def check_source(text: str, inspects: bool = False) -> None:

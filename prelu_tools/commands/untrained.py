@@ -10,13 +10,13 @@ from prelu_tools.core.results.reasons import Reason
 
 def untrained_notes(source: Source) -> list[Reason]:
     """At most one sentence: that all slopes of a source are where training starts."""
-    parts = python_parts(source.spelled)
+    parts = python_parts(source.label)
     advice = "the model was not trained, or its trained weights were not loaded"
     if parts is not None and parts[1]:
         advice = f"the weights in {parts[1]} were saved before training"
     elif parts is not None:
         advice = f"did you forget the weights? Load them with {_shown(parts[0])}"
-    found = untrained(source.layers(), source.spelled, advice)
+    found = untrained(source.layers(), source.label, advice)
     return [] if found is None else [found]
 
 

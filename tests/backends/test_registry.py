@@ -90,7 +90,7 @@ def test_no_two_rows_claim_a_name_or_a_suffix() -> None:
 @_each_row()
 def test_each_source_says_what_it_is(row: Row, source: Any) -> None:
     assert source.framework == {"record": "onnx"}.get(row.name, row.name)
-    assert source.spelled.endswith(
+    assert source.label.endswith(
         ("PerChannel", "article_net", *(name for name, _ in _FILES.values()))
     )
     assert isinstance(source.producer, str)

@@ -172,8 +172,8 @@ def test_where_every_class_needs_arguments_the_checks_to_complete_are_written() 
     assert "give size and depth and uncomment the check of sized.onnx" in found.words
     assert "0 checks, 1 to complete; prelu-tools verify runs them once they are" in found.words
     text = Path("prelu-tools.toml").read_text()
-    spelled = "nets.py:Sized(size=SIZE, depth=DEPTH)@epoch-3.pt"
-    assert f'# reference = "{spelled}"' in text
+    label = "nets.py:Sized(size=SIZE, depth=DEPTH)@epoch-3.pt"
+    assert f'# reference = "{label}"' in text
     assert "complete the checks in its comments" in cli("verify").words
     completed = text.replace("size=SIZE, depth=DEPTH", "3, depth=1").splitlines()
     at = completed.index("# [[checks]]")

@@ -110,8 +110,8 @@ class _Named:
 
     graph, framework = None, ""
 
-    def __init__(self, spelled: str) -> None:
-        self.spelled = spelled
+    def __init__(self, label: str) -> None:
+        self.label = label
 
     def inputs(self) -> list[TensorSpec]:
         return [TensorSpec("x", "float32", ("batch", 3), (1, 3))]

@@ -34,7 +34,7 @@ def _valid(kind: str, *arguments: object) -> Any:
     return document
 
 
-@each_sample(lambda one: any(name in one.spelled for name in _VARIED))
+@each_sample(lambda one: any(name in one.label for name in _VARIED))
 def test_inspect_of_samples(sample: Sample, exports: Exports) -> None:
     for source in (sample.source, exports(sample)):
         document = _valid("inspect", source, "--slopes")

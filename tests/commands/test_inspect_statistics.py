@@ -34,7 +34,7 @@ def _usual_loop(module: Any) -> dict[str, list[str]]:
     return {name: numbers for name, *numbers in _LINE.findall(out.getvalue())}
 
 
-@each_sample(lambda one: one.framework == "torch" and "OneSlope" not in one.spelled)
+@each_sample(lambda one: one.framework == "torch" and "OneSlope" not in one.label)
 def test_the_usual_loop_is_reproduced(sample: Sample, exports: Exports) -> None:
     usual = _usual_loop(build_object(parse_source_spec(sample.source)))
     assert len(usual) == len(sample.layers)
@@ -46,7 +46,7 @@ def test_the_usual_loop_is_reproduced(sample: Sample, exports: Exports) -> None:
         assert found == usual
 
 
-@each_sample(lambda one: one.spelled in ("torch_layers.py:Mlp", "keras_digits.py:convnet"))
+@each_sample(lambda one: one.label in ("torch_layers.py:Mlp", "keras_digits.py:convnet"))
 def test_statistics_are_over_every_slope(sample: Sample, exports: Exports) -> None:
     for layer in _layers(exports(sample), "--slopes").values():
         values = np.array(layer["slopes"])
@@ -63,17 +63,17 @@ def test_statistics_are_over_every_slope(sample: Sample, exports: Exports) -> No
 
 @pytest.mark.torch
 @pytest.mark.parametrize(
-    ("spelled", "layer", "percent"),
+    ("label", "layer", "percent"),
     [
         ("torch_layers.py:Mlp", "prelu1", 100 * 256 / (784 * 256 + 256)),
         ("torch_layers.py:PerChannel", "prelu2", 100 * 128 / (64 * 128 * 9 + 128)),
     ],
 )
 def test_the_overhead_is_that_of_the_layer_before(
-    spelled: str, layer: str, percent: float, exports: Exports
+    label: str, layer: str, percent: float, exports: Exports
 ) -> None:
     assert f"{percent:.2f}" in ("0.13", "0.17")
-    one = sample(spelled)
+    one = sample(label)
     for path in (one.source, exports(one)):
         assert _layers(path)[layer]["overhead_percent"] == pytest.approx(percent, rel=1e-12)
 

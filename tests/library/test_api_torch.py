@@ -51,9 +51,9 @@ def spoilt(exported: Path) -> onnx.ModelProto:
 def test_a_live_module_is_exported_as_the_command_exports_its_source(
     exported: Path, tmp_path: Path
 ) -> None:
-    spelled = tmp_path / "net.onnx"
-    assert cli("export", NET, "-o", spelled, "--input", "input:batch,3,8,8").code == 0
-    left, right = onnx.load(exported), onnx.load(spelled)
+    label = tmp_path / "net.onnx"
+    assert cli("export", NET, "-o", label, "--input", "input:batch,3,8,8").code == 0
+    left, right = onnx.load(exported), onnx.load(label)
     assert {p.key: p.value for p in left.metadata_props}["prelu_tools.source"] == "Sequential"
     assert (left.graph.name, right.graph.name) == ("Sequential", "nets.py:torch_net")
     left.graph.name = right.graph.name

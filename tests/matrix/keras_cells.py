@@ -41,12 +41,12 @@ class ByHand(layers.Layer):
 
     def __init__(self, form: str, slopes: np.ndarray[Any, Any]) -> None:
         super().__init__(name=form)
-        self.spelled = SPELLINGS[form]
+        self.label = SPELLINGS[form]
         self.alpha = self.add_weight(name="alpha", shape=slopes.shape, initializer=Slopes(slopes))
 
     def call(self, x: Any) -> Any:
         """Apply the activation; the shape stays."""
-        return self.spelled(x, self.alpha)
+        return self.label(x, self.alpha)
 
 
 def native(slopes: np.ndarray[Any, Any]) -> layers.PReLU:

@@ -36,12 +36,12 @@ class ByHand(nn.Module):
 
     def __init__(self, form: str, slopes: Tensor) -> None:
         super().__init__()
-        self.spelled = SPELLINGS[form]
+        self.label = SPELLINGS[form]
         self.weight = nn.Parameter(slopes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the activation; the shape stays."""
-        return self.spelled(x, self.weight)
+        return self.label(x, self.weight)
 
 
 def native(slopes: Tensor) -> nn.PReLU:

@@ -32,8 +32,8 @@ print(json.dumps(found))
 """
 
 
-def _saved(spelled: str, path: Path) -> Path:
-    build_object(parse_source_spec(sample(spelled).source)).save(path)
+def _saved(label: str, path: Path) -> Path:
+    build_object(parse_source_spec(sample(label).source)).save(path)
     return path
 
 
@@ -68,7 +68,7 @@ def test_a_saved_model_comes_back_with_its_class(tmp_path: Path) -> None:
 
 def test_all_classes_of_a_file_may_be_given_at_once(tmp_path: Path, exports: Exports) -> None:
     trained = sample("keras_where.py:decayed_net")
-    archive = _saved(trained.spelled, tmp_path / "net.keras")
+    archive = _saved(trained.label, tmp_path / "net.keras")
     result = tmp_path / "net.onnx"
     objects = ("--custom-objects", FOLDER / "keras_where.py")
     assert cli("export", archive, "-o", result, "-q", *objects).code == 0

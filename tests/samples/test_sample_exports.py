@@ -31,7 +31,7 @@ def test_the_readme_lists_exactly_these_samples() -> None:
     lines = (FOLDER / "README.md").read_text(encoding="utf-8").splitlines()
     rows = [match.groups() for match in map(_ROW.match, lines) if match]
     listed = {row[0]: tuple(int(n.replace(",", "")) for n in row[1:]) for row in rows}
-    counted = {s.spelled: (len(s.layers), s.calls, sum(s.layers.values())) for s in ALL}
+    counted = {s.label: (len(s.layers), s.calls, sum(s.layers.values())) for s in ALL}
     assert listed == counted
 
 
@@ -48,7 +48,7 @@ def test_each_call_is_one_prelu_node_named_after_its_layer(
 def test_no_other_form_is_left(sample: Sample, exports: Exports) -> None:
     operators = Counter(node.op_type for node in onnx.load(exports(sample)).graph.node)
     assert not set(operators) & _SPELLINGS_OF_PRELU
-    assert operators["Relu"] == (3 if "relu" in sample.spelled else 0)
+    assert operators["Relu"] == (3 if "relu" in sample.label else 0)
 
 
 @each_sample()
@@ -109,7 +109,7 @@ def test_the_export_passed_its_check(sample: Sample, exports: Exports) -> None:
     assert found["coverage"]["total"] == sum(sample.layers.values())
 
 
-@each_sample(lambda one: one.spelled in ("keras_where.py:article_net", "torch_layers.py:Mlp"))
+@each_sample(lambda one: one.label in ("keras_where.py:article_net", "torch_layers.py:Mlp"))
 def test_the_file_passes_verify(sample: Sample, exports: Exports) -> None:
     found = cli("verify", sample.source, exports(sample), "--format", "json")
     assert found.code == 0, found.out
@@ -129,7 +129,7 @@ def test_inspect_shows_the_same_layers_in_source_and_export(
     for left, right in zip(source, export, strict=True):
         for field in ("name", "nodes", "parameter", "sharing", "health"):
             assert left[field] == right[field]
-        if "BlockNet" not in sample.spelled:  # its convolutions get a bias from BatchNorm
+        if "BlockNet" not in sample.label:  # its convolutions get a bias from BatchNorm
             assert left["overhead_percent"] == right["overhead_percent"]
         for name, value in left["statistics"].items():
             same = right["statistics"][name]  # summed in another order where the layout differs
@@ -153,7 +153,7 @@ def test_any_batch_runs_and_rows_do_not_touch_each_other(sample: Sample, exports
 
 
 @pytest.mark.parametrize("opset", [16, 17, 18])
-@each_sample(lambda one: one.spelled.split(":")[1] in ("article_net", "Mlp", "OneSlopeNet"))
+@each_sample(lambda one: one.label.split(":")[1] in ("article_net", "Mlp", "OneSlopeNet"))
 def test_the_opset_written_is_the_opset_asked(sample: Sample, opset: int, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     found = cli("export", sample.source, "-o", path, "--opset", opset, "--format", "json")
@@ -164,7 +164,7 @@ def test_the_opset_written_is_the_opset_asked(sample: Sample, opset: int, tmp_pa
     assert len(_prelus(path)) == sample.calls
 
 
-@each_sample(lambda one: "spread=0.0" in one.spelled)
+@each_sample(lambda one: "spread=0.0" in one.label)
 def test_equal_values_do_not_make_one_layer(sample: Sample, exports: Exports) -> None:
     model = onnx.load(exports(sample))
     tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}

@@ -75,7 +75,7 @@ _USUAL = ("keras_where.py:sequential_net", "torch_layers.py:OneSlopeNet", "mtcnn
         pytest.param(
             one,
             id=one.key,
-            marks=[*marks_of(one), *([] if one.spelled in _USUAL else [pytest.mark.thorough])],
+            marks=[*marks_of(one), *([] if one.label in _USUAL else [pytest.mark.thorough])],
         )
         for one in ALL
     ],

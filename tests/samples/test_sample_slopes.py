@@ -34,7 +34,7 @@ def test_every_torch_slope_arrives_bit_by_bit(sample: Sample, exports: Exports) 
         assert tensors[name].tobytes() == state[name].numpy().tobytes()
 
 
-@each_sample(lambda one: one.framework == "keras" and "decayed" not in one.spelled)
+@each_sample(lambda one: one.framework == "keras" and "decayed" not in one.label)
 def test_every_keras_slope_arrives_bit_by_bit(sample: Sample, exports: Exports) -> None:
     net = _live(sample)
     tensors = _initializers(exports(sample))

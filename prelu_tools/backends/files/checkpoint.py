@@ -10,7 +10,7 @@ from prelu_tools.core.files.plain_pickles import all_plain
 from prelu_tools.core.options import SourceOptions
 
 
-def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+def from_file(path: Path, label: str, options: SourceOptions) -> Source:
     """Read a file that torch.save wrote, in a process of its own where it may run no code.
 
     Raises:
@@ -20,9 +20,9 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
     if options.allow_unsafe_load:
         from prelu_tools.backends.files.state_dict import read_trusted
 
-        return FileSource(spelled, read_trusted(path))
+        return FileSource(label, read_trusted(path))
     if all_plain(path):  # nothing in it could do any harm
         from prelu_tools.backends.files.state_dict import read
 
-        return FileSource(spelled, read(path))
-    return source_of("prelu_tools.backends.files.state_dict:read", path, spelled, "torch")
+        return FileSource(label, read(path))
+    return source_of("prelu_tools.backends.files.state_dict:read", path, label, "torch")

@@ -19,7 +19,7 @@ from prelu_tools.core.options import SourceOptions
 _READABLE = ("F64", "F32", "F16", "BF16")
 
 
-def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+def from_file(path: Path, label: str, options: SourceOptions) -> Source:
     """Read the header of a file, and the tensors that are slopes.
 
     Raises:
@@ -29,7 +29,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
         explaining(f"{path} cannot be read: it is not a safetensors file, or it is damaged"),
         safe_open(path, framework="np") as file,
     ):
-        return FileSource(spelled, contents_of(_Safetensors(file)))
+        return FileSource(label, contents_of(_Safetensors(file)))
 
 
 class _Safetensors(NamedTensors):

@@ -50,7 +50,7 @@ class _Stored:
     """Its name in the model: `conv1/kernel`."""
 
 
-def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+def from_file(path: Path, label: str, options: SourceOptions) -> Source:
     """Read the folder of a SavedModel.
 
     Raises:
@@ -64,7 +64,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
             f"{checkpoint.relative_to(path)}.index in it, as tf.saved_model.save writes it"
         )
     with explaining(f"{path} cannot be read as a SavedModel: it is damaged"):
-        return FileSource(spelled, _contents(TensorBundle(checkpoint), path))
+        return FileSource(label, _contents(TensorBundle(checkpoint), path))
 
 
 def _contents(bundle: TensorBundle, path: Path) -> Contents:

@@ -48,9 +48,9 @@ class Contents:
 class FileSource(SourceDefaults):
     """A file that is read for its slopes; see `Source`."""
 
-    def __init__(self, spelled: str, contents: Contents) -> None:
+    def __init__(self, label: str, contents: Contents) -> None:
         """Take what was read from a file."""
-        self.spelled = spelled
+        self.label = label
         self.framework = contents.framework
         self.producer = contents.producer
         self.n_parameters = contents.n_parameters
@@ -116,12 +116,12 @@ class FileSource(SourceDefaults):
     def _refuse(self) -> NoReturn:
         if self._contents.has_model:
             raise PReLUToolsError(
-                f"{self.spelled} can be inspected but not run: use the code or the .keras file "
+                f"{self.label} can be inspected but not run: use the code or the .keras file "
                 "that it was made from"
             )
         raise PReLUToolsError(
-            f"{self.spelled} contains weights but no model: name the code as well, as in "
-            f"nets.py:Net@{self.spelled}"
+            f"{self.label} contains weights but no model: name the code as well, as in "
+            f"nets.py:Net@{self.label}"
         )
 
 
@@ -183,13 +183,13 @@ def told_by_names(names: Sequence[str], why: str) -> str:
     return f"{told}: {', '.join(names[:5])}{more}"
 
 
-def source_of(reader: str, path: Path, spelled: str, extra: str) -> FileSource:
+def source_of(reader: str, path: Path, label: str, extra: str) -> FileSource:
     """What a reader makes of a file, in a process of its own (`files/isolated.py`).
 
     Args:
         reader: `module:function`, which takes a path and returns `Contents`.
         path: the file.
-        spelled: what to call it.
+        label: what to call it.
         extra: of this package, that brings what the reader imports.
 
     Raises:
@@ -198,7 +198,7 @@ def source_of(reader: str, path: Path, spelled: str, extra: str) -> FileSource:
     """
     package = _IMPORTED[extra]
     if find_spec(package) is None:
-        raise MissingExtraError(package, extra, f"to read {spelled}")
+        raise MissingExtraError(package, extra, f"to read {label}")
     contents: Contents = run_isolated(reader, path, (Contents, PReLULayer))
     layers = tuple(replace(layer, slopes=frozen(layer.slopes)) for layer in contents.layers)
-    return FileSource(spelled, replace(contents, layers=layers))
+    return FileSource(label, replace(contents, layers=layers))

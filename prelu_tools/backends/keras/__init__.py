@@ -14,14 +14,14 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 
 
-def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+def from_file(path: Path, label: str, options: SourceOptions) -> Source:
     """Load a `.keras` archive, or an HDF5 file of a whole model.
 
     Raises:
         PReLUToolsError: Keras cannot load it; the message says how to help.
     """
     try:
-        return from_object(load_archive(path, options), spelled, None, options)
+        return from_object(load_archive(path, options), label, None, options)
     except Keras2FileError:
         if keras.backend.backend() != "tensorflow":
             raise
@@ -29,12 +29,10 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
 
         if not keras2.can_load():
             raise
-        return keras2.from_file(path, spelled, options)
+        return keras2.from_file(path, label, options)
 
 
-def from_object(
-    model: object, spelled: str, weights: Path | None, options: SourceOptions
-) -> Source:
+def from_object(model: object, label: str, weights: Path | None, options: SourceOptions) -> Source:
     """Take a live model, and load its weights where a file is given.
 
     Raises:
@@ -44,16 +42,16 @@ def from_object(
     if backend == "torch":
         from prelu_tools.backends.keras.on_torch import KerasTorchSource
 
-        return KerasTorchSource(model, spelled, options, weights)
+        return KerasTorchSource(model, label, options, weights)
     if backend == "tensorflow":
         from prelu_tools.backends.keras.source import KerasSource
 
-        source = KerasSource(model, spelled, options)
+        source = KerasSource(model, label, options)
         if weights is not None:
             source.load_weights(weights)
         return source
     raise PReLUToolsError(
-        f"{spelled} uses Keras' {backend} backend; expected TensorFlow or PyTorch: set "
+        f"{label} uses Keras' {backend} backend; expected TensorFlow or PyTorch: set "
         "KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch; a .keras file and its weights work "
         "with every backend"
     )

@@ -106,13 +106,13 @@ class KerasTorchSource(TorchSource):
     framework = "keras"
 
     def __init__(
-        self, model: Any, spelled: str, options: SourceOptions, weights: Path | None = None
+        self, model: Any, label: str, options: SourceOptions, weights: Path | None = None
     ) -> None:
         """Take a model; it is run once, which makes the variables that it lacks.
 
         Args:
             model: the model.
-            spelled: what to call it.
+            label: what to call it.
             options: how to read it.
             weights: a `.weights.h5` file to load into it; None for none.
 
@@ -121,12 +121,12 @@ class KerasTorchSource(TorchSource):
             PReLUToolsError: it does not run, or the weights do not fit.
         """
         self._model = model
-        self._structure = Structure(model, spelled, options)
-        _build(model, self._structure, spelled, options.show_chatter)
+        self._structure = Structure(model, label, options)
+        _build(model, self._structure, label, options.show_chatter)
         if weights is not None:
-            load_weights(model, weights, spelled)
+            load_weights(model, weights, label)
         module = KerasModule(model, self._structure)
-        super().__init__(module, spelled, options, Prepared(module, tuple(note_precisions(model))))
+        super().__init__(module, label, options, Prepared(module, tuple(note_precisions(model))))
         self.producer = f"keras {keras.__version__}, torch {torch.__version__}"
         self._owners, self._names = module.owners, module.names
 
@@ -176,7 +176,7 @@ class KerasTorchSource(TorchSource):
             raise
         except PReLUToolsError as error:
             zeros = [torch.from_numpy(array) for array in self._structure.zeros().values()]
-            outside = _outside(self.spelled, lambda: self._module(*zeros))
+            outside = _outside(self.label, lambda: self._module(*zeros))
             raise outside or error from error
         layout = data_layout(self._model)
         move_inputs(conversion.model.proto.graph, layout, wanted.input_layout)
@@ -205,7 +205,7 @@ class _Finder(CallFinder):
         return super().__call__(seen._replace(preceding=self._before))
 
 
-def _build(model: Any, structure: Structure, spelled: str, show: bool) -> None:
+def _build(model: Any, structure: Structure, label: str, show: bool) -> None:
     feeds = structure.zeros()
     flat = [keras.ops.convert_to_tensor(array) for array in feeds.values()]
     foreign: list[str] = []
@@ -222,10 +222,10 @@ def _build(model: Any, structure: Structure, spelled: str, show: bool) -> None:
             run()  # may make layers that are to be watched
         run(after)
     except Exception as error:
-        raise (_outside(spelled, run) or failed_on(spelled, feeds, error)) from error
+        raise (_outside(label, run) or failed_on(label, feeds, error)) from error
     if foreign:
-        raise _outside(spelled, run) or PReLUToolsError(
-            f"{spelled}: {foreign[0]}, which PyTorch cannot run: write the layer with keras.ops"
+        raise _outside(label, run) or PReLUToolsError(
+            f"{label}: {foreign[0]}, which PyTorch cannot run: write the layer with keras.ops"
         )
 
 
@@ -237,7 +237,7 @@ def _note_foreign(what: str, outputs: Any, found: list[str]) -> None:
             found.append(f"{what} returns a {kind.__module__.partition('.')[0]}.{kind.__name__}")
 
 
-def _outside(spelled: str, run: Callable[[], object]) -> PReLUToolsError | None:
+def _outside(label: str, run: Callable[[], object]) -> PReLUToolsError | None:
     """What to say of a model whose own code calls another framework; None where it does not."""
     found = call_outside(run)
     if found is None:
@@ -245,7 +245,7 @@ def _outside(spelled: str, run: Callable[[], object]) -> PReLUToolsError | None:
     framework, line = found
     other = "export it on TensorFlow (--route tf2onnx), or "
     return PReLUToolsError(
-        f"{spelled} calls a function of {framework}, which PyTorch cannot run ({line}): "
+        f"{label} calls a function of {framework}, which PyTorch cannot run ({line}): "
         f"{other if framework == 'TensorFlow' else ''}write it with keras.ops"
     )
 

@@ -55,13 +55,13 @@ class KerasSource(SourceDefaults):
 
     framework = "keras"
 
-    def __init__(self, model: Any, spelled: str, options: SourceOptions) -> None:
+    def __init__(self, model: Any, label: str, options: SourceOptions) -> None:
         """Take a model; nothing is run yet."""
-        self.spelled = spelled
+        self.label = label
         self.producer = f"keras {keras.__version__}, tensorflow {tf.__version__}"
         self._model = model
         self._options = options
-        self._structure = Structure(model, spelled, options)
+        self._structure = Structure(model, label, options)
         self._calls: list[PReLUCall] | None = None
         self._program: Program | None = None
         self._uncalled: list[str] = []
@@ -77,7 +77,7 @@ class KerasSource(SourceDefaults):
     def load_weights(self, path: Path) -> None:
         """See `loading.load_weights`."""
         self._find_calls()
-        load_weights(self._model, path, self.spelled)
+        load_weights(self._model, path, self.label)
         self._calls = self._program = None
 
     @property
@@ -113,7 +113,7 @@ class KerasSource(SourceDefaults):
             with eagerly(), reading(readings, flat):
                 found = self.call_flat(flat)
         except Exception as error:
-            raise failed_on(self.spelled, feeds, error) from error
+            raise failed_on(self.label, feeds, error) from error
         return {name: np.asarray(value) for name, value in found.items()}
 
     def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
@@ -191,7 +191,7 @@ class KerasSource(SourceDefaults):
             with quiet(self._options.show_chatter):
                 return self.call_flat(flat)
         except Exception as error:
-            raise failed_on(self.spelled, feeds, error) from error
+            raise failed_on(self.label, feeds, error) from error
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
         """See `Source.runner`."""

@@ -24,10 +24,10 @@ _GENERATED = re.compile(r"^(keras_tensor|input_layer)(_\d+)?$")
 class Structure:
     """The inputs and outputs of a `keras.Model`."""
 
-    def __init__(self, model: Any, spelled: str, options: SourceOptions) -> None:
+    def __init__(self, model: Any, label: str, options: SourceOptions) -> None:
         """Take a model, and what the user said of its inputs; nothing is run."""
         self._model = model
-        self._spelled = spelled
+        self._label = label
         self._given = options.inputs
         self._other = options.other
         self._is_verbose = options.show_chatter
@@ -47,7 +47,7 @@ class Structure:
         """Free the sizes that a subclassed model was built for, where it takes others too."""
         is_stated = any(isinstance(size, int) for spec in specs for size in spec.shape[1:])
         other = self._other() if is_stated and self._other is not None and not self.notes else None
-        found = other and freed_inputs(specs, other, self._spelled, self._takes)
+        found = other and freed_inputs(specs, other, self._label, self._takes)
         if found:
             self._specs, self.notes = one_size_a_name(found.specs), (found.note,)
 
@@ -67,7 +67,7 @@ class Structure:
             found, self.notes = other.inputs, (other.note,)
         if not found:
             raise UsageError(
-                f"the input shapes of {self._spelled} are not known. Give them as --input "
+                f"the input shapes of {self._label} are not known. Give them as --input "
                 "NAME:batch,..., for example --input x:batch,112,112,3 (a name such as batch makes "
                 "that size dynamic)"
             )
@@ -78,7 +78,7 @@ class Structure:
         given = {option.name: option.shape for option in self._given}
         names = [spec.name for spec in specs]
         if unknown := [name for name in given if name not in names]:
-            raise UsageError(f"--input {unknown[0]}: {self._spelled} takes {', '.join(names)}")
+            raise UsageError(f"--input {unknown[0]}: {self._label} takes {', '.join(names)}")
         found = []
         for spec in specs:
             shape = given.get(spec.name, spec.shape)
@@ -87,7 +87,7 @@ class Structure:
                 own is not None and size != own for size, own in zip(shape, fixed, strict=True)
             ):
                 raise UsageError(
-                    f"--input {spec.name}:{','.join(map(str, shape))}: {self._spelled} takes "
+                    f"--input {spec.name}:{','.join(map(str, shape))}: {self._label} takes "
                     f"{spec.name}:{','.join(map(str, spec.shape))}, with fixed sizes"
                 )
             found.append(TensorSpec(spec.name, spec.dtype, tuple(shape), example_sizes(shape)))

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from prelu_tools.core.options import SourceOptions
 
 
-def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+def from_file(path: Path, label: str, options: SourceOptions) -> Source:
     """Read the skeleton of an ONNX file; nothing is run yet.
 
     Raises:
         PReLUToolsError: it cannot be read, or is not ONNX.
     """
-    return ConvertibleOnnx(path, read_model(path), spelled, options)
+    return ConvertibleOnnx(path, read_model(path), label, options)

@@ -46,18 +46,18 @@ def _notes(source: OnnxGraph, found: Canonical, repaired: RepairedModel) -> tupl
     notes = [str(repair) for repair in repaired.repairs]
     if repaired.repairs:
         notes.append(
-            f"{source.spelled} does not run as intended, so the result is compared with its own "
+            f"{source.label} does not run as intended, so the result is compared with its own "
             "graph in onnx's evaluator (numpy), with the slopes on these axes"
         )
     elif repaired.is_lowered:
         notes.append(
             f"onnxruntime does not load IR version {source.model.proto.ir_version}: "
-            f"{source.spelled} was run with an older version, and the result has an older version"
+            f"{source.label} was run with an older version, and the result has an older version"
         )
     elif repaired.reference is not None:
         notes.append(
             f"onnxruntime does not run opset {source.model.opset}, so the result is compared "
-            f"with {source.spelled} in onnx's evaluator (numpy)"
+            f"with {source.label} in onnx's evaluator (numpy)"
         )
     if repaired.n_listed:
         notes.append(

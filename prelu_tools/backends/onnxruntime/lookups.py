@@ -35,12 +35,12 @@ class _Place(NamedTuple):
 class LookupSession:
     """A file whose lookups can be seen."""
 
-    def __init__(self, view: GraphView, spelled: str) -> None:
+    def __init__(self, view: GraphView, label: str) -> None:
         """Load a copy of the model, if it looks anything up.
 
         Args:
             view: the main graph of the model, functions inlined.
-            spelled: its name for messages.
+            label: its name for messages.
 
         Raises:
             PReLUToolsError: onnxruntime does not load it.
@@ -54,7 +54,7 @@ class LookupSession:
         ]
         self._session: ValueSession | None = None
         if self._places:
-            self._session = ValueSession(copy, self._shown(), "cpu", spelled)
+            self._session = ValueSession(copy, self._shown(), "cpu", label)
 
     def find(self, feeds: Mapping[str, Array]) -> list[Lookup]:
         """The lookups of one run, in the order of the graph; in a loop those of each turn."""

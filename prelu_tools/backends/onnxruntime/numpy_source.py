@@ -43,7 +43,7 @@ class NumpySource(OnnxSource):
             repaired: the same with the slopes where they belong: for its layers.
             repairs: what was done.
         """
-        super().__init__(source.path, repaired, source.spelled, source.options)
+        super().__init__(source.path, repaired, source.label, source.options)
         self._original = original
         self._axes = {repair.output: repair.axis for repair in repairs}
 
@@ -60,7 +60,7 @@ class NumpySource(OnnxSource):
         """See `Source.activation`: the definition of PReLU, in numpy."""
         found = next((item for item in self.layers() if item.name == layer), None)
         if found is None:
-            raise PReLUToolsError(f"{layer} is not a layer of {self.spelled}")
+            raise PReLUToolsError(f"{layer} is not a layer of {self.label}")
         slopes = found.slopes
 
         def prelu(x: Array) -> Array:
@@ -109,7 +109,7 @@ class _NumpyRunner:
 
     def _words(self, error: Exception) -> str:
         told = one_line(error)
-        return f"onnx's evaluator in numpy cannot run {self._source.spelled}: {told}"
+        return f"onnx's evaluator in numpy cannot run {self._source.label}: {told}"
 
 
 def _operators(proto: onnx.ModelProto, axes: Mapping[str, int]) -> list[type[OpRun]]:

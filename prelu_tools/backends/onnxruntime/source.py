@@ -45,9 +45,9 @@ class OnnxSource(SourceDefaults):
 
     framework = "onnx"
 
-    def __init__(self, path: Path, model: OnnxModel, spelled: str, options: SourceOptions) -> None:
+    def __init__(self, path: Path, model: OnnxModel, label: str, options: SourceOptions) -> None:
         """Take a model that was read."""
-        self.spelled = spelled
+        self.label = label
         self.path = path
         self.model = model
         proto = model.proto
@@ -111,7 +111,7 @@ class OnnxSource(SourceDefaults):
     def _counter(self) -> BodyCounter | None:
         from prelu_tools.backends.onnxruntime.running.counting import counter_of
 
-        return counter_of(self.model, self.spelled)
+        return counter_of(self.model, self.label)
 
     def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
         """See `Source.lookups`: those of a Scan's body are not seen."""
@@ -122,7 +122,7 @@ class OnnxSource(SourceDefaults):
         from prelu_tools.backends.onnxruntime.lookups import LookupSession
 
         view = next(view for view in all_views(self.model) if view.outer is None)
-        return LookupSession(view, self.spelled)
+        return LookupSession(view, self.label)
 
     def random_parts(self) -> tuple[TrainingNode, ...]:
         """See `Source.random_parts`: read off the graph, as a runtime may leave them out."""
@@ -174,7 +174,7 @@ class OnnxSource(SourceDefaults):
         """The file as it is on an execution provider."""
         from prelu_tools.backends.onnxruntime.running.session import open_session
 
-        return open_session(self.path, self.model, provider, self.spelled)
+        return open_session(self.path, self.model, provider, self.label)
 
     @property
     def can_be_watched(self) -> bool:
@@ -193,9 +193,9 @@ class OnnxSource(SourceDefaults):
 
         taps = taps_of(self.located)
         if not taps:
-            raise PReLUToolsError(f"{self.spelled} has no PReLU that can be observed")
+            raise PReLUToolsError(f"{self.label} has no PReLU that can be observed")
         model = self.located[0].calls[0][0].model
-        return TappedSession(model, taps, provider, self.spelled)
+        return TappedSession(model, taps, provider, self.label)
 
     def tensors(
         self, provider: str, names: Sequence[str], feeds: Mapping[str, Array]
@@ -211,7 +211,7 @@ class OnnxSource(SourceDefaults):
         model = self.located[0].calls[0][0].model
         inputs = {name: feeds[name] for name in names if name in feeds}
         inside = [name for name in names if name not in inputs]
-        session = Session(tapped(model.proto, inside), provider, self.spelled, model.folder)
+        session = Session(tapped(model.proto, inside), provider, self.label, model.folder)
         return {**inputs, **session.fetch(feeds, inside)}
 
     @cached_property
@@ -260,7 +260,7 @@ class OnnxSource(SourceDefaults):
         from prelu_tools.graph.copies.instrument import tapped, tensor_bytes
 
         model = self._main.model
-        session = Session(tapped(model.proto, names), provider, self.spelled, model.folder)
+        session = Session(tapped(model.proto, names), provider, self.label, model.folder)
         shapes = {name: array.shape for name, array in feeds.items()}
         for group in grouped(names, tensor_bytes(model.proto, shapes, names)):
             yield from session.fetch(feeds, group).items()
@@ -280,7 +280,7 @@ class OnnxSource(SourceDefaults):
         chosen = [item for item in self.located if item.layer.name in inputs]
         if not chosen:
             return {}
-        single = SingleLayers(chosen, provider, self.spelled)
+        single = SingleLayers(chosen, provider, self.label)
         return single.run({item.layer.name: inputs[item.layer.name] for item in chosen})
 
     @contextmanager
@@ -288,7 +288,7 @@ class OnnxSource(SourceDefaults):
         """See `Source.moved_runner`: a copy of the graph with noise behind its operators."""
         from prelu_tools.backends.onnxruntime.running.moved import MovedRunner
 
-        yield MovedRunner(self.model, self.located, self.spelled, noise, observe)
+        yield MovedRunner(self.model, self.located, self.label, noise, observe)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`: the node's own form, on the CPU."""
@@ -296,8 +296,8 @@ class OnnxSource(SourceDefaults):
 
         item = next((item for item in self.located if item.layer.name == layer), None)
         if item is None:
-            raise PReLUToolsError(f"{layer} is not a layer of {self.spelled}")
-        single = SingleLayers([item], "cpu", self.spelled)
+            raise PReLUToolsError(f"{layer} is not a layer of {self.label}")
+        single = SingleLayers([item], "cpu", self.label)
         return lambda x: single.run({layer: x})[layer]
 
     def seek(

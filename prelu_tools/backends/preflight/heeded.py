@@ -31,7 +31,7 @@ def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bo
     """
     options: SourceOptions = request.options
     counting = {name for source in sources for name in heeded(source, options, inspects)}
-    names = ", ".join(dict.fromkeys(source.spelled for source in sources))
+    names = ", ".join(dict.fromkeys(source.label for source in sources))
     refuse_ignored_by_sources(request, counting, names, is_one=len(sources) == 1)
     if options.is_shared:
         return
@@ -51,8 +51,8 @@ def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bo
 def heeded(source: Source, options: SourceOptions, inspects: bool = False) -> tuple[str, ...]:
     """The fields of requests and of their options that count for a source."""
     of_graph = _OF_GRAPH if source.graph is not None else ()
-    of_keras = _of_keras(source.spelled) if source.framework == "keras" else ()
-    return (*of_graph, *of_keras, *_read_by(source.spelled, options, inspects))
+    of_keras = _of_keras(source.label) if source.framework == "keras" else ()
+    return (*of_graph, *of_keras, *_read_by(source.label, options, inspects))
 
 
 def may_heed(text: str, options: SourceOptions, inspects: bool = False) -> tuple[str, ...]:

@@ -60,21 +60,21 @@ def no_such_name(
 
 
 def needs_arguments(
-    spelled: str, needed: Sequence[str], given: Sequence[str] = (), weights: Path | None = None
+    label: str, needed: Sequence[str], given: Sequence[str] = (), weights: Path | None = None
 ) -> PReLUToolsError:
     """The error for a call that leaves out arguments; it shows the source to type.
 
     Args:
-        spelled: what is called.
+        label: what is called.
         needed: the arguments that are left out.
         given: the others, as the user typed them.
         weights: what the user named behind an `@`.
     """
-    call = call_to_complete(spelled, needed, given) + (f"@{weights}" if weights else "")
+    call = call_to_complete(label, needed, given) + (f"@{weights}" if weights else "")
     names = "its argument" if len(needed) == 1 else "its arguments"
     capitals = _and([name.upper() for name in needed])
     return PReLUToolsError(
-        f"{spelled} needs {names} {_and(needed)}: use '{call}', with values such as 64, 'relu' or "
+        f"{label} needs {names} {_and(needed)}: use '{call}', with values such as 64, 'relu' or "
         f"(1, 2) for {capitals}"
     )
 
@@ -117,7 +117,7 @@ def defined_in(module: ModuleType) -> list[str]:
     ]
 
 
-def refuse_call(target: Any, spelled: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def refuse_call(target: Any, label: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Reject a call that leaves out arguments; any other fault of it shows when it is made.
 
     Raises:
@@ -134,7 +134,7 @@ def refuse_call(target: Any, spelled: str, args: Sequence[Any], kwargs: Mapping[
     missing = [p.name for p in left if p.default is p.empty and p.name not in kwargs]
     if missing:
         given = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
-        raise needs_arguments(spelled, missing, given)
+        raise needs_arguments(label, missing, given)
 
 
 def listed(names: Sequence[str], last: str = ", ") -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class SourceDefaults:
     """The parts of `Source` that not every framework has, as one has them that lacks them."""
 
-    spelled: str
+    label: str
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`: every source has its own."""
@@ -94,5 +94,5 @@ class SourceDefaults:
             PReLUToolsError: always.
         """
         raise PReLUToolsError(
-            f"{self.spelled} cannot be converted: export takes a Keras, PyTorch or ONNX model"
+            f"{self.label} cannot be converted: export takes a Keras, PyTorch or ONNX model"
         )

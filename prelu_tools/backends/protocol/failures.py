@@ -8,9 +8,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 
 
-def failed_on(spelled: str, feeds: Mapping[str, Array], error: Exception) -> PReLUToolsError:
+def failed_on(label: str, feeds: Mapping[str, Array], error: Exception) -> PReLUToolsError:
     """A model failed on inputs of these shapes."""
     shapes = ", ".join(f"{name}{list(array.shape)}" for name, array in feeds.items())
-    return PReLUToolsError(
-        f"{spelled} fails on inputs {shapes} with {type(error).__name__}: {error}"
-    )
+    return PReLUToolsError(f"{label} fails on inputs {shapes} with {type(error).__name__}: {error}")

@@ -32,7 +32,7 @@ class FreedInputs:
 def freed_inputs(
     specs: Sequence[TensorSpec],
     other: OtherInputs,
-    spelled: str,
+    label: str,
     takes: Callable[[Mapping[str, Array]], bool],
 ) -> FreedInputs | None:
     """The inputs with those sizes free that all others leave free; None where there are none.
@@ -40,7 +40,7 @@ def freed_inputs(
     Args:
         specs: the inputs, with the sizes that the model was used at.
         other: the inputs of the models that it is compared with.
-        spelled: what to call the model.
+        label: what to call the model.
         takes: runs the model on inputs of other sizes, and says whether it takes them: twice as
             large ones, or else half as large ones.
     """
@@ -56,7 +56,7 @@ def freed_inputs(
         for chosen in (pairs, [pair[::-1] for pair in pairs])
     )
     note = Reason(
-        f"{spelled} was used at {used}, but takes other sizes: those of {other.model} are used "
+        f"{label} was used at {used}, but takes other sizes: those of {other.model} are used "
         f"({taken})",
         "sizes_freed",
     )

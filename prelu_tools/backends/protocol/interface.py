@@ -83,7 +83,7 @@ class Source(Protocol):
     """A model in its own framework."""
 
     @property
-    def spelled(self) -> str:
+    def label(self) -> str:
         """As the user spelled it."""
         ...
 
@@ -347,7 +347,7 @@ class Backend(Protocol):
     """A module of this package that takes the live models of one framework."""
 
     def from_object(
-        self, model: object, spelled: str, weights: Path | None, options: SourceOptions
+        self, model: object, label: str, weights: Path | None, options: SourceOptions
     ) -> Source:
         """Take a live model."""
         ...

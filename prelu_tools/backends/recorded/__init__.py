@@ -10,13 +10,13 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 
 
-def from_file(path: Path, spelled: str, _options: SourceOptions) -> RecordedSource:
+def from_file(path: Path, label: str, _options: SourceOptions) -> RecordedSource:
     """Read the facts of a record; its arrays are read when they are needed.
 
     Raises:
         PReLUToolsError: it is not a record, is damaged, or is of a newer format.
     """
-    return RecordedSource(spelled, read_recording(path, spelled))
+    return RecordedSource(label, read_recording(path, label))
 
 
 def is_record(path: Path) -> bool:

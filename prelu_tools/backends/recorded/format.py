@@ -53,12 +53,12 @@ def write_recording(path: Path, recording: Recording) -> None:
         write_arrays(file, [*members, (_HEADER, header)])
 
 
-def read_recording(path: Path, spelled: str) -> Recording:
+def read_recording(path: Path, label: str) -> Recording:
     """Read the header of a record; an array is read when it is needed.
 
     Args:
         path: the file.
-        spelled: what to call it.
+        label: what to call it.
 
     Raises:
         PReLUToolsError: it is not a record, is damaged, or is of a newer format.
@@ -66,49 +66,49 @@ def read_recording(path: Path, spelled: str) -> Recording:
     file = NpzFile(path)
     try:
         for fault in file.faults():
-            raise PReLUToolsError(f"{spelled} is rejected: {fault}")
-        document = _document(file, spelled)
+            raise PReLUToolsError(f"{label} is rejected: {fault}")
+        document = _document(file, label)
         with_bits = rebuild(frozenset[str], document.get(_BFLOAT16, []), file.array, _BFLOAT16)
         found: Recording = rebuild(Recording, document, partial(_array, file, with_bits))
     except WrongDocumentError as error:
         file.close()
-        raise PReLUToolsError(f"{spelled} is damaged: in its header, {error}") from error
+        raise PReLUToolsError(f"{label} is damaged: in its header, {error}") from error
     except BaseException:
         file.close()
         raise
     return found
 
 
-def _document(file: NpzFile, spelled: str) -> dict[str, Any]:
+def _document(file: NpzFile, label: str) -> dict[str, Any]:
     if _HEADER not in file.names:
-        raise PReLUToolsError(_no_record(file, spelled))
+        raise PReLUToolsError(_no_record(file, label))
     size = file.n_bytes(_HEADER)
     if size > _LARGEST_HEADER:
         raise PReLUToolsError(
-            f"{spelled} is rejected: its header has {size:,} bytes, more than {_LARGEST_HEADER:,}"
+            f"{label} is rejected: its header has {size:,} bytes, more than {_LARGEST_HEADER:,}"
         )
     try:
         document = json.loads(file.array(_HEADER).astype(np.uint8).tobytes())
     except (ValueError, RecursionError) as error:
-        raise PReLUToolsError(f"{spelled} is damaged: its header is not JSON ({error})") from error
+        raise PReLUToolsError(f"{label} is damaged: its header is not JSON ({error})") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise PReLUToolsError(_no_record(file, spelled))
+        raise PReLUToolsError(_no_record(file, label))
     version = document.get("format_version")
     if not isinstance(version, int) or version < 1:
-        raise PReLUToolsError(f"{spelled} is damaged: its format_version is {version!r:.60}")
+        raise PReLUToolsError(f"{label} is damaged: its format_version is {version!r:.60}")
     if version > VERSION:
         raise PReLUToolsError(
-            f"{spelled} is a record of format {version}, but this version of prelu-tools reads "
+            f"{label} is a record of format {version}, but this version of prelu-tools reads "
             f"formats up to {VERSION}: update it (pip install -U prelu-tools), or record the "
             "model again"
         )
     return document
 
 
-def _no_record(file: NpzFile, spelled: str) -> str:
+def _no_record(file: NpzFile, label: str) -> str:
     shown = ", ".join(file.names[:3]) + (", ..." if len(file.names) > 3 else "")
     return (
-        f"{spelled} is not a record of a model (it has the arrays {shown or 'of none'}): expected "
+        f"{label} is not a record of a model (it has the arrays {shown or 'of none'}): expected "
         "a file that `prelu-tools record` wrote; pass inputs with --inputs"
     )
 

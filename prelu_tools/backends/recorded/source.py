@@ -35,9 +35,9 @@ _TYPES = (*_SPECIAL, "bfloat16")
 class RecordedSource(SourceDefaults):
     """What `prelu-tools record` kept of a model; see `Source`."""
 
-    def __init__(self, spelled: str, recording: Recording) -> None:
+    def __init__(self, label: str, recording: Recording) -> None:
         """Take what was read from a file."""
-        self.spelled = spelled
+        self.label = label
         self.framework = recording.framework
         self.producer = recording.producer
         self.n_parameters = recording.n_parameters
@@ -54,7 +54,7 @@ class RecordedSource(SourceDefaults):
         made = self._recording
         version = made.versions.get("prelu-tools", "unknown")
         by = f" ({made.producer})" if made.producer else ""
-        text = f"{self.spelled} is a record of {made.source}{by}, made with prelu-tools {version}"
+        text = f"{self.label} is a record of {made.source}{by}, made with prelu-tools {version}"
         return (Reason(text, "recorded_reference"),)
 
     @property
@@ -78,15 +78,13 @@ class RecordedSource(SourceDefaults):
             too_many = layer.slopes.ndim > len(layer.input_shape or ()) > 0
             if not layer.nodes or not layer.slopes.size or too_many:
                 raise PReLUToolsError(
-                    f"{self.spelled} is damaged: the slopes of {layer.name} have shape "
+                    f"{self.label} is damaged: the slopes of {layer.name} have shape "
                     f"{list(layer.slopes.shape)}, but its input has shape "
                     f"{list(layer.input_shape or ())}"
                 )
             found.append(layer)
         if len({layer.name for layer in found}) < len(found):
-            raise PReLUToolsError(
-                f"{self.spelled} is damaged: two of its layers have the same name"
-            )
+            raise PReLUToolsError(f"{self.label} is damaged: two of its layers have the same name")
         return tuple(found)
 
     def lookups(self, _feeds: Mapping[str, Array]) -> tuple[()]:
@@ -119,14 +117,14 @@ class RecordedSource(SourceDefaults):
         """Not available; see `runner`."""
         for kind, why in self._recording.not_coarser.items():
             if kind in _TYPES and resolution_of(kind) == noise.unit:
-                raise PReLUToolsError(f"{self.spelled} has no limits for {kind}: {why}")
+                raise PReLUToolsError(f"{self.label} has no limits for {kind}: {why}")
         self._refuse(f"has no limits for values that are rounded to {noise.unit:.3g} of their size")
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`: for any input by its formula, else for special values only."""
         recorded = self._recorded(layer)
         if recorded is None:
-            raise PReLUToolsError(f"{layer} is not a layer of {self.spelled}")
+            raise PReLUToolsError(f"{layer} is not a layer of {self.label}")
         formula, slopes = recorded.formula, recorded.layer.slopes
         if formula is not None:
             return lambda x: answer(formula, x, slopes.astype(x.dtype))
@@ -146,7 +144,7 @@ class RecordedSource(SourceDefaults):
             self._refuse(f"lacks the results of {layer.name} for these values")
         if found.shape != x.shape:
             raise PReLUToolsError(
-                f"{self.spelled} is damaged: the results of {layer.name} for special values have "
+                f"{self.label} is damaged: the results of {layer.name} for special values have "
                 f"shape {list(found.shape)[:8]}; expected {list(x.shape)}"
             )
         return found
@@ -176,6 +174,6 @@ class RecordedSource(SourceDefaults):
 
     def _refuse(self, what: str) -> NoReturn:
         raise PReLUToolsError(
-            f"{self.spelled} is a record and {what}: use the model that it was made from, "
+            f"{self.label} is a record and {what}: use the model that it was made from, "
             f"{self._recording.source}"
         )

@@ -25,14 +25,14 @@ class Workshop:
         self.path = Path(self._folder.name)
 
 
-def run_converter(command: Sequence[str], folder: Path, name: str, spelled: str) -> str:
+def run_converter(command: Sequence[str], folder: Path, name: str, label: str) -> str:
     """Run a converter in a folder; returns what it said.
 
     Args:
         command: what to run.
         folder: where.
         name: the converter's name, for messages.
-        spelled: the model's.
+        label: the model's.
 
     Raises:
         PReLUToolsError: it fails, or takes longer than ten minutes.
@@ -43,7 +43,7 @@ def run_converter(command: Sequence[str], folder: Path, name: str, spelled: str)
             stdin=subprocess.DEVNULL, timeout=_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise PReLUToolsError(f"{name} takes longer than {_SECONDS:.0f} s on {spelled}") from error
+        raise PReLUToolsError(f"{name} takes longer than {_SECONDS:.0f} s on {label}") from error
     except OSError as error:
         raise PReLUToolsError(f"{name} cannot be run: {error.strerror}") from error
     said = f"{done.stdout}\n{done.stderr}"
@@ -51,7 +51,7 @@ def run_converter(command: Sequence[str], folder: Path, name: str, spelled: str)
         how = (
             f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
         )
-        raise PReLUToolsError(f"{name} cannot convert {spelled} ({how}): {last_words(said)}")
+        raise PReLUToolsError(f"{name} cannot convert {label} ({how}): {last_words(said)}")
     return said
 
 

@@ -42,7 +42,7 @@ class HostedSource(RuntimeSource):
         """
 
     @abstractmethod
-    def alone(self, x: str, y: str, spelled: str) -> Engine:
+    def alone(self, x: str, y: str, label: str) -> Engine:
         """The operators between two tensors of the graph, as a model of one input and one output.
 
         Raises:
@@ -54,7 +54,7 @@ class HostedSource(RuntimeSource):
         return {value.name: value.name for value in self.model.proto.graph.output}
 
     @classmethod
-    def demand(cls, spelled: str, purpose: str = "run") -> Host:
+    def demand(cls, label: str, purpose: str = "run") -> Host:
         """The process of the runtime, which is started when it is needed.
 
         Raises:
@@ -63,7 +63,7 @@ class HostedSource(RuntimeSource):
         folder = cls.__module__.rpartition(".")[0]
         if not cls.is_installed():
             extra = folder.rpartition(".")[2]
-            raise MissingExtraError(cls.package, extra, f"to {purpose} {spelled}")
+            raise MissingExtraError(cls.package, extra, f"to {purpose} {label}")
         return host_of(cls.called, f"{folder}.running")
 
     @classmethod

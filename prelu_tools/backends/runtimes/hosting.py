@@ -69,21 +69,21 @@ class Host:
         self._started = 0
         self._dropped: list[int] = []
 
-    def load(self, arguments: Mapping[str, Any], spelled: str, keeps: object = None) -> Hosted:
+    def load(self, arguments: Mapping[str, Any], label: str, keeps: object = None) -> Hosted:
         """Load a model.
 
         Args:
             arguments: what `load` of the module takes, as JSON has it.
-            spelled: the model's name, for messages.
+            label: the model's name, for messages.
             keeps: what has to be there for as long as the model is: the folder of its file.
 
         Raises:
             PReLUToolsError: the runtime refuses the model, or crashes.
         """
-        return Hosted(self, arguments, spelled, keeps)
+        return Hosted(self, arguments, label, keeps)
 
     def exchange(
-        self, generation: int, head: Mapping[str, Any], arrays: Sequence[Array], spelled: str
+        self, generation: int, head: Mapping[str, Any], arrays: Sequence[Array], label: str
     ) -> tuple[int, Mapping[str, Any], list[Array]]:
         """Send a message, and wait for its answer.
 
@@ -91,7 +91,7 @@ class Host:
             generation: of the process that it is meant for; 0 for any.
             head: what is asked.
             arrays: what goes with it.
-            spelled: the model's name, for messages.
+            label: the model's name, for messages.
 
         Returns:
             The number of the process that answers, 0 if it is not the one that was meant; its
@@ -117,13 +117,13 @@ class Host:
                 _send(_pipe(process.stdin), {**head, "dropped": dropped}, arrays)
                 answer, found = _receive(_pipe(process.stdout))
             except (OSError, EOFError, ValueError) as error:
-                raise PReLUToolsError(self._ended(spelled, late.is_set())) from error
+                raise PReLUToolsError(self._ended(label, late.is_set())) from error
             finally:
                 timer.cancel()
         if "error" in answer:
             shapes = ", ".join(str(list(array.shape)) for array in arrays)
-            failed = f"fails on {spelled} with inputs {shapes}"
-            does = f"cannot load {spelled}" if "load" in head else failed
+            failed = f"fails on {label} with inputs {shapes}"
+            does = f"cannot load {label}" if "load" in head else failed
             raise PReLUToolsError(f"{self.name} {does}: {answer['error']}")
         return self._started, answer, found
 
@@ -155,42 +155,40 @@ class Host:
         self._started += 1
         return process
 
-    def _ended(self, spelled: str, is_late: bool) -> str:
+    def _ended(self, label: str, is_late: bool) -> str:
         process = self._process
         if is_late or process is None:
             self.stop()
-            return f"{self.name} takes longer than {_SECONDS:.0f} s on {spelled}"
+            return f"{self.name} takes longer than {_SECONDS:.0f} s on {label}"
         with suppress(subprocess.TimeoutExpired):
             process.wait(5)
         code = process.poll()
         self.stop()
         if code is None:
-            return f"{self.name}'s answer on {spelled} cannot be read"
+            return f"{self.name}'s answer on {label} cannot be read"
         names = {one.value: one.name for one in signal.Signals}
         how = names.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
-        return f"{self.name} crashes on {spelled} ({how})"
+        return f"{self.name} crashes on {label} ({how})"
 
 
 class Hosted:
     """A model that the process has loaded, and loads again where it had to be started again."""
 
-    def __init__(
-        self, host: Host, arguments: Mapping[str, Any], spelled: str, keeps: object
-    ) -> None:
+    def __init__(self, host: Host, arguments: Mapping[str, Any], label: str, keeps: object) -> None:
         """Load it; see `Host.load`."""
         self._keeps = keeps
-        self._host, self._arguments, self._spelled = host, arguments, spelled
+        self._host, self._arguments, self._label = host, arguments, label
         self._load()
 
     def _load(self) -> None:
-        generation, answer, _ = self._host.exchange(0, {"load": self._arguments}, [], self._spelled)
+        generation, answer, _ = self._host.exchange(0, {"load": self._arguments}, [], self._label)
         self._generation, self._number = generation, int(answer["number"])
         weakref.finalize(self, self._host.drop, generation, self._number)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See `Engine.run`."""
         head = {"run": self._number}
-        meant, _, found = self._host.exchange(self._generation, head, inputs, self._spelled)
+        meant, _, found = self._host.exchange(self._generation, head, inputs, self._label)
         if not meant:
             self._load()
             return self.run(inputs)

@@ -70,15 +70,15 @@ class RuntimeSource(SourceDefaults):
 
     framework: str
 
-    def __init__(self, spelled: str, model: OnnxModel, specs: Sequence[TensorSpec]) -> None:
+    def __init__(self, label: str, model: OnnxModel, specs: Sequence[TensorSpec]) -> None:
         """Take a model that was read.
 
         Args:
-            spelled: as the user spelled it.
+            label: as the user spelled it.
             model: its graph, tensor for tensor; weights may be in its file still.
             specs: its inputs.
         """
-        self.spelled = spelled
+        self.label = label
         self.model = model
         self._specs = tuple(specs)
         self.producer = model.proto.producer_name
@@ -209,7 +209,7 @@ class RuntimeSource(SourceDefaults):
         Raises:
             PReLUToolsError: always.
         """
-        raise PReLUToolsError(f"{self.framework} does not run {self.spelled} in float64")
+        raise PReLUToolsError(f"{self.framework} does not run {self.label} in float64")
 
     def moved_runner(
         self, noise: Noise, observe: Observer | None = None
@@ -219,7 +219,7 @@ class RuntimeSource(SourceDefaults):
         Raises:
             PReLUToolsError: always.
         """
-        raise PReLUToolsError(f"{self.framework} cannot run a layer of {self.spelled} alone")
+        raise PReLUToolsError(f"{self.framework} cannot run a layer of {self.label} alone")
 
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
@@ -241,7 +241,7 @@ class RuntimeSource(SourceDefaults):
             for node, call in zip(item.layer.nodes, item.calls, strict=True):
                 if layer in (item.layer.name, node):
                     return call
-        raise PReLUToolsError(f"{layer} is not a layer of {self.spelled}")
+        raise PReLUToolsError(f"{layer} is not a layer of {self.label}")
 
 
 class _Runner:

@@ -15,18 +15,16 @@ from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.core.options import SourceOptions
 
 
-def from_object(
-    model: object, spelled: str, weights: Path | None, options: SourceOptions
-) -> Source:
+def from_object(model: object, label: str, weights: Path | None, options: SourceOptions) -> Source:
     """Take a live module, and load its weights where a file is given.
 
     Raises:
         PReLUToolsError: the weights cannot be read, or do not fit.
     """
-    module, notes = unwrapped(cast(nn.Module, model), spelled)
+    module, notes = unwrapped(cast(nn.Module, model), label)
     if weights is not None:
         notes += load_weights(module, weights, options.allow_unsafe_load)
-    initialise(module, spelled, options)
+    initialise(module, label, options)
     ready = prepared(module)
     ready = replace(ready, notes=notes + ready.notes)
-    return TorchSource(ready.module, spelled, options, ready)
+    return TorchSource(ready.module, label, options, ready)

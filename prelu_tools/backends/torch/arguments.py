@@ -92,7 +92,7 @@ class _Slot:
 
 def arguments_of(
     forward: Callable[..., Any], make: Callable[[], Any] | None, options: SourceOptions,
-    spelled: str,
+    label: str,
 ) -> Arguments:  # fmt: skip
     """The arguments of a module: from its examples, and what the user said of their shapes.
 
@@ -102,7 +102,7 @@ def arguments_of(
         forward: what is called.
         make: the module's `example_inputs`; None where it has none.
         options: with the shapes from the command line, which beat those of the examples.
-        spelled: what to call the module.
+        label: what to call the module.
 
     Raises:
         UsageError: the shapes are not known, or do not fit `forward`.
@@ -110,18 +110,18 @@ def arguments_of(
     signature = python_inspect.signature(forward)
     given = options.inputs
     if make is not None:
-        return _overridden(_from_examples(signature, make(), spelled), given, spelled)
+        return _overridden(_from_examples(signature, make(), label), given, label)
     if given:
-        _refuse_unknown(signature, given, spelled)
-        return _from_options(signature, given, spelled)
+        _refuse_unknown(signature, given, label)
+        return _from_options(signature, given, label)
     if options.other is not None and (other := options.other()) is not None:
-        taken = _from_options(signature, other.inputs, spelled)
+        taken = _from_options(signature, other.inputs, label)
         return replace(taken, notes=(other.note,))
     names = [p.name for p in signature.parameters.values() if p.kind not in _VARIADIC] or ["x"]
     wanted = " ".join(f"--input {name}:batch,..." for name in names)
     likely = _likely_sizes(forward if len(names) == 1 else None)
     raise UsageError(
-        f"the input shapes of {spelled} are not known. Give them as {wanted}, for example --input "
+        f"the input shapes of {label} are not known. Give them as {wanted}, for example --input "
         f"{names[0]}:{likely} (a name such as batch makes that size dynamic), or add to the module "
         "a method example_inputs() that returns tensors"
     )
@@ -197,20 +197,20 @@ def traced_sizes(spec: TensorSpec) -> tuple[int, ...]:
 
 
 def _refuse_unknown(
-    signature: python_inspect.Signature, given: Sequence[InputOption], spelled: str
+    signature: python_inspect.Signature, given: Sequence[InputOption], label: str
 ) -> None:
     """Reject a shape under a name that is not an argument's; `*args` take any."""
     parameters = signature.parameters.values()
     unknown = [one.name for one in given if one.name not in signature.parameters]
     if unknown and not any(p.kind in _VARIADIC for p in parameters):
         raise UsageError(
-            f"--input {unknown[0]}: {spelled} has no such input; it takes "
+            f"--input {unknown[0]}: {label} has no such input; it takes "
             f"{', '.join(signature.parameters)}"
         )
 
 
 def _from_options(
-    signature: python_inspect.Signature, given: Sequence[InputOption], spelled: str
+    signature: python_inspect.Signature, given: Sequence[InputOption], label: str
 ) -> Arguments:
     """Tensors by name: at their places in the signature, or in order under other names."""
     specs = [
@@ -224,12 +224,12 @@ def _from_options(
         p.kind is python_inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values()
     ):
         calls = ((), slots)
-    return _arguments(_bound(signature, *calls, spelled), specs)
+    return _arguments(_bound(signature, *calls, label), specs)
 
 
-def _from_examples(signature: python_inspect.Signature, given: Any, spelled: str) -> Arguments:
+def _from_examples(signature: python_inspect.Signature, given: Any, label: str) -> Arguments:
     args, kwargs = as_call(signature, given)
-    args, kwargs = _bound(signature, args, kwargs, spelled)
+    args, kwargs = _bound(signature, args, kwargs, label)
     found: dict[str, torch.Tensor] = {}
     fixed: list[str] = []
 
@@ -275,7 +275,7 @@ def _rows_inside(spec: TensorSpec, first: TensorSpec | None) -> TensorSpec:
     return replace(spec, shape=(spec.example[0], first.shape[0], *spec.shape[2:]))
 
 
-def _overridden(known: Arguments, given: Sequence[InputOption], spelled: str) -> Arguments:
+def _overridden(known: Arguments, given: Sequence[InputOption], label: str) -> Arguments:
     """The examples, with the shapes that the user gave in their places."""
     if not given:
         return known
@@ -283,7 +283,7 @@ def _overridden(known: Arguments, given: Sequence[InputOption], spelled: str) ->
     names = [spec.name for spec in known.specs]
     if unknown := [name for name in shapes if name not in names]:
         raise UsageError(
-            f"--input {unknown[0]}: {spelled} has no such input; its example_inputs() have "
+            f"--input {unknown[0]}: {label} has no such input; its example_inputs() have "
             f"{', '.join(names)}"
         )
     specs = [
@@ -324,7 +324,7 @@ def as_call(
 
 
 def _bound(
-    signature: python_inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any], spelled: str
+    signature: python_inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any], label: str
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same call with its arguments at their places, as far as none is left out before them."""
     try:
@@ -332,7 +332,7 @@ def _bound(
     except TypeError as error:
         given = [*("one" for _ in args), *kwargs]
         raise UsageError(
-            f"{spelled} takes ({', '.join(map(str, signature.parameters.values()))}), but "
+            f"{label} takes ({', '.join(map(str, signature.parameters.values()))}), but "
             f"{len(given)} inputs were given: {error}"
         ) from error
     return bound.args, bound.kwargs

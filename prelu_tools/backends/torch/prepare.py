@@ -34,7 +34,7 @@ _REFUSED = {
 }
 
 
-def unwrapped(module: nn.Module, spelled: str) -> tuple[nn.Module, tuple[str, ...]]:
+def unwrapped(module: nn.Module, label: str) -> tuple[nn.Module, tuple[str, ...]]:
     """The module inside torch.compile's and the parallel wrappers, and what to say of them.
 
     Raises:
@@ -48,7 +48,7 @@ def unwrapped(module: nn.Module, spelled: str) -> tuple[nn.Module, tuple[str, ..
     notes = [f"unwrapped: {', '.join(taken)}"] if taken else []
     scripted = [n for n, part in module.named_modules() if isinstance(part, ScriptModule)]
     if scripted:
-        module = _unscripted(module, spelled)
+        module = _unscripted(module, label)
         outermost = [n for n in scripted if n.rpartition(".")[0] not in scripted or not n]
         named = ", ".join(filter(None, outermost)) or type(module).__name__
         is_graph = any(isinstance(part, CompiledGraph) for part in module.modules())
@@ -131,7 +131,7 @@ def _widen(module: nn.Module) -> None:
                     )
 
 
-def initialise(module: nn.Module, spelled: str, options: SourceOptions) -> None:
+def initialise(module: nn.Module, label: str, options: SourceOptions) -> None:
     """Give lazy modules their parameters: by one run, in eval mode.
 
     Raises:
@@ -142,17 +142,17 @@ def initialise(module: nn.Module, spelled: str, options: SourceOptions) -> None:
         return
     module.eval()
     make = getattr(module, "example_inputs", None)
-    taken = arguments_of(module.forward, make, options, spelled)
+    taken = arguments_of(module.forward, make, options, label)
     feeds = zeros_for(taken.specs)
     args, kwargs = taken.build({name: torch.from_numpy(array) for name, array in feeds.items()})
     try:
         with torch.no_grad():
             module(*args, **kwargs)
     except Exception as error:
-        raise failed_on(spelled, feeds, error) from error
+        raise failed_on(label, feeds, error) from error
 
 
-def check_types(module: nn.Module, spelled: str) -> None:
+def check_types(module: nn.Module, label: str) -> None:
     """Refuse what onnxruntime has no kernels for.
 
     Raises:
@@ -162,7 +162,7 @@ def check_types(module: nn.Module, spelled: str) -> None:
         if tensor.dtype in _REFUSED:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise PReLUToolsError(
-                f"{name} of {spelled} is {kind}, {_REFUSED[tensor.dtype]}: expected float32; call "
+                f"{name} of {label} is {kind}, {_REFUSED[tensor.dtype]}: expected float32; call "
                 ".float() on the module where it is created"
             )
 

@@ -67,12 +67,12 @@ class TorchSource(SourceDefaults):
     def __init__(
         self,
         module: nn.Module,
-        spelled: str,
+        label: str,
         options: SourceOptions,
         prepared: Prepared | None = None,
     ) -> None:
         """Take a module; nothing is run yet. `prepared` says what was done to it before."""
-        self.spelled = spelled
+        self.label = label
         self._prepared = prepared or Prepared(module)
         self.producer = f"torch {torch.__version__}"
         self.n_parameters = sum(parameter.numel() for parameter in module.parameters())
@@ -133,7 +133,7 @@ class TorchSource(SourceDefaults):
         """Free the sizes of the example where the module takes those of the other model too."""
         taken, ask = self._arguments(), self._options.other
         other = ask() if ask is not None else None
-        found = other and freed_inputs(taken.specs, other, self.spelled, self._takes)
+        found = other and freed_inputs(taken.specs, other, self.label, self._takes)
         if found:
             notes = (*taken.notes, found.note)
             self._taken = replace(taken, specs=tuple(one_size_a_name(found.specs)), notes=notes)
@@ -148,7 +148,7 @@ class TorchSource(SourceDefaults):
 
     def _find_arguments(self) -> Arguments:
         make = getattr(self._module, "example_inputs", None)
-        taken = arguments_of(self._module.forward, make, self._options, self.spelled)
+        taken = arguments_of(self._module.forward, make, self._options, self.label)
         return taken.widened() if self._prepared.is_widened else taken
 
     def layers(self) -> tuple[PReLULayer, ...]:
@@ -178,7 +178,7 @@ class TorchSource(SourceDefaults):
             with torch.no_grad(), as_python(), conditions_as_python(), reading:
                 found = self._module(*args, **kwargs)
         except Exception as error:
-            raise failed_on(self.spelled, feeds, error) from error
+            raise failed_on(self.label, feeds, error) from error
         return {name: to_numpy(tensor) for name, tensor in self._named(found).items()}
 
     def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
@@ -278,7 +278,7 @@ class TorchSource(SourceDefaults):
                     self._module, dict(state), args, kwargs, tie_weights=False
                 )
         except Exception as error:
-            raise failed_on(self.spelled, feeds, error) from error
+            raise failed_on(self.label, feeds, error) from error
 
     def _named(self, outputs: Any) -> dict[str, torch.Tensor]:
         return distinct_outputs(_flatten(outputs), [spec.name for spec in self._arguments().specs])
@@ -360,11 +360,11 @@ class TorchSource(SourceDefaults):
         )
         from prelu_tools.backends.torch.conversion.dynamo import FixedDimensionError
 
-        check_types(self._module, self.spelled)
+        check_types(self._module, self.label)
         self._find_calls()
         for layer, kind in self._narrow.items():
             raise PReLUToolsError(
-                f"{layer} of {self.spelled} computes in {kind}, in which onnxruntime's CPU "
+                f"{layer} of {self.label} computes in {kind}, in which onnxruntime's CPU "
                 "provider has no convolutions: expected float32; remove torch.autocast from "
                 "forward() for the export"
             )
@@ -381,7 +381,7 @@ class TorchSource(SourceDefaults):
     def _task(self) -> Task:
         return Task(
             module=self._module,
-            spelled=self.spelled,
+            label=self.label,
             calls=tuple(self._find_calls()),
             arguments=self._arguments(),
             outputs=tuple(self._outputs),

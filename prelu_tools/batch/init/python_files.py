@@ -38,7 +38,7 @@ class PythonModel:
     """What its call takes, where shapes have to be given; None where it tells them."""
 
     @property
-    def spelled(self) -> str:
+    def label(self) -> str:
         """The source."""
         return f"{self.path.as_posix()}:{self.call}"
 

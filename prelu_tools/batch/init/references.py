@@ -46,7 +46,7 @@ class OnnxFile:
 class Reference:
     """A source to compare a model with."""
 
-    spelled: str
+    label: str
     """The source."""
     inputs: tuple[str, ...] = ()
     """NAME:DIMS of inputs that it does not know."""
@@ -97,7 +97,7 @@ class References:
         models = [path for path in self._models if path.suffix or (self._folder / path).is_dir()]
         if named is None and is_only and len(models) == 1:
             return Reference(models[0].as_posix())
-        lacks_weights = model.stated and model.stated.weights and named and "@" not in named.spelled
+        lacks_weights = model.stated and model.stated.weights and named and "@" not in named.label
         return None if lacks_weights else named
 
     def _stated(self, model: OnnxFile) -> Reference | None:
@@ -141,8 +141,8 @@ class References:
 def _reference(
     python: PythonModel, weights: Path | None, inputs: tuple[str, ...] | None
 ) -> Reference:
-    spelled = python.spelled + (f"@{weights.as_posix()}" if weights else "")
-    return Reference(spelled, python.shapes(inputs), python.needed)
+    label = python.label + (f"@{weights.as_posix()}" if weights else "")
+    return Reference(label, python.shapes(inputs), python.needed)
 
 
 def _file_sources(files: Iterable[Path]) -> list[Path]:

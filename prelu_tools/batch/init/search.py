@@ -60,7 +60,7 @@ def search(folder: Path) -> Found:
             continue
         why = "no source has this name"
         if base.stated is not None:
-            why = f"it was exported from {base.stated.spelled}, which is not here"
+            why = f"it was exported from {base.stated.label}, which is not here"
         left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
     used = {check.reference for check in checks}
     unpaired = tuple(one for one in left_out if one.path not in used)
@@ -166,13 +166,13 @@ def _check(
     """The check of an ONNX file and its variants, where something is there to compare them with."""
     faithful = [v.path.as_posix() for v in variants if _is_faithful(v, base)]
     others = tuple(v.path.as_posix() for v in variants if v.path.as_posix() not in faithful)
-    spelled = base.path.as_posix()
+    label = base.path.as_posix()
     found = references.of(base, is_only)
     if found is not None:
-        candidates = (spelled, *faithful)
+        candidates = (label, *faithful)
         return InitCheck(
             base.path.stem,
-            found.spelled,
+            found.label,
             candidates,
             others,
             found.inputs,
@@ -181,7 +181,7 @@ def _check(
             withheld=found.withheld,
         )
     if faithful:
-        return InitCheck(base.path.stem, spelled, tuple(faithful), others)
+        return InitCheck(base.path.stem, label, tuple(faithful), others)
     return None
 
 

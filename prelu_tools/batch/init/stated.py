@@ -28,7 +28,7 @@ class Stated:
     """The file behind the @; "" for none."""
 
     @property
-    def spelled(self) -> str:
+    def label(self) -> str:
         """The source."""
         call = f":{self.call}" if self.call else ""
         return f"{self.file}{call}{f'@{self.weights}' if self.weights else ''}"

@@ -24,7 +24,7 @@ from prelu_tools.graph.io.metadata import (
 )
 
 
-def provenance(source: Source, spelled: str, route: str, is_file: bool = True) -> dict[str, str]:
+def provenance(source: Source, label: str, route: str, is_file: bool = True) -> dict[str, str]:
     """The metadata of a model that was made from this source.
 
     The hash is that of the file (or of the weights' file, where one is named: `@weights.pt`), as
@@ -35,22 +35,22 @@ def provenance(source: Source, spelled: str, route: str, is_file: bool = True) -
         PReLUToolsError: the file cannot be read.
     """
     found = {
-        SOURCE: base_name(spelled) if is_file else spelled,
+        SOURCE: base_name(label) if is_file else label,
         f"{PREFIX}framework": source.producer,
         f"{PREFIX}onnx": onnx.__version__,
         f"{PREFIX}route": route,
     }
     if not is_file:
         return found
-    file = learned_file(spelled)
+    file = learned_file(label)
     if file is not None:
         found[SOURCE_HASH] = sha256_of(file)
     return found
 
 
-def learned_file(spelled: str) -> Path | None:
+def learned_file(label: str) -> Path | None:
     """The file that has what a source has learned: its weights'; None for Python code alone."""
-    source_spec = parse_source_spec(spelled)
+    source_spec = parse_source_spec(label)
     return source_spec.weights or source_spec.file
 
 
@@ -99,10 +99,10 @@ def _without_folder(text: str) -> str:
     return f"{Path(module).name}{colon}{name}"
 
 
-def base_name(spelled: str) -> str:
+def base_name(label: str) -> str:
     """The source without its folders: the result must not depend on where it lies."""
-    source_spec = parse_source_spec(spelled)
-    name = Path(source_spec.module or source_spec.file or spelled).name
+    source_spec = parse_source_spec(label)
+    name = Path(source_spec.module or source_spec.file or label).name
     call = f":{source_spec.call}" if source_spec.call else ""
     weights = f"@{source_spec.weights.name}" if source_spec.weights else ""
     return f"{name}{call}{weights}".encode("utf-8", "backslashreplace").decode()

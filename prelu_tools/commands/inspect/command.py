@@ -74,13 +74,13 @@ def _result(
     explained: bool = True,
 ) -> InspectResult:
     return InspectResult(
-        path=source.spelled,
+        path=source.label,
         format=source.framework,
         opset=source.opset,
         producer=source.producer,
         n_parameters=source.n_parameters,
         layers=reports,
-        findings=findings if reports else (_no_prelu(source.spelled, explained), *findings),
+        findings=findings if reports else (_no_prelu(source.label, explained), *findings),
         notes=source.notes,
     )
 

@@ -57,7 +57,7 @@ class Work:
     def original(self) -> Run:
         """The file as it is, loaded; the one with PRelu nodes where its slopes were repaired."""
         model = self.portable if self.repaired.reference else self.source.model
-        return open_run(model, self.request.threads, self.source.spelled)
+        return open_run(model, self.request.threads, self.source.label)
 
 
 def prepare(source: Source, request: OptimizeRequest, progress: ProgressCallback) -> Work:

@@ -139,9 +139,9 @@ def _float_model(graph: OnnxGraph, request: QuantizeRequest) -> FloatModel:
 
 
 def _results(
-    proto: onnx.ModelProto, feeds: Sequence[Feeds], spelled: str
+    proto: onnx.ModelProto, feeds: Sequence[Feeds], label: str
 ) -> list[Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]]:
-    session = Session(proto, "cpu", spelled)
+    session = Session(proto, "cpu", label)
     return [session.run(feed) for feed in feeds]
 
 

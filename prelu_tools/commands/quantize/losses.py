@@ -60,17 +60,17 @@ class Losses:
 class Watched:
     """A model in floating point, run on data: its outputs and what its PReLU layers give."""
 
-    def __init__(self, proto: onnx.ModelProto, tensors: Mapping[str, str], spelled: str) -> None:
+    def __init__(self, proto: onnx.ModelProto, tensors: Mapping[str, str], label: str) -> None:
         """Load it.
 
         Args:
             proto: the model.
             tensors: for each layer's name the tensor that its first call gives.
-            spelled: its name for messages.
+            label: its name for messages.
         """
         self._names = [value.name for value in proto.graph.output]
         self._tensors = tensors
-        self._session = Session(tapped(proto, tensors.values()), "cpu", spelled)
+        self._session = Session(tapped(proto, tensors.values()), "cpu", label)
 
     def run(self, feeds: Feeds) -> tuple[dict[str, Array], dict[str, Array]]:
         """The outputs, and by the layer's name what it gives."""
@@ -81,7 +81,7 @@ class Watched:
 
 
 def losses_of(
-    proto: onnx.ModelProto, watched: Watched, feeds: Sequence[Feeds], spelled: str
+    proto: onnx.ModelProto, watched: Watched, feeds: Sequence[Feeds], label: str
 ) -> Losses:
     """Run a quantized model and the one in floating point on the same data.
 
@@ -90,8 +90,8 @@ def losses_of(
     """
     meaning = meaning_of(OnnxModel(proto, None))
     tensors = {} if meaning is None else _results(meaning, proto)
-    plain = Session(proto, "cpu", spelled)
-    inside = Session(tapped(proto, tensors.values()), "cpu", spelled)
+    plain = Session(proto, "cpu", label)
+    inside = Session(tapped(proto, tensors.values()), "cpu", label)
     found = Losses()
     for feed in feeds:
         outputs, layers = watched.run(feed)

@@ -15,29 +15,29 @@ Metric = Callable[[Mapping[str, Array], Mapping[str, Array]], float]
 """Called with outputs and data by name, all rows at once; more is better."""
 
 
-def load_metric(spelled: str) -> Metric:
+def load_metric(label: str) -> Metric:
     """The function that is named.
 
     Args:
-        spelled: `package.module:name` or `path/file.py:name`.
+        label: `package.module:name` or `path/file.py:name`.
 
     Raises:
         UsageError: it is spelled otherwise.
         PReLUToolsError: there is no such function.
     """
-    module, colon, name = spelled.rpartition(":")
+    module, colon, name = label.rpartition(":")
     if not (module and colon and name.isidentifier()):
-        raise UsageError(f"--metric {spelled}: expected FILE.py:NAME or package.module:NAME")
+        raise UsageError(f"--metric {label}: expected FILE.py:NAME or package.module:NAME")
     found = vars(import_named(module)).get(name)
     if not callable(found):
-        raise PReLUToolsError(f"--metric {spelled}: {module} has no function {name!r}")
+        raise PReLUToolsError(f"--metric {label}: {module} has no function {name!r}")
     metric: Metric = found
     return metric
 
 
 def measured(
     metric: Metric,
-    spelled: str,
+    label: str,
     results: Sequence[Mapping[str, Array]],
     feeds: Sequence[Feeds],
     extra: Mapping[str, Array],
@@ -46,7 +46,7 @@ def measured(
 
     Args:
         metric: the function.
-        spelled: its name for messages.
+        label: its name for messages.
         results: the outputs of each run.
         feeds: the inputs of each run.
         extra: further arrays, of the rows of all runs.
@@ -60,10 +60,10 @@ def measured(
         found = float(metric(outputs, {**data, **extra}))
     except Exception as error:  # the user's own code
         raise PReLUToolsError(
-            f"--metric {spelled} failed with {type(error).__name__}: {error}"
+            f"--metric {label} failed with {type(error).__name__}: {error}"
         ) from error
     if not np.isfinite(found):
-        raise PReLUToolsError(f"--metric {spelled} returned {found}: expected a finite number")
+        raise PReLUToolsError(f"--metric {label} returned {found}: expected a finite number")
     return found
 
 

@@ -87,14 +87,14 @@ def _outside(model: OnnxModel) -> tuple[LocatedLayer, ...]:
 
 
 def look(
-    found: FloatModel, feeds: Sequence[Feeds], spelled: str, shapes: Sequence[Sequence[object]]
+    found: FloatModel, feeds: Sequence[Feeds], label: str, shapes: Sequence[Sequence[object]]
 ) -> None:
     """Run the model on the calibration data, and keep what its PReLU layers are given.
 
     Args:
         found: the model.
         feeds: the data.
-        spelled: its name for messages.
+        label: its name for messages.
         shapes: of its inputs; where a size is free, no map keeps its width, whatever the data show.
 
     Raises:
@@ -104,7 +104,7 @@ def look(
     names = list(dict.fromkeys(match.x for _, match in calls))
     inputs = {value.name for value in found.proto.graph.input}
     inside = [name for name in names if name not in inputs]
-    session = Session(tapped(found.proto, inside), "cpu", spelled)
+    session = Session(tapped(found.proto, inside), "cpu", label)
     found.coverage = CoverageBook([x.layer for x in found.located])
     is_free = any(isinstance(size, str) for shape in shapes for size in list(shape)[2:])
     found.sized = set() if is_free else set(names)
@@ -250,7 +250,7 @@ def call_name(layer: str, number: int) -> str:
     return layer if not number else f"{layer}#{number + 1}"
 
 
-def demand_opset(model: OnnxModel, spelled: str) -> None:
+def demand_opset(model: OnnxModel, label: str) -> None:
     """Reject a model whose opset has no scale for each channel.
 
     Raises:
@@ -258,6 +258,6 @@ def demand_opset(model: OnnxModel, spelled: str) -> None:
     """
     if model.opset < 13:
         raise PReLUToolsError(
-            f"{spelled} has opset {model.opset}, but integers with a scale for each channel need "
-            f"13: convert it first (prelu-tools export {spelled} -o new.onnx)"
+            f"{label} has opset {model.opset}, but integers with a scale for each channel need "
+            f"13: convert it first (prelu-tools export {label} -o new.onnx)"
         )

@@ -107,11 +107,11 @@ def record(
         return _result(request, reference, made, kept)
 
 
-def _read_from(spelled: str) -> RecordedFile | None:
-    file = None if "://" in spelled else learned_file(spelled)
+def _read_from(label: str) -> RecordedFile | None:
+    file = None if "://" in label else learned_file(label)
     if file is None:
         return None
-    return RecordedFile(base_name(spelled), file.as_posix(), sha256_of(file))
+    return RecordedFile(base_name(label), file.as_posix(), sha256_of(file))
 
 
 def _large(n_bytes: int) -> Reason | None:

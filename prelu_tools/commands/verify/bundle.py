@@ -66,7 +66,7 @@ def _write(made: Path, folder: Path, reference: Reference, linked: Linked, judge
     if graph is not None and provider is not None and not provider.is_runtime:
         feeds = move(reference.feeds[run], linked.links)
         _save_layer(made, graph, judged, provider.requested, feeds)
-    command = ["prelu-tools", "verify", reference.source.spelled, linked.spelled]
+    command = ["prelu-tools", "verify", reference.source.label, linked.label]
     if reference.source.recording is None:  # a record has its own inputs
         command += ["--inputs", str(folder / "inputs.npz")]
     if provider is not None and graph is not None:

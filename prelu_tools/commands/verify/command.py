@@ -108,7 +108,7 @@ def verify_source(
     linked = _open_candidates(source, request, candidates or {})
     opened = [item for item in linked if isinstance(item, Linked)]
     if request.runtimes and opened and all(item.source.graph is None for item in opened):
-        names = ", ".join(item.spelled for item in opened)
+        names = ", ".join(item.label for item in opened)
         raise UsageError(f"--runtime is for ONNX candidates, but {names} is not one: leave it out")
     refuse_records(opened)
     if len(opened) == len(linked):
@@ -132,7 +132,7 @@ def verify_source(
         failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
         if request.bundle is not None and failed:
             bundled = judged[failed[0]]
-            where = next(o for o in opened if o.spelled == bundled.report.model)
+            where = next(o for o in opened if o.label == bundled.report.model)
             write_bundle(request.bundle, reference, where, bundled)
         return replace(result, seconds=time.perf_counter() - start)
 
@@ -180,16 +180,16 @@ def _judge(
     """One report for each provider, or for each way in which another runtime runs a candidate."""
     found = []
     for where, provider, source in _ways(linked.source, request):
-        progress(f"checking {linked.spelled}{f' on {where}' if where else ''}")
+        progress(f"checking {linked.label}{f' on {where}' if where else ''}")
         start = time.perf_counter()
         try:
             way = replace(linked, source=source())
             judged = _in_any_order(reference, way, provider, request)
         except RefusedInputError as error:
             reason = Reason(str(error), "candidate_refuses_input")
-            judged = Judged(unjudged(linked.spelled, where, reason, "fail"))
+            judged = Judged(unjudged(linked.label, where, reason, "fail"))
         except PReLUToolsError as error:
-            judged = Judged(unjudged(linked.spelled, where, str(error)))
+            judged = Judged(unjudged(linked.label, where, str(error)))
         report = replace(judged.report, seconds=time.perf_counter() - start)
         if provider is None and report.provider is not None:
             report = replace(report, provider=replace(report.provider, is_runtime=True))
@@ -262,7 +262,7 @@ def _moved_note(linked: Linked, passes: bool) -> str:
     ]
     does = "passes" if passes else "runs"
     return Reason(
-        f"{linked.spelled}: its shapes do not determine its axis order; it {does} with the "
+        f"{linked.label}: its shapes do not determine its axis order; it {does} with the "
         f"reference's axes permuted for its inputs: {', '.join(moved)}",
         "axis_order_tried",
     )

@@ -30,7 +30,7 @@ def turn_plan(
         return all(_takes(item, feeds) for item in opened)
 
     deciders = [Decider("", source.decisions)]
-    deciders += [Decider(item.spelled, partial(_decisions, item)) for item in opened]
+    deciders += [Decider(item.label, partial(_decisions, item)) for item in opened]
     return BranchPlan(deciders, domain, is_searched, fits)
 
 

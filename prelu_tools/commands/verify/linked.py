@@ -12,7 +12,7 @@ from prelu_tools.commands.verify.inputs.linking import InputLink, Layouts
 class Linked:
     """A candidate that could be opened."""
 
-    spelled: str
+    label: str
     """As the user spelled it."""
     source: Source
     """The source itself."""

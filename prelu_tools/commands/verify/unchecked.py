@@ -37,7 +37,7 @@ def unchecked_sizes(source: Source, opened: Sequence[Linked]) -> Iterator[Reason
             who = "the reference" if is_own else "another candidate"
             names, verb = " and ".join(fixed), "is" if len(fixed) == 1 else "are"
             yield Reason(
-                f"{item.spelled}: {names} of input {link.candidate!r} {verb} dynamic, but only "
+                f"{item.label}: {names} of input {link.candidate!r} {verb} dynamic, but only "
                 f"{in_words(fixed)} was checked: {who} fixes {'it' if verb == 'is' else 'them'}",
                 "sizes_not_checked",
             )

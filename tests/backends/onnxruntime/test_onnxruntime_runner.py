@@ -40,7 +40,7 @@ def net(tmp_path: Path) -> Path:
 
 def test_a_file_says_what_it_is(net: Path) -> None:
     source = _source(net)
-    assert (source.spelled, source.framework, source.opset) == (str(net), "onnx", 17)
+    assert (source.label, source.framework, source.opset) == (str(net), "onnx", 17)
     assert source.n_parameters == 4 * 3 + 3 + 3
 
 

@@ -19,7 +19,7 @@ LAYER = PReLULayer("act", ("act",), None, "prelu", SLOPES, None, (2,), None, Tru
 
 
 class _Plain(SourceDefaults):
-    spelled = "net.plain"
+    label = "net.plain"
 
     def __init__(self, layer: PReLULayer = LAYER) -> None:
         self._layer = layer

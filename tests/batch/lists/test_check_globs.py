@@ -28,8 +28,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _check(reference: str, *candidates: str, more: str = "") -> str:
-    spelled = ", ".join(f'"{one}"' for one in candidates)
-    return f'[[checks]]\nreference = "{reference}"\ncandidates = [{spelled}]\n{more}\n'
+    label = ", ".join(f'"{one}"' for one in candidates)
+    return f'[[checks]]\nreference = "{reference}"\ncandidates = [{label}]\n{more}\n'
 
 
 def _found(*checks: str) -> list[tuple[str, str, tuple[str, ...]]]:

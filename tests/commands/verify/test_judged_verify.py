@@ -181,7 +181,7 @@ def test_the_first_failure_is_bundled(monkeypatch: pytest.MonkeyPatch, tmp_path:
     reference = NumpyModel()
     verified(reference, NumpyModel(), wrong, wrong, bundle=tmp_path)
     ((path, told, where, bundled),) = bundles
-    assert (path, where.spelled, bundled.report.model) == (tmp_path, "d", "d")
+    assert (path, where.label, bundled.report.model) == (tmp_path, "d", "d")
     assert told.source is reference
     assert (where.source, bundled.report.verdict) == (wrong, "fail")
     verified(NumpyModel(), wrong)

@@ -35,7 +35,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     def judge_of(name: str) -> Any:
         def make(*arguments: Any) -> Any:
             found.append((name, *arguments))
-            report = SimpleNamespace(verdict=arguments[1].spelled)
+            report = SimpleNamespace(verdict=arguments[1].label)
             return SimpleNamespace(judged=lambda: SimpleNamespace(report=report))
 
         return make
@@ -48,7 +48,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def _judge(
     reference: Source, candidate: Source, provider: str | None = "cpu", verdict: str = "pass"
 ) -> Any:
-    linked = cast(Linked, SimpleNamespace(source=candidate, spelled=verdict))
+    linked = cast(Linked, SimpleNamespace(source=candidate, label=verdict))
     told = cast(Any, SimpleNamespace(source=reference))
     judged = judge(told, linked, provider, REQUEST)
     return told, linked, judged

@@ -133,17 +133,17 @@ def test_the_size_that_element_wise_slopes_tie_a_model_to_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "spelled"),
+    ("shape", "label"),
     [
         (CHANNELS, "PReLU(shared_axes=[1, 2])"),
         ((None, 9, 7), "PReLU(shared_axes=[1])"),
         ((None, 7), "PReLU()"),
     ],
 )
-def test_the_slopes_that_were_meant_are_spelled_out(shape: Shape, spelled: str) -> None:
+def test_the_slopes_that_were_meant_are_spelled_out(shape: Shape, label: str) -> None:
     (finding,) = _findings(_layer(np.full((1,) * len(shape), 0.3), shape))
     assert (finding.code, finding.severity) == ("one_slope", "info")
-    assert f"nn.PReLU(num_parameters=channels) (torch) or {spelled} (Keras)" in finding.message
+    assert f"nn.PReLU(num_parameters=channels) (torch) or {label} (Keras)" in finding.message
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class ToldSource(SourceDefaults):
     sought: list[Any] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     framework: str = "onnx"
-    spelled: str = "a live model"
+    label: str = "a live model"
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """The one."""

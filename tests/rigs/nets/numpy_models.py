@@ -51,7 +51,7 @@ class NumpyModel(SourceDefaults):
     limits: list[SearchLimits] = field(default_factory=list)
     fed: list[Mapping[str, Array]] = field(default_factory=list)
     framework: str = "numpy"
-    spelled: str = "a live model"
+    label: str = "a live model"
 
     def inputs(self) -> Sequence[TensorSpec]:
         """One, `x`."""

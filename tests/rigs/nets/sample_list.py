@@ -16,7 +16,7 @@ FOLDER = ROOT / "samples"
 class Sample:
     """One row of samples/README.md."""
 
-    spelled: str
+    label: str
     """`FILE.py:callable`, as in the README."""
     layers: Mapping[str, int]
     """The number of slopes of each layer, in the order of the first call."""
@@ -28,28 +28,28 @@ class Sample:
     @property
     def source(self) -> str:
         """The source to give to a command, from whatever folder."""
-        return f"{FOLDER}/{self.spelled}"
+        return f"{FOLDER}/{self.label}"
 
     @property
     def framework(self) -> str:
         """`torch` or `keras`."""
-        return "torch" if "torch" in self.spelled.partition(":")[0] else "keras"
+        return "torch" if "torch" in self.label.partition(":")[0] else "keras"
 
     @property
     def weights_from_package(self) -> bool:
         """Whether it needs the packages with MTCNN's weights."""
-        return self.spelled.startswith("mtcnn")
+        return self.label.startswith("mtcnn")
 
     @property
     def key(self) -> str:
         """A name for test ids and files."""
-        plain = "".join(c if c.isalnum() else "-" for c in self.spelled.replace(".py", ""))
+        plain = "".join(c if c.isalnum() else "-" for c in self.label.replace(".py", ""))
         return plain.strip("-")
 
     @property
     def parameter_names(self) -> dict[str, str]:
         """The name of each layer's slope initializer."""
-        hand_written = "OneSlopeNet" in self.spelled
+        hand_written = "OneSlopeNet" in self.label
         tail = "/alpha" if self.framework == "keras" else (".alpha" if hand_written else ".weight")
         return {layer: f"{layer}{tail}" for layer in self.layers}
 
@@ -99,12 +99,12 @@ ALL = (
     Sample("mtcnn_keras.py:RNet", _RNET, 4, 2),
     Sample("mtcnn_keras.py:ONet", _ONET, 5, 3),
 )
-_BY_SPELLING = {sample.spelled: sample for sample in ALL}
+_BY_SPELLING = {sample.label: sample for sample in ALL}
 
 
-def sample(spelled: str) -> Sample:
+def sample(label: str) -> Sample:
     """The sample of this spelling."""
-    return _BY_SPELLING[spelled]
+    return _BY_SPELLING[label]
 
 
 def marks_of(one: Sample) -> list[pytest.MarkDecorator]:

@@ -29,13 +29,13 @@ _IN_MEMORY = 64 << 20  # bytes of weights; more go to a temporary file
 _LARGEST_JSON = 16 << 20  # as Python objects it takes twenty times that
 
 
-def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+def from_file(path: Path, label: str, options: SourceOptions) -> Source:
     """Read a `.keras` archive, in a process of its own.
 
     Raises:
         PReLUToolsError: it is not such a archive, or damaged.
     """
-    return source_of("prelu_tools.backends.files.keras.archive:read", path, spelled, "keras")
+    return source_of("prelu_tools.backends.files.keras.archive:read", path, label, "keras")
 
 
 def read(path: Path) -> Contents:

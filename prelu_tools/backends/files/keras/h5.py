@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from prelu_tools.core.options import SourceOptions
 
 
-def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+def from_file(path: Path, label: str, options: SourceOptions) -> Source:
     """Read an HDF5 file that Keras wrote, in a process of its own.
 
     Raises:
         PReLUToolsError: it is not such a file, or damaged.
     """
-    return source_of("prelu_tools.backends.files.keras.h5:read", path, spelled, "keras")
+    return source_of("prelu_tools.backends.files.keras.h5:read", path, label, "keras")
 
 
 def read(path: Path) -> Contents:

@@ -227,12 +227,12 @@ def _refuse_two_formats(file: Path | BinaryIO) -> None:
 
 
 @contextmanager
-def opened(file: Path | BinaryIO, spelled: str, size: int) -> Iterator[Hdf5]:
+def opened(file: Path | BinaryIO, label: str, size: int) -> Iterator[Hdf5]:
     """An HDF5 file, open within the block.
 
     Args:
         file: its path, or an open binary file.
-        spelled: what to call it in errors.
+        label: what to call it in errors.
         size: its bytes.
 
     Raises:
@@ -242,8 +242,8 @@ def opened(file: Path | BinaryIO, spelled: str, size: int) -> Iterator[Hdf5]:
     try:
         import h5py
     except ModuleNotFoundError as error:
-        raise MissingExtraError("h5py", "keras", f"to read {spelled}") from error
-    with explaining(f"{spelled} cannot be read: it is not an HDF5 file, or it is damaged"):
+        raise MissingExtraError("h5py", "keras", f"to read {label}") from error
+    with explaining(f"{label} cannot be read: it is not an HDF5 file, or it is damaged"):
         _refuse_two_formats(file)
         with h5py.File(file, "r") as inner:
             yield Hdf5(inner, size)

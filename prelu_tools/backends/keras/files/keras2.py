@@ -21,7 +21,7 @@ def can_load() -> bool:
     return keras.backend.backend() == "tensorflow" and find_spec("tf_keras") is not None
 
 
-def from_file(path: Path, spelled: str, options: SourceOptions) -> SavedModelSource:
+def from_file(path: Path, label: str, options: SourceOptions) -> SavedModelSource:
     """Load a `.keras` or `.h5` file that was looked at before (`loading.load_archive`).
 
     Raises:
@@ -34,7 +34,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> SavedModelSou
             models: Any = import_module("tf_keras").models
             model = models.load_model(path, custom_objects=objects, compile=False, **safe)
             model.export(folder)
-            return SavedModelSource(load(Path(folder), options), spelled, options)
+            return SavedModelSource(load(Path(folder), options), label, options)
     except Exception as error:
         detail = one_line(error)
         raise Keras2FileError(

@@ -79,7 +79,7 @@ def load_archive(path: Path, options: SourceOptions) -> Any:
         raise PReLUToolsError(_explain(path, error)) from error
 
 
-def load_weights(model: Any, path: Path, spelled: str) -> None:
+def load_weights(model: Any, path: Path, label: str) -> None:
     """Load a `.weights.h5` file into a model that is built.
 
     Raises:
@@ -92,7 +92,7 @@ def load_weights(model: Any, path: Path, spelled: str) -> None:
         model.load_weights(path)
     except Exception as error:
         raise PReLUToolsError(
-            f"the weights in {path} do not fit {spelled}: {_misfit(model, error)}"
+            f"the weights in {path} do not fit {label}: {_misfit(model, error)}"
         ) from error
 
 

@@ -39,13 +39,13 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.rounding.noise import Noise
 
 
-def from_file(path: Path, spelled: str, options: SourceOptions) -> SavedModelSource:
+def from_file(path: Path, label: str, options: SourceOptions) -> SavedModelSource:
     """Load the folder of a SavedModel.
 
     Raises:
         PReLUToolsError: it cannot be loaded, or has no signature to run.
     """
-    return SavedModelSource(load(path, options), spelled, options)
+    return SavedModelSource(load(path, options), label, options)
 
 
 def load(path: Path, options: SourceOptions) -> Any:
@@ -65,17 +65,17 @@ class SavedModelSource(SourceDefaults):
 
     framework = "keras"
 
-    def __init__(self, loaded: Any, spelled: str, options: SourceOptions) -> None:
+    def __init__(self, loaded: Any, label: str, options: SourceOptions) -> None:
         """Take what TensorFlow loaded.
 
         Raises:
             PReLUToolsError: it has no signature, or several and none is the default.
         """
-        self.spelled = spelled
+        self.label = label
         self.producer = f"tensorflow {tf.__version__}"
         self._options = options
         self._loaded = loaded  # its variables live as long as it does
-        self._traced = trace_signature(loaded, spelled, options)
+        self._traced = trace_signature(loaded, label, options)
 
     @cached_property
     def _found(self) -> tuple[Program, list[PReLUCall]]:

@@ -24,18 +24,18 @@ _DEFAULT = "serving_default"
 _UNNAMED = re.compile(r"^(Variable(_\d+)?)?$")
 
 
-def trace_signature(loaded: Any, spelled: str, options: SourceOptions) -> Program:
+def trace_signature(loaded: Any, label: str, options: SourceOptions) -> Program:
     """The signature `serving_default`, or the only one.
 
     Args:
         loaded: what `tf.saved_model.load` returned.
-        spelled: the source, for messages.
+        label: the source, for messages.
         options: how to read it.
 
     Raises:
         PReLUToolsError: there is no such signature, or it cannot be made a graph.
     """
-    function = _signature(loaded, spelled)
+    function = _signature(loaded, label)
     specs = _inputs(function, options)
     given = function.structured_input_signature[1]
 
@@ -51,12 +51,12 @@ def trace_signature(loaded: Any, spelled: str, options: SourceOptions) -> Progra
     except Exception as error:
         detail = one_line(error)
         raise PReLUToolsError(
-            f"the signature of {spelled} cannot be converted to one graph "
+            f"the signature of {label} cannot be converted to one graph "
             f"({type(error).__name__}: {detail})"
         ) from error
     definition = flat_graph(frozen)
     return Program(
-        name=spelled,
+        name=label,
         definition=definition,
         specs=specs,
         inputs=tuple(tensor.name for tensor in frozen.inputs),
@@ -69,7 +69,7 @@ def trace_signature(loaded: Any, spelled: str, options: SourceOptions) -> Progra
     )
 
 
-def _signature(loaded: Any, spelled: str) -> Any:
+def _signature(loaded: Any, label: str) -> Any:
     signatures = dict(getattr(loaded, "signatures", {}))
     if _DEFAULT in signatures:
         return signatures[_DEFAULT]
@@ -77,11 +77,11 @@ def _signature(loaded: Any, spelled: str) -> Any:
         return next(iter(signatures.values()))
     if not signatures:
         raise PReLUToolsError(
-            f"{spelled} has no signature that can be run: save it with model.export(...), or by "
+            f"{label} has no signature that can be run: save it with model.export(...), or by "
             "tf.saved_model.save(model, path, signatures=...)"
         )
     raise PReLUToolsError(
-        f"{spelled} has the signatures {', '.join(sorted(signatures))}, but none is called "
+        f"{label} has the signatures {', '.join(sorted(signatures))}, but none is called "
         f"{_DEFAULT}: save it with a signature of that name"
     )
 

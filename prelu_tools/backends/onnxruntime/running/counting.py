@@ -13,22 +13,22 @@ from prelu_tools.graph.copies.branches import COUNTS, Body, counted
 from prelu_tools.graph.io.reader import OnnxModel
 
 
-def counter_of(model: OnnxModel, spelled: str) -> BodyCounter | None:
+def counter_of(model: OnnxModel, label: str) -> BodyCounter | None:
     """What counts the bodies of a model; None where it has none that inputs decide of.
 
     Raises:
         PReLUToolsError: see `Session`.
     """
     found = counted(model)
-    return None if found is None else BodyCounter(*found, spelled)
+    return None if found is None else BodyCounter(*found, label)
 
 
 class BodyCounter:
     """A session of a model that counts its bodies."""
 
-    def __init__(self, model: OnnxModel, bodies: Sequence[Body], spelled: str) -> None:
+    def __init__(self, model: OnnxModel, bodies: Sequence[Body], label: str) -> None:
         """Load the copy that counts; see `graph/copies/branches.py`."""
-        self._session = Session(model.proto, "cpu", spelled, model.folder)
+        self._session = Session(model.proto, "cpu", label, model.folder)
         self._bodies = bodies
 
     def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:

@@ -27,10 +27,10 @@ class LoweredSource(OnnxSource):
         proto.CopyFrom(source.model.proto)
         proto.ir_version = IR_VERSION
         model = OnnxModel(proto, source.model.file, dict(source.model.memory))
-        super().__init__(source.path, model, source.spelled, source.options)
+        super().__init__(source.path, model, source.label, source.options)
 
     def session(self, provider: str) -> Session:
         """The file by its skeleton, which has the older version."""
         from prelu_tools.backends.onnxruntime.running.session import Session
 
-        return Session(self.model.proto, provider, self.spelled, self.model.folder)
+        return Session(self.model.proto, provider, self.label, self.model.folder)

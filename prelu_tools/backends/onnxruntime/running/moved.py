@@ -22,14 +22,14 @@ class MovedRunner:
         self,
         model: OnnxModel,
         located: Sequence[LocatedLayer],
-        spelled: str,
+        label: str,
         noise: Noise,
         observe: Observer | None,
     ) -> None:
         """Load nothing yet: how many terms sums have shows in the first inputs."""
         self._located = located
         self._model = located[0].calls[0][0].model if located else model
-        self._spelled = spelled
+        self._label = label
         self._noise = noise
         self._observe = observe
         self._session: Session | TappedSession | None = None
@@ -54,5 +54,5 @@ class MovedRunner:
         moved = moved_model(model.proto, shapes, self._noise)
         taps = taps_of(self._located)
         if self._observe is not None and taps:
-            return TappedSession(replace(model, proto=moved), taps, "cpu", self._spelled)
-        return Session(moved, "cpu", self._spelled, model.folder)
+            return TappedSession(replace(model, proto=moved), taps, "cpu", self._label)
+        return Session(moved, "cpu", self._label, model.folder)

@@ -31,13 +31,13 @@ def runtime_version() -> str:
     return str(import_onnxruntime().__version__)
 
 
-def open_run(model: OnnxModel, threads: int, spelled: str) -> Run:
+def open_run(model: OnnxModel, threads: int, label: str) -> Run:
     """Load a model on the CPU provider.
 
     Args:
         model: its weights may lie in a file.
         threads: how many onnxruntime may use inside an operator.
-        spelled: the model's name for messages.
+        label: the model's name for messages.
 
     Raises:
         PReLUToolsError: onnxruntime cannot load it; or, when it is called, run it.
@@ -45,14 +45,14 @@ def open_run(model: OnnxModel, threads: int, spelled: str) -> Run:
     options = session_options(model.folder)
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    session = load_session(model.proto.SerializeToString(), options, spelled)
+    session = load_session(model.proto.SerializeToString(), options, label)
 
     def run(feeds: Mapping[str, Array]) -> list[Array]:
         try:
             return list(session.run(None, dict(feeds)))
         except Exception as error:
             raise PReLUToolsError(
-                f"onnxruntime {runtime_version()} cannot run {spelled}: {sentence(error)}"
+                f"onnxruntime {runtime_version()} cannot run {label}: {sentence(error)}"
             ) from error
 
     return run

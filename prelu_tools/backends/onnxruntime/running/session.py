@@ -45,14 +45,14 @@ class Session:
     """An onnxruntime session on one execution provider; a `Runner`."""
 
     def __init__(
-        self, model: Path | onnx.ModelProto, provider: str, spelled: str, folder: Path | None = None
+        self, model: Path | onnx.ModelProto, provider: str, label: str, folder: Path | None = None
     ) -> None:
         """Load a model.
 
         Args:
             model: a file, or a graph in memory.
             provider: one of `PROVIDERS`, or onnxruntime's own name; see `parse_provider`.
-            spelled: the model's name for messages.
+            label: the model's name for messages.
             folder: where the external tensors of a graph in memory are; None where it has none.
 
         Raises:
@@ -70,9 +70,9 @@ class Session:
         if isinstance(model, Path):
             refuse_odd_name(model)
         content = str(model) if isinstance(model, Path) else model.SerializeToString()
-        self._session = load_session(content, options, spelled, (self._wanted, dict(self.options)))
+        self._session = load_session(content, options, label, (self._wanted, dict(self.options)))
         self._provider = provider
-        self._spelled = spelled
+        self._label = label
         self._names = [output.name for output in self._session.get_outputs()]
 
     def placement(self) -> dict[str, str]:
@@ -109,7 +109,7 @@ class Session:
             PReLUToolsError: it has no outputs, or see `fetch`.
         """
         if not self._names:
-            raise PReLUToolsError(f"{self._spelled} has no outputs: nothing can be compared")
+            raise PReLUToolsError(f"{self._label} has no outputs: nothing can be compared")
         return self.fetch(feeds, self._names)
 
     def fetch(self, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
@@ -123,7 +123,7 @@ class Session:
         except Exception as error:
             shapes = ", ".join(f"{name}{list(array.shape)}" for name, array in feeds.items())
             raise PReLUToolsError(
-                f"{self._spelled} fails on inputs {shapes}: {sentence(error)}"
+                f"{self._label} fails on inputs {shapes}: {sentence(error)}"
             ) from error
         return dict(zip(names, results, strict=True)) if names else {}  # of none it gives them all
 
@@ -145,7 +145,7 @@ def session_options(folder: Path | None = None) -> Any:
 def load_session(
     content: str | bytes,
     options: Any,
-    spelled: str,
+    label: str,
     provider: tuple[str, dict[str, str]] = ("CPUExecutionProvider", {}),
 ) -> Any:
     """Onnxruntime's own session of a model.
@@ -153,7 +153,7 @@ def load_session(
     Args:
         content: the path of its file, or its bytes.
         options: of the session.
-        spelled: the model's name for messages.
+        label: the model's name for messages.
         provider: the execution provider, and its options.
 
     Raises:
@@ -165,7 +165,7 @@ def load_session(
             return ort.InferenceSession(content, options, providers=[provider])
     except Exception as error:
         raise PReLUToolsError(
-            f"onnxruntime {ort.__version__} cannot load {spelled}: {sentence(error)}"
+            f"onnxruntime {ort.__version__} cannot load {label}: {sentence(error)}"
         ) from error
 
 
@@ -188,7 +188,7 @@ def parse_provider(text: str) -> tuple[str, dict[str, str]]:
     return name, options
 
 
-def open_session(path: Path, model: OnnxModel, provider: str, spelled: str) -> Session:
+def open_session(path: Path, model: OnnxModel, provider: str, label: str) -> Session:
     """A session of a file; a large one, or one behind a link, by its skeleton.
 
     Its weights stay where they are.
@@ -197,8 +197,8 @@ def open_session(path: Path, model: OnnxModel, provider: str, spelled: str) -> S
         PReLUToolsError: see `Session`.
     """
     if model.file is not None and (is_large(path, model) or model.file != path):
-        return Session(model.proto, provider, spelled, model.folder)
-    return Session(path, provider, spelled)
+        return Session(model.proto, provider, label, model.folder)
+    return Session(path, provider, label)
 
 
 def is_large(path: Path, model: OnnxModel) -> bool:

@@ -15,7 +15,7 @@ from prelu_tools.graph.match.layers import LocatedLayer
 class SingleLayers:
     """The first call of each layer as a model of its own, whatever graph it is in."""
 
-    def __init__(self, located: Sequence[LocatedLayer], provider: str, spelled: str) -> None:
+    def __init__(self, located: Sequence[LocatedLayer], provider: str, label: str) -> None:
         """Take them out of their graph.
 
         Raises:
@@ -23,10 +23,10 @@ class SingleLayers:
         """
         calls = [(item.layer.name, *item.calls[0]) for item in located]
         if not calls:
-            raise PReLUToolsError(f"{spelled} has no PReLU")
+            raise PReLUToolsError(f"{label} has no PReLU")
         self._orders = {name: match.order for name, _, match in calls}
         folder = calls[0][1].model.folder
-        self._session = Session(single_layers(calls), provider, spelled, folder)
+        self._session = Session(single_layers(calls), provider, label, folder)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """What each layer makes of an input of its shape; one for each of the layers.

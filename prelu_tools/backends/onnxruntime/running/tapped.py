@@ -49,14 +49,14 @@ def taps_of(located: Sequence[LocatedLayer]) -> tuple[Tap, ...]:
 class TappedSession:
     """A session of a model whose PReLU can be looked at, a few layers at a time."""
 
-    def __init__(self, model: OnnxModel, taps: Sequence[Tap], provider: str, spelled: str) -> None:
+    def __init__(self, model: OnnxModel, taps: Sequence[Tap], provider: str, label: str) -> None:
         """Load the skeleton of a model with taps; onnxruntime reads the weights from its file.
 
         Args:
             model: the model that the taps are in (as `LocatedLayer` has it: functions inlined).
             taps: what to look at.
             provider: see `Session`.
-            spelled: the model's name for messages.
+            label: the model's name for messages.
 
         Raises:
             PReLUToolsError: see `Session`.
@@ -64,7 +64,7 @@ class TappedSession:
         self._main = [tap for tap in taps if not tap.x.path]
         self._inner = [tap for tap in taps if tap.x.path]
         self._proto = model.proto
-        self._session = ValueSession(model, _places(taps), provider, spelled)
+        self._session = ValueSession(model, _places(taps), provider, label)
         self.placement = self._session.placement
 
     def parts(self, feeds: Mapping[str, Array]) -> Iterator[tuple[Tap, Array, Array]]:

@@ -17,7 +17,7 @@ class ValueSession:
     """A session of a copy of a model that shows some of its tensors."""
 
     def __init__(
-        self, model: OnnxModel, places: Iterable[TensorPlace], provider: str, spelled: str
+        self, model: OnnxModel, places: Iterable[TensorPlace], provider: str, label: str
     ) -> None:
         """Load the skeleton of the copy; onnxruntime reads the weights from the model's file.
 
@@ -25,7 +25,7 @@ class ValueSession:
             model: the model that the places are in.
             places: what to show.
             provider: see `Session`.
-            spelled: the model's name for messages.
+            label: the model's name for messages.
 
         Raises:
             PReLUToolsError: see `Session` and `carry_out`.
@@ -35,7 +35,7 @@ class ValueSession:
         copy = tapped(model.proto, [place.name for place in wanted if not place.path])
         carried = dict(zip(inner, carry_out(copy.graph, inner), strict=True))
         self._names = {place: carried.get(place, place.name) for place in wanted}
-        self._session = Session(copy, provider, spelled, model.folder)
+        self._session = Session(copy, provider, label, model.folder)
         self.placement = self._session.placement
 
     def fetch(

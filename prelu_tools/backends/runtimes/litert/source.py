@@ -28,7 +28,7 @@ class LiteRTSource(HostedSource):
     called, package = "LiteRT", "ai_edge_litert"
 
     def __init__(
-        self, path: Path, spelled: str, options: SourceOptions, kernels: Kernels = "xnnpack"
+        self, path: Path, label: str, options: SourceOptions, kernels: Kernels = "xnnpack"
     ) -> None:
         """Read the file.
 
@@ -43,7 +43,7 @@ class LiteRTSource(HostedSource):
         self._numbers = self._graph.numbers()
         tensors = [(number, self._file.tensors[number]) for number in self._file.inputs]
         inputs = [(self._name(number), tensor.dtype, tensor.shape) for number, tensor in tensors]
-        super().__init__(spelled, self._graph.model, specs_of(inputs, options))
+        super().__init__(label, self._graph.model, specs_of(inputs, options))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ class LiteRTSource(HostedSource):
 
     def ways(self) -> tuple[LiteRTSource, ...]:
         """See `Source.ways`: with XNNPACK, as an app runs it by default, and without."""
-        other = LiteRTSource(self.path, self.spelled, self.options, "builtin")
+        other = LiteRTSource(self.path, self.label, self.options, "builtin")
         return (self, other)
 
     def shows(self, tensor: str) -> bool:
@@ -102,24 +102,24 @@ class LiteRTSource(HostedSource):
         numbers = [self._numbers[name] for name in outputs]
         added = [number for number in numbers if number not in self._file.outputs]
         content = with_outputs(self._file, added)
-        return self._load(content, self._file.inputs, numbers, self.spelled)
+        return self._load(content, self._file.inputs, numbers, self.label)
 
-    def alone(self, x: str, y: str, spelled: str) -> Engine:
+    def alone(self, x: str, y: str, label: str) -> Engine:
         """See `HostedSource.alone`."""
         before, after = self._numbers[x], self._numbers[y]
-        return self._load(alone(self._file, before, after), [before], [after], spelled)
+        return self._load(alone(self._file, before, after), [before], [after], label)
 
     def _load(
-        self, content: bytes, inputs: Sequence[int], outputs: Sequence[int], spelled: str
+        self, content: bytes, inputs: Sequence[int], outputs: Sequence[int], label: str
     ) -> Engine:
         self._refuse_quantized()
-        host = self.demand(self.spelled)
+        host = self.demand(self.label)
         workshop = Workshop()
         path = workshop.path / "net.tflite"
         path.write_bytes(content)
         given = {"path": str(path), "kernels": self._kernels}
         wanted = {"inputs": list(inputs), "outputs": list(outputs)}
-        return host.load({**given, **wanted}, spelled, keeps=workshop)
+        return host.load({**given, **wanted}, label, keeps=workshop)
 
     def _name(self, number: int) -> str:
         return self._file.names.get(number) or self._graph.names[number]

@@ -31,7 +31,7 @@ class MnnSource(HostedSource):
     framework = "mnn"
     called = package = "MNN"
 
-    def __init__(self, path: Path, spelled: str, options: SourceOptions) -> None:
+    def __init__(self, path: Path, label: str, options: SourceOptions) -> None:
         """Read the file.
 
         Raises:
@@ -51,7 +51,7 @@ class MnnSource(HostedSource):
             if operator.kind == "Input" and operator.outputs
         ]
         self._input_names = [name for name, _, _ in inputs]
-        super().__init__(spelled, translated(self._file), specs_of(inputs, options))
+        super().__init__(label, translated(self._file), specs_of(inputs, options))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -86,18 +86,18 @@ class MnnSource(HostedSource):
 
     def whole(self, outputs: Sequence[str]) -> Engine:
         """See `HostedSource.whole`."""
-        return self._load(self._input_names, outputs, self.spelled)
+        return self._load(self._input_names, outputs, self.label)
 
-    def alone(self, x: str, y: str, spelled: str) -> Engine:
+    def alone(self, x: str, y: str, label: str) -> Engine:
         """See `HostedSource.alone`."""
-        return self._load([x], [y], spelled, x in packed_tensors(self._file))
+        return self._load([x], [y], label, x in packed_tensors(self._file))
 
     def _load(
-        self, inputs: Sequence[str], outputs: Sequence[str], spelled: str, is_packed: bool = False
+        self, inputs: Sequence[str], outputs: Sequence[str], label: str, is_packed: bool = False
     ) -> Engine:
         self._refuse_quantized()
         wanted = {"inputs": list(inputs), "outputs": list(outputs), "is_packed": is_packed}
-        return self.demand(self.spelled).load({"path": str(self._path), **wanted}, spelled)
+        return self.demand(self.label).load({"path": str(self._path), **wanted}, label)
 
     def _refuse_quantized(self) -> None:
         if "int8" in self._narrow:
@@ -117,19 +117,19 @@ class ConvertedMnn(MnnSource):
         Raises:
             PReLUToolsError: MNN is not installed, or its converter fails.
         """
-        self.demand(graph.spelled, "convert")
+        self.demand(graph.label, "convert")
         self._workshop = Workshop()
         folder = self._workshop.path
         (folder / "net.onnx").write_bytes(graph.model.inlined().SerializeToString())
-        said = run_converter([sys.executable, "-c", _CONVERT], folder, "MNN", graph.spelled)
+        said = run_converter([sys.executable, "-c", _CONVERT], folder, "MNN", graph.label)
         if not (folder / "net.mnn").exists():
-            raise PReLUToolsError(f"MNN cannot convert {graph.spelled}: {last_words(said)}")
-        super().__init__(folder / "net.mnn", graph.spelled, SourceOptions())
+            raise PReLUToolsError(f"MNN cannot convert {graph.label}: {last_words(said)}")
+        super().__init__(folder / "net.mnn", graph.label, SourceOptions())
         by_name = {spec.name: spec for spec in graph.inputs()}
         missing = [name for name in self._input_names if name not in by_name]
         if missing or len(by_name) != len(self._input_names):
             raise PReLUToolsError(
-                f"MNN's converter turns the inputs {', '.join(by_name)} of {graph.spelled} into "
+                f"MNN's converter turns the inputs {', '.join(by_name)} of {graph.label} into "
                 f"{', '.join(self._input_names)}"
             )
         self._specs = tuple(by_name[name] for name in self._input_names)

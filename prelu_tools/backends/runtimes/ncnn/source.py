@@ -37,7 +37,7 @@ class NcnnSource(HostedSource):
 
     framework = called = package = "ncnn"
 
-    def __init__(self, param: Path, spelled: str, options: SourceOptions) -> None:
+    def __init__(self, param: Path, label: str, options: SourceOptions) -> None:
         """Read the files.
 
         Raises:
@@ -50,7 +50,7 @@ class NcnnSource(HostedSource):
             blob for layer in self._layers if layer.kind == "Input" for blob in layer.tops
         ]
         shapes = {name: self._shape(name) for name in self._input_names}
-        super().__init__(spelled, translated(self._layers, param, weights, shapes), ())
+        super().__init__(label, translated(self._layers, param, weights, shapes), ())
         self._outputs = {value.name: value.name for value in self.model.proto.graph.output}
 
     def inputs(self) -> Sequence[TensorSpec]:
@@ -70,7 +70,7 @@ class NcnnSource(HostedSource):
             return TensorSpec(name, given.dtype, given.shape, example_sizes(given.shape))
         if shape is None:
             raise UsageError(
-                f"{self.spelled} does not state the sizes of its input {name}: give them with "
+                f"{self.label} does not state the sizes of its input {name}: give them with "
                 f"--input {name}:batch,3,112,112"
             )
         return TensorSpec(name, "float32", ("batch", *(s or 1 for s in shape)),
@@ -127,9 +127,9 @@ class NcnnSource(HostedSource):
         return self._of_files(self._param, self._weights, outputs)
 
     def _of_files(self, param: Path, weights: Path, outputs: Sequence[str]) -> Engine:
-        return self._load(param, weights, self._input_names, outputs, self.spelled)
+        return self._load(param, weights, self._input_names, outputs, self.label)
 
-    def alone(self, x: str, y: str, spelled: str) -> Engine:
+    def alone(self, x: str, y: str, label: str) -> Engine:
         """See `HostedSource.alone`."""
         makers = {blob: layer for layer in self._layers for blob in layer.tops}
         while makers[x].kind == "Split":  # of which others may read another result
@@ -142,7 +142,7 @@ class NcnnSource(HostedSource):
         header = ["7767517", f"{len(lines)} {len(blobs)}"]
         param.write_text("\n".join([*header, *lines, ""]), encoding="utf-8")
         weights.write_bytes(self._weights_of(chosen))
-        return self._load(param, weights, [x], [y], spelled, workshop)
+        return self._load(param, weights, [x], [y], label, workshop)
 
     def _load(
         self,
@@ -150,12 +150,12 @@ class NcnnSource(HostedSource):
         weights: Path,
         inputs: Sequence[str],
         outputs: Sequence[str],
-        spelled: str,
+        label: str,
         keeps: Workshop | None = None,
     ) -> Engine:
         files = {"param": str(param), "weights": str(weights)}
         wanted = {"inputs": list(inputs), "outputs": list(outputs)}
-        return self.demand(self.spelled).load({**files, **wanted}, spelled, keeps)
+        return self.demand(self.label).load({**files, **wanted}, label, keeps)
 
     def _between(self, x: str, y: str) -> list[Layer]:
         makers = {blob: layer for layer in self._layers for blob in layer.tops}
@@ -196,12 +196,12 @@ class ConvertedNcnn(NcnnSource):
         ]
         self._convert(folder, [spec.example for spec in self._specs_of_graph])
         options = SourceOptions(inputs=tuple(given))
-        super().__init__(folder / "net.ncnn.param", graph.spelled, options)
+        super().__init__(folder / "net.ncnn.param", graph.label, options)
         names = [value.name for value in graph.model.proto.graph.output]
         found = sorted(self._outputs, key=lambda blob: int(blob.removeprefix("out") or 0))
         if len(found) != len(names) or len(self._input_names) != len(given):
             raise PReLUToolsError(
-                f"pnnx converts {len(given)} inputs and {len(names)} outputs of {graph.spelled} to "
+                f"pnnx converts {len(given)} inputs and {len(names)} outputs of {graph.label} to "
                 f"{len(self._input_names)} and {len(found)}"
             )
         self._outputs = dict(zip(names, found, strict=True))
@@ -227,20 +227,20 @@ class ConvertedNcnn(NcnnSource):
         return self._of_files(folder / "net.ncnn.param", folder / "net.ncnn.bin", outputs)
 
     def _convert(self, folder: Path, sizes: Sequence[Sequence[int]]) -> None:
-        spelled = self._graph.spelled
+        label = self._graph.label
         command = program("pnnx", sys.executable)
         if command is None:
-            raise MissingExtraError("pnnx", "ncnn", f"to convert {spelled} for ncnn")
+            raise MissingExtraError("pnnx", "ncnn", f"to convert {label} for ncnn")
         (folder / "net.onnx").write_bytes(self._graph.model.inlined().SerializeToString())
         shapes = ",".join(
             f"[{','.join(map(str, one))}]{_SHORT.get(spec.dtype, spec.dtype)}"
             for spec, one in zip(self._specs_of_graph, sizes, strict=True)
         )
         said = run_converter(
-            [command, "net.onnx", f"inputshape={shapes}", "fp16=0"], folder, "pnnx", spelled
+            [command, "net.onnx", f"inputshape={shapes}", "fp16=0"], folder, "pnnx", label
         )
         if not (folder / "net.ncnn.param").exists():
-            raise PReLUToolsError(f"pnnx cannot convert {spelled}: {last_words(said)}")
+            raise PReLUToolsError(f"pnnx cannot convert {label}: {last_words(said)}")
 
 
 class _OfAnySize:

@@ -60,31 +60,31 @@ class NodeProcess:
         process.wait()
 
     @contextmanager
-    def session(self, model: bytes, spelled: str) -> Iterator[Session]:
+    def session(self, model: bytes, label: str) -> Iterator[Session]:
         """A model, loaded within the block.
 
         Args:
             model: an ONNX file's bytes, with all weights.
-            spelled: its name, for messages.
+            label: its name, for messages.
 
         Raises:
             PReLUToolsError: onnxruntime-web does not load it.
         """
         if len(model) > _LARGEST_MODEL:
             raise PReLUToolsError(
-                f"{spelled} has {len(model):,} bytes: onnxruntime-web takes {_LARGEST_MODEL:,}"
+                f"{label} has {len(model):,} bytes: onnxruntime-web takes {_LARGEST_MODEL:,}"
             )
-        header, _ = self._ask({"kind": "load"}, [model], f"cannot load {spelled}")
+        header, _ = self._ask({"kind": "load"}, [model], f"cannot load {label}")
         process = self._process
         try:
-            yield Session(self, header["session"], spelled)
+            yield Session(self, header["session"], label)
         finally:
             if self._process is process and process is not None:
                 with suppress(PReLUToolsError):
                     self._ask({"kind": "release", "session": header["session"]}, [], "")
 
     def run(
-        self, session: int, feeds: Mapping[str, Array], names: Sequence[str], spelled: str
+        self, session: int, feeds: Mapping[str, Array], names: Sequence[str], label: str
     ) -> dict[str, Array]:
         """See `Session.run`."""
         held = [np.asarray(values) for values in feeds.values()]
@@ -95,7 +95,7 @@ class NodeProcess:
         shapes = ", ".join(f"{name}{list(values.shape)}" for name, values in feeds.items())
         request = {"kind": "run", "session": session, "inputs": inputs, "outputs": list(names)}
         parts = [values.tobytes() for values in held]
-        header, found = self._ask(request, parts, f"fails on {spelled} with inputs {shapes}")
+        header, found = self._ask(request, parts, f"fails on {label} with inputs {shapes}")
         kinds = header["outputs"]
         return {
             name: np.frombuffer(part, kind["dtype"]).reshape(kind["shape"]).copy()
@@ -164,11 +164,11 @@ class NodeProcess:
 class Session:
     """A model that node has loaded."""
 
-    def __init__(self, process: NodeProcess, number: int, spelled: str) -> None:
+    def __init__(self, process: NodeProcess, number: int, label: str) -> None:
         """Take one that is loaded."""
         self._process = process
         self._number = number
-        self._spelled = spelled
+        self._label = label
 
     def run(self, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
         """Some of its outputs.
@@ -176,7 +176,7 @@ class Session:
         Raises:
             PReLUToolsError: it rejects the inputs, or node ends.
         """
-        return self._process.run(self._number, feeds, names, self._spelled)
+        return self._process.run(self._number, feeds, names, self._label)
 
 
 def _write(

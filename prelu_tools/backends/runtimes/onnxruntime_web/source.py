@@ -41,7 +41,7 @@ class WebSource(RuntimeSource):
         self._graph = graph
         located = graph.located
         inlined = located[0].calls[0][0].model if located else graph.model
-        super().__init__(graph.spelled, inlined, graph.inputs())
+        super().__init__(graph.label, inlined, graph.inputs())
         self._process = NodeProcess(self._found)
         weakref.finalize(self, self._process.close)
 
@@ -81,9 +81,9 @@ class WebSource(RuntimeSource):
         fed = {spec.name for spec in self.inputs()}
         inside = [name for name in dict.fromkeys(names) if name not in fed]
         if not outputs:
-            raise PReLUToolsError(f"{self.spelled} has no outputs: nothing can be compared")
+            raise PReLUToolsError(f"{self.label} has no outputs: nothing can be compared")
         proto = tapped(self.model.inlined(), inside) if inside else self._graph.model.inlined()
-        with self._process.session(_bytes(proto, self.spelled), self.spelled) as session:
+        with self._process.session(_bytes(proto, self.label), self.label) as session:
             yield _Loaded(session, outputs, inside)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
@@ -118,10 +118,10 @@ class _Loaded:
         return {name: found[name] for name in self._outputs}, {**feeds, **found}
 
 
-def _bytes(proto: onnx.ModelProto, spelled: str) -> bytes:
+def _bytes(proto: onnx.ModelProto, label: str) -> bytes:
     try:
         return proto.SerializeToString()
     except Exception as error:  # protobuf's own, of no common class
         raise PReLUToolsError(
-            f"{spelled} has more than 2 GB: onnxruntime-web cannot load it"
+            f"{label} has more than 2 GB: onnxruntime-web cannot load it"
         ) from error

@@ -30,7 +30,7 @@ class OpenVinoSource(HostedSource):
     framework = package = "openvino"
     called = "OpenVINO"
 
-    def __init__(self, path: Path, spelled: str, options: SourceOptions) -> None:
+    def __init__(self, path: Path, label: str, options: SourceOptions) -> None:
         """Read the files.
 
         Raises:
@@ -39,7 +39,7 @@ class OpenVinoSource(HostedSource):
         self._path = path
         self._read: Translated = translated(read_ir(path), path, weights_beside(path))
         specs = specs_of([(n, t.dtype, t.shape) for n, t in self._read.inputs], options)
-        super().__init__(spelled, self._read.model, specs)
+        super().__init__(label, self._read.model, specs)
 
     @property
     def computes_in(self) -> str | None:
@@ -59,16 +59,16 @@ class OpenVinoSource(HostedSource):
 
     def whole(self, outputs: Sequence[str]) -> Engine:
         """See `HostedSource.whole`: OpenVINO gives the model's own outputs first by itself."""
-        return self._load(None, outputs[len(self.output_tensors()) :], self.spelled)
+        return self._load(None, outputs[len(self.output_tensors()) :], self.label)
 
-    def alone(self, x: str, y: str, spelled: str) -> Engine:
+    def alone(self, x: str, y: str, label: str) -> Engine:
         """See `HostedSource.alone`."""
-        return self._load(self._read.ports[x], [y], spelled)
+        return self._load(self._read.ports[x], [y], label)
 
-    def _load(self, x: Place | None, tensors: Sequence[str], spelled: str) -> Engine:
+    def _load(self, x: Place | None, tensors: Sequence[str], label: str) -> Engine:
         outputs = [self._read.ports[tensor] for tensor in tensors]
         wanted = {"path": str(self._path), "x": x, "outputs": outputs}
-        return self.demand(self.spelled).load(wanted, spelled)
+        return self.demand(self.label).load(wanted, label)
 
 
 class ConvertedOpenVino(OpenVinoSource):
@@ -80,12 +80,12 @@ class ConvertedOpenVino(OpenVinoSource):
         Raises:
             PReLUToolsError: OpenVINO is not installed, or refuses the file.
         """
-        self.demand(graph.spelled, "convert")
+        self.demand(graph.label, "convert")
         self._workshop = Workshop()
         folder = self._workshop.path
         (folder / "net.onnx").write_bytes(graph.model.inlined().SerializeToString())
         command = [sys.executable, "-c", _CONVERT, "net.onnx", "net.xml"]
-        run_converter(command, folder, "OpenVINO", graph.spelled)
-        super().__init__(folder / "net.xml", graph.spelled, SourceOptions())
+        run_converter(command, folder, "OpenVINO", graph.label)
+        super().__init__(folder / "net.xml", graph.label, SourceOptions())
         by_name = {spec.name: spec for spec in graph.inputs()}
         self._specs = tuple(by_name[spec.name] for spec in self._specs)

@@ -57,7 +57,7 @@ def converted(task: Task, wanted: ConversionOptions) -> Conversion:
         keep = {f"{INNER}.{own}": own for own in task.module.state_dict()}
         return Conversion(model, tags, slopes.parameters, route, keep, tuple(refused), notes=notes)
     reasons = "; ".join(f"{found.route}: {found.reason}" for found in refused)
-    raise PReLUToolsError(f"no converter can convert {task.spelled} to ONNX: {reasons}")
+    raise PReLUToolsError(f"no converter can convert {task.label} to ONNX: {reasons}")
 
 
 def _by(
@@ -83,7 +83,7 @@ def _fixed_dimensions(task: Task, error: FixedDimensionError) -> str:
     dims = ",".join(str(size if at == axis else dim) for at, dim in enumerate(specs[i].shape))
     code = f" ({error.code})" if error.code else ""
     return (
-        f"{task.spelled} fixes a dimension that should be dynamic: {found}{code}; set its size, "
+        f"{task.label} fixes a dimension that should be dynamic: {found}{code}; set its size, "
         f"as in --input {specs[i].name}:{dims}"
     )
 

@@ -24,7 +24,7 @@ class Task:
 
     module: nn.Module
     """In eval mode."""
-    spelled: str
+    label: str
     """As the user spelled it."""
     arguments: Arguments
     """What it is called with."""

@@ -19,7 +19,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim, SourceOptions, example_sizes
 
 
-def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
+def from_file(path: Path, label: str, options: SourceOptions) -> Source:
     """Load a program that torch.export.save wrote.
 
     Raises:
@@ -31,7 +31,7 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
             if not options.allow_unsafe_load:
                 refuse_unsafe(path)
             program = torch.export.load(path)
-            return ProgramSource(program, spelled, options)
+            return ProgramSource(program, label, options)
     except PReLUToolsError:
         raise
     except Exception as error:
@@ -44,9 +44,9 @@ def from_file(path: Path, spelled: str, options: SourceOptions) -> Source:
 class ProgramSource(TorchSource):
     """A `torch.export.ExportedProgram`."""
 
-    def __init__(self, program: ExportedProgram, spelled: str, options: SourceOptions) -> None:
+    def __init__(self, program: ExportedProgram, label: str, options: SourceOptions) -> None:
         """Take a program; nothing is run yet."""
-        super().__init__(program.module(), spelled, options)
+        super().__init__(program.module(), label, options)
         self._program = program
 
     @property
@@ -59,7 +59,7 @@ class ProgramSource(TorchSource):
         values = {node.name: node.meta.get("val") for node in program.graph.nodes}
         structure = program.call_spec.in_spec
         if structure is None:
-            raise PReLUToolsError(f"{self.spelled} does not say how to call it")
+            raise PReLUToolsError(f"{self.label} does not say how to call it")
         given = [
             argument.arg
             for argument in program.graph_signature.input_specs

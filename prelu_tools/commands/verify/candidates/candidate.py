@@ -92,7 +92,7 @@ class CandidateJudge:
         seen = self.run(layers)
         sources = self.reference.source, self.source
         added = without_added_axes(sources, self.reference.outputs[0], seen.results)
-        self.notes.extend(note.within(self.linked.spelled) for note in added)
+        self.notes.extend(note.within(self.linked.label) for note in added)
         outputs = self.output_judge()
         parities = outputs.compare(seen.results)
         fails = any(parity.verdict == "fail" for parity in parities)
@@ -108,7 +108,7 @@ class CandidateJudge:
         where = (
             sizes_that_differ(feeds, outputs, seen.results) if fails and not wrong_slopes else None
         )
-        self.notes += [f"{self.linked.spelled}: {x.name}: {x.note}" for x in compared if x.note]
+        self.notes += [f"{self.linked.label}: {x.name}: {x.note}" for x in compared if x.note]
         self.doubt_untried(seen)
         found = Findings(
             seen=seen,
@@ -129,7 +129,7 @@ class CandidateJudge:
 
     def finished(self, found: Findings) -> Judged:
         """The report."""
-        report = report_of(self.linked.spelled, found, self.request)
+        report = report_of(self.linked.label, found, self.request)
         return Judged(report, found.seen.results, tuple(self.notes))
 
     @property
@@ -215,16 +215,16 @@ class CandidateJudge:
 
     def _note_types(self, seen: Seen) -> None:
         """What the source says of itself, and where it computes in fewer bits."""
-        spelled = self.linked.spelled
+        label = self.linked.label
         rounded = self._rounded()
-        self.notes += [as_reason(note).within(spelled) for note in self.source.notes]
+        self.notes += [as_reason(note).within(label) for note in self.source.notes]
         self.notes += rounded
-        self.notes += [note.after(spelled) for note in seen.again.notes]
+        self.notes += [note.after(label) for note in seen.again.notes]
         narrow = self.source.computes_in
         wider = {layer.dtype for layer in self.reference.layers} - {"float16", "bfloat16"}
         if narrow and self.perturbed_runs is not None and wider and not rounded:
             self.notes.append(
-                f"{spelled} computes in {narrow}: each value may differ by as much as rounding "
+                f"{label} computes in {narrow}: each value may differ by as much as rounding "
                 f"to {narrow} changes it in the reference"
             )
 
@@ -236,7 +236,7 @@ class CandidateJudge:
             return []
         inputs = any(link.kind == "float16" for link in self.linked.links)
         return [
-            f"{self.linked.spelled} is float16: its slopes are compared with the reference's "
+            f"{self.linked.label} is float16: its slopes are compared with the reference's "
             f"slopes rounded to float16{', and its inputs are rounded too' if inputs else ''}"
         ]
 
@@ -275,14 +275,14 @@ class CandidateJudge:
         try:
             return measure_power(plan)
         except PReLUToolsError as error:
-            self.notes.append(f"{self.linked.spelled}: power was not measured: {error}")
+            self.notes.append(f"{self.linked.label}: power was not measured: {error}")
             return None
 
     def _say_where_power_is_measured(self) -> None:
         """Another runtime takes no slopes as inputs, so no faults are planted in what it runs."""
         if self.source.runtime is not None:
             text = (
-                f"{self.linked.spelled}: planted faults are measured on onnxruntime only, not on "
+                f"{self.linked.label}: planted faults are measured on onnxruntime only, not on "
                 f"{self.source.runtime.requested}"
             )
             self.notes.append(Reason(text, "power_not_measured"))
@@ -318,7 +318,7 @@ class CandidateJudge:
     def doubt_untried(self, seen: Seen) -> None:
         """Branches that no input took, and outputs that no input moved."""
         reference = self.reference
-        seen.doubts += reference.untaken.get(self.linked.spelled, [])
+        seen.doubts += reference.untaken.get(self.linked.label, [])
         pairs = pair_outputs(reference.outputs[0], seen.results[0])
         doubts, notes = of_outputs(reference.unmoved, pairs, reference.source, self.source)
         seen.doubts += doubts

@@ -240,7 +240,7 @@ class SlopeCopy:
         ]
         ends = [end for target in self.targets for pair in target.ends for end in pair]
         copy = replace(model, proto=proto)
-        self._session = ValueSession(copy, ends, plan.provider, plan.source.spelled)
+        self._session = ValueSession(copy, ends, plan.provider, plan.source.label)
         self.right = {
             name: np.ascontiguousarray(match.slopes)
             for target in self.targets

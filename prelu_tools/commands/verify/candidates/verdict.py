@@ -72,18 +72,18 @@ class Findings:
     """The sizes at which outputs differ, in words; None where that does not depend on sizes."""
 
 
-def report_of(spelled: str, found: Findings, request: VerifyRequest) -> CandidateReport:
+def report_of(label: str, found: Findings, request: VerifyRequest) -> CandidateReport:
     """The report of a candidate that was run.
 
     Args:
-        spelled: the candidate, as the user spelled it.
+        label: the candidate, as the user spelled it.
         found: what the checks found.
         request: what the user asked for.
     """
     diverging = next((layer for layer in found.layers if layer.verdict == "fail"), None)
     concluded = list(_conclusions(found, request))
     return CandidateReport(
-        model=spelled,
+        model=label,
         verdict=worst([*_of_values(found), *(verdict for verdict, _ in concluded)]),
         provider=found.seen.provider,
         tolerance=found.tolerance,

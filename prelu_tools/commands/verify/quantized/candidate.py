@@ -27,7 +27,7 @@ class QuantizedCandidateJudge(CandidateJudge):
         plan = QuantizedPlan(
             reference=self.reference,
             source=graph,
-            spelled=self.linked.spelled,
+            label=self.linked.label,
             meaning=meaning,
             provider=self.provider,
             feeds=self.feeds,
@@ -38,8 +38,8 @@ class QuantizedCandidateJudge(CandidateJudge):
             is_limited=self.request.tolerance.multiple is None,
         )
         judgement = judge_quantized(plan, seen.placement)
-        self.notes += [as_reason(n).within(self.linked.spelled) for n in self.source.notes]
-        self.notes += [note.after(self.linked.spelled) for note in seen.again.notes]
+        self.notes += [as_reason(n).within(self.linked.label) for n in self.source.notes]
+        self.notes += [note.after(self.linked.label) for note in seen.again.notes]
         self.notes += judgement.notes
         seen.doubts += judgement.doubts
         self.doubt_untried(seen)

@@ -69,7 +69,7 @@ class QuantizedPlan:
     """The reference, which was run."""
     source: OnnxGraph
     """The candidate."""
-    spelled: str
+    label: str
     """Its name."""
     meaning: Meaning
     """What it means."""
@@ -114,7 +114,7 @@ def judge_quantized(plan: QuantizedPlan, placement: Mapping[str, str]) -> Quanti
     found = layers.parities(placement, agreed) if plan.layers else ()
     notes = [
         *_notes(plan),
-        *layers.notes(plan.spelled),
+        *layers.notes(plan.label),
         _note_of_weights(plan, weights, close, total),
     ]
     power = layers.power() if plan.layers else None
@@ -138,11 +138,11 @@ def _watch(plan: QuantizedPlan, layers: QuantizedLayers) -> None:
 
 def _session(plan: QuantizedPlan, proto: onnx.ModelProto, provider: str = "") -> Session:
     folder = plan.source.model.folder
-    return Session(proto, provider or plan.provider, plan.spelled, folder)
+    return Session(proto, provider or plan.provider, plan.label, folder)
 
 
 def _runs(plan: QuantizedPlan, proto: onnx.ModelProto, what: str) -> list[dict[str, Array]]:
-    session = Session(proto, "cpu", f"{what} of {plan.spelled}", plan.meaning.model.folder)
+    session = Session(proto, "cpu", f"{what} of {plan.label}", plan.meaning.model.folder)
     return [session.run(feed) for feed in plan.feeds]
 
 
@@ -294,7 +294,7 @@ def _note_of_weights(
 ) -> Reason:
     """How many weights were compared one by one, and what would be seen of the others."""
     words = (
-        f"{plan.spelled}: {close:,} of {total:,} quantized tensors are within half a step of one "
+        f"{plan.label}: {close:,} of {total:,} quantized tensors are within half a step of one "
         "of the reference's, value by value"
     )
     found = {name: each.least_factor for name, each in weights.items() if each is not None}
@@ -311,7 +311,7 @@ def _note_of_weights(
 def _notes(plan: QuantizedPlan) -> list[str]:
     notes: list[str] = [
         Reason(
-            f"{plan.spelled} is quantized {plan.meaning.words}: its slopes may differ by half a "
+            f"{plan.label} is quantized {plan.meaning.words}: its slopes may differ by half a "
             "quantization step; its weights and kernels, by the effect of rounding to integer "
             "codes on each output",
             "quantized_candidate",
@@ -319,7 +319,7 @@ def _notes(plan: QuantizedPlan) -> list[str]:
     ]
     if not plan.given and plan.meaning.kind != "weights only":
         notes.append(Reason(
-            f"{plan.spelled}: the signal-to-noise ratios are for random inputs; for meaningful "
+            f"{plan.label}: the signal-to-noise ratios are for random inputs; for meaningful "
             "ones, use data like the calibration data (--inputs)",
             "int8_random_inputs",
         ))  # fmt: skip

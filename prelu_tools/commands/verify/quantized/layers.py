@@ -196,13 +196,13 @@ class QuantizedLayers:
             is_reached = bool((fault.touched & reached).any())
             self._planted.append((share > 1, is_reached))
 
-    def notes(self, spelled: str) -> Iterator[str]:
+    def notes(self, label: str) -> Iterator[str]:
         """What is unusual and right."""
         right = [signs for signs in self._signs.values() if signs.doubt is None]
         if right:
             total = sum(int(signs.inverted.sum()) for signs in right)
             yield Reason(
-                f"{spelled}: {total:,} slopes of {len(right)} layers are the inverse of the "
+                f"{label}: {total:,} slopes of {len(right)} layers are the inverse of the "
                 "reference's, in channels that are negated, which computes the same",
                 "channels_negated",
             )

@@ -77,7 +77,7 @@ def refuse_records(candidates: Sequence[Linked]) -> None:
     for item in candidates:
         if item.source.recording is not None:
             raise UsageError(
-                f"{item.spelled} is a record, which cannot be run: give it first, as the REFERENCE"
+                f"{item.label} is a record, which cannot be run: give it first, as the REFERENCE"
             )
 
 
@@ -108,7 +108,7 @@ def replaying(
         )
         reference.notes += turned.notes
         if recording.source_file is not None:
-            reference.notes += stale_notes(source.spelled, recording.source_file, opened)
+            reference.notes += stale_notes(source.label, recording.source_file, opened)
         reference.untaken = turned.doubts
         yield reference, settled
 
@@ -141,7 +141,7 @@ class _Player:
         wanted = " ".join(f"--input {n}:{','.join(map(str, s))}" for n, s in shapes.items())
         found = "; ".join(dict.fromkeys(map(shapes_in_words, feeds[:3])))
         raise PReLUToolsError(
-            f"{self.source.spelled} has no run at the sizes that a candidate fixes (it has "
+            f"{self.source.label} has no run at the sizes that a candidate fixes (it has "
             f"{found}): record {self.recording.source} with {wanted}"
         )
 
@@ -311,7 +311,7 @@ class _Player:
         return found
 
     def _damaged(self, what: str) -> PReLUToolsError:
-        return PReLUToolsError(f"{self.source.spelled} is damaged: {what}")
+        return PReLUToolsError(f"{self.source.label} is damaged: {what}")
 
 
 def _fits(values: Array, spec: TensorSpec) -> bool:

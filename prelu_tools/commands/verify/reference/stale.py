@@ -35,7 +35,7 @@ def stale_notes(record: str, made_of: RecordedFile, opened: Sequence[Linked]) ->
         is_other = said.get(SOURCE_HASH, made_of.sha256) != made_of.sha256
         if is_other and said.get(SOURCE) == made_of.source:
             yield Reason(
-                f"{item.spelled} was exported from another version of {made_of.source} than "
+                f"{item.label} was exported from another version of {made_of.source} than "
                 f"{record} was recorded from: export or record it again",
                 "candidate_of_other_version",
             )

@@ -138,7 +138,7 @@ def test_the_plan_of_power_is_that_of_the_check(net: Path, monkeypatch: pytest.M
     monkeypatch.setattr(module, "measure_power", plans.append)
     assert the_one(verify(request_of(net, net, seed=7, samples=3))).power is None
     (plan,) = plans
-    assert (plan.provider, plan.seed, plan.source.spelled) == ("cpu", 7, str(net))
+    assert (plan.provider, plan.seed, plan.source.label) == ("cpu", 7, str(net))
     assert [len(feed["x"]) for feed in plan.feeds[:2]] == [3, 1]
     assert [layer.name for layer in plan.references] == ["a"]
     assert plan.reached.exercised == 3

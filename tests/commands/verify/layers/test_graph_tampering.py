@@ -56,9 +56,9 @@ def _changes(one: Sample) -> dict[str, Change]:
     }
     if one.outputs > 1:
         found |= {"output": multiply(1.01, output=1), "dropped": drop_output}
-    if one.spelled == "torch_layers.py:PerChannel":
+    if one.label == "torch_layers.py:PerChannel":
         found["flat"] = _flatten
-    if one.spelled == "keras_where.py:shared_instance_net":
+    if one.label == "keras_where.py:shared_instance_net":
         found = {"use gone": remove_prelu("act_1")}
     return found
 
@@ -68,8 +68,8 @@ def reports(exports: Exports, tmp_path_factory: pytest.TempPathFactory) -> Repor
     """What verify says of each changed export of a sample, all of which it is given at once."""
 
     @cache
-    def verified(spelled: str) -> Mapping[str, Any]:
-        one, folder = sample(spelled), tmp_path_factory.mktemp("changed")
+    def verified(label: str) -> Mapping[str, Any]:
+        one, folder = sample(label), tmp_path_factory.mktemp("changed")
         changes = _changes(one)
         paths = [
             changed(exports(one), folder / f"{name}.onnx", change)
@@ -80,11 +80,11 @@ def reports(exports: Exports, tmp_path_factory: pytest.TempPathFactory) -> Repor
         assert found.code == 1, found.words
         return dict(zip(changes, found.json["candidates"], strict=True))
 
-    return lambda one: verified(one.spelled)
+    return lambda one: verified(one.label)
 
 
-def _for_each(*spelled: str) -> pytest.MarkDecorator:
-    chosen = [sample(name) for name in spelled]
+def _for_each(*label: str) -> pytest.MarkDecorator:
+    chosen = [sample(name) for name in label]
     return pytest.mark.parametrize(
         "one", [pytest.param(one, id=one.key, marks=marks_of(one)) for one in chosen]
     )

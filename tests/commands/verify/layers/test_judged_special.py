@@ -423,9 +423,9 @@ def test_layers_of_a_file_are_run_on_its_provider(
     asked: list[Any] = []
 
     class Single(SingleLayers):
-        def __init__(self, located: Any, provider: str, spelled: str) -> None:
-            asked.append(([item.layer.name for item in located], provider, spelled))
-            super().__init__(located, provider, spelled)
+        def __init__(self, located: Any, provider: str, label: str) -> None:
+            asked.append(([item.layer.name for item in located], provider, label))
+            super().__init__(located, provider, label)
 
     monkeypatch.setattr(single, "SingleLayers", Single)
     compare_special_values(source, other, "cpu", "1.27", UNSAID)

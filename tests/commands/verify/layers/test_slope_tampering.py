@@ -19,9 +19,7 @@ Exports = Callable[[Sample], Path]
 def _can_swap(one: Sample) -> bool:
     """Whether it has layers with two slopes that differ, and no other sample has the same graph."""
     same = ("spread=0.0", "regularizer", "constraint")
-    return (
-        bool(one.layers) and not one.is_channel_shared and not any(s in one.spelled for s in same)
-    )
+    return bool(one.layers) and not one.is_channel_shared and not any(s in one.label for s in same)
 
 
 def _verify(reference: object, *candidates: Path) -> Outcome:
@@ -53,7 +51,7 @@ def test_two_slopes_exchanged_fail_in_every_layer(
         assert any(words in reason for reason in report["reasons"])
 
 
-@each_sample(lambda one: one.is_channel_shared or "spread=0.0" in one.spelled)
+@each_sample(lambda one: one.is_channel_shared or "spread=0.0" in one.label)
 def test_one_other_slope_fails_where_there_are_no_two_to_exchange(
     sample: Sample, exports: Exports, tmp_path: Path
 ) -> None:
@@ -120,13 +118,13 @@ _PAIRS = (
 
 
 @pytest.mark.parametrize(
-    ("spelled", "left", "right"),
+    ("label", "left", "right"),
     [pytest.param(*pair, marks=marks_of(sample(pair[0]))) for pair in _PAIRS],
 )
 def test_slopes_in_the_wrong_layer_are_recognised(
-    spelled: str, left: str, right: str, exports: Exports, tmp_path: Path
+    label: str, left: str, right: str, exports: Exports, tmp_path: Path
 ) -> None:
-    one = sample(spelled)
+    one = sample(label)
     target = changed(exports(one), tmp_path / "exchanged.onnx", exchange(left, right))
     found = _verify(one.source, target)
     assert found.code == 1

@@ -52,7 +52,7 @@ def test_noise_is_drawn_as_often_as_time_allows(
 
 def _plan(kind: str = "QDQ", rounded: tuple[str, ...] = ("q",), **fields: Any) -> Any:
     meaning = SimpleNamespace(kind=kind, rounded=rounded, words="to int8")
-    return SimpleNamespace(meaning=meaning, spelled="net.onnx", **fields)
+    return SimpleNamespace(meaning=meaning, label="net.onnx", **fields)
 
 
 def _parities(**verdicts: str) -> Any:
@@ -192,7 +192,7 @@ class _Layers:
         """What it was given."""
         return ("layers", placement, agreed)
 
-    def notes(self, spelled: str) -> tuple[str, ...]:
+    def notes(self, label: str) -> tuple[str, ...]:
         """None."""
         return ()
 
@@ -245,7 +245,7 @@ def test_the_three_answers_are_put_together(
     reference = SimpleNamespace(source=SimpleNamespace(graph="graph"))
     plan: Any = SimpleNamespace(
         reference=reference, source=source, meaning=meaning, layers=layers, outputs=outputs,
-        results="results", given=False, is_limited=False, spelled="net.onnx",
+        results="results", given=False, is_limited=False, label="net.onnx",
     )  # fmt: skip
     found = module.judge_quantized(plan, {"n": "cpu"})
     meant = (plan, "proto", "what it means")
@@ -294,7 +294,7 @@ def test_layers_are_watched_as_the_candidate_runs(
     proto = SimpleNamespace(graph=graph)
     model = SimpleNamespace(proto=proto, folder="folder")
     plan: Any = SimpleNamespace(source=SimpleNamespace(model=model), feeds=[{"x": 1}, {"x": 2}],
-                                provider="cuda", spelled="net.onnx")  # fmt: skip
+                                provider="cuda", label="net.onnx")  # fmt: skip
     seen: list[Any] = []
 
     def tensors(known: Any) -> tuple[str, ...]:
@@ -316,7 +316,7 @@ def test_what_a_file_means_runs_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(module, "Session", _Session)
     meaning = SimpleNamespace(model=SimpleNamespace(folder="folder"))
     plan: Any = SimpleNamespace(meaning=meaning, feeds=[{"x": 1}, {"x": 2}], provider="cuda",
-                                spelled="net.onnx")  # fmt: skip
+                                label="net.onnx")  # fmt: skip
     proto: Any = "proto"
     assert module._runs(plan, proto, "what") == [{"y": 1}, {"y": 2}]
     assert _Session.opened == [("proto", "cpu", "what of net.onnx", "folder")]

@@ -33,7 +33,7 @@ FITS = _measured()
 def _plan(kind: str = "with static ranges", **fields: Any) -> Any:
     meaning = SimpleNamespace(kind=kind, words="to int8", steps={})
     return SimpleNamespace(**{"given": True, "is_limited": False, "meaning": meaning,
-                              "spelled": "net.onnx", **fields})  # fmt: skip
+                              "label": "net.onnx", **fields})  # fmt: skip
 
 
 RANDOM, LIMITED, DYNAMIC = _plan(given=False), _plan(is_limited=True), _plan("dynamic")
