@@ -194,7 +194,7 @@ def _written(model: Any, name: str, options: SourceOptions) -> Iterator[Source]:
             path.write_bytes(model.SerializeToString())
         except (EncodeError, ValueError) as error:
             raise PReLUToolsError(
-                f"{name} cannot be serialised ({error}), as models from 2 GB on cannot: save it "
+                f"{name} cannot be serialised ({error}), because it has 2 GB or more: save it "
                 "with external data (onnx.save_model), and give the path"
             ) from error
         yield onnxruntime.from_file(path, name, options)

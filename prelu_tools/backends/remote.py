@@ -147,7 +147,7 @@ def matching(pattern: str) -> list[str]:
 
 
 def files_in(url: str) -> list[str] | None:
-    """The URLs of all files below a folder, in order; None where it is none.
+    """The URLs of all files below a folder, in order; None if it is none.
 
     Raises:
         MissingExtraError, PReLUToolsError: as in `local_copy`.
@@ -160,7 +160,7 @@ def files_in(url: str) -> list[str] | None:
 
 
 def url_identity(url: str) -> str | None:
-    """What changes when the content does; None where the server says nothing of the kind."""
+    """What changes when the content does; None if the server says nothing of the kind."""
     system, path = _opened(url)
     with _readable(url):
         facts = system.info(path)

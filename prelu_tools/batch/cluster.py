@@ -175,6 +175,6 @@ def _result(future: Any, job: Job) -> Done:
                 "of prelu-tools as this machine"
             )
         else:
-            said = f"Dask returned it with {kind}: {said}"
+            said = f"running it on Dask failed with {kind}: {said}"
         return Done(job.failed(said), {})
     return done

@@ -12,7 +12,7 @@ from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import PReLUToolsError
 
 Files = dict[str, str | None]
-"""By path: a hash of the content; by URL: what its server says. None where it cannot be told."""
+"""By path: a hash of the content; by URL: what its server says. None if it cannot be told."""
 _BLOCK = 1 << 20
 
 

@@ -48,9 +48,9 @@ class Job:
     can_run: bool = True
     """Whether there is something to run in spite of that."""
     file: str | None = field(default=None, repr=False)
-    """The list that has it; None where it was given on the command line."""
+    """The list that has it; None if it was given on the command line."""
     line: int | None = field(default=None, repr=False)
-    """The line of that list, from 1; None where that is not known."""
+    """The line of that list, from 1; None if that is not known."""
 
     @property
     def command(self) -> Command:
@@ -82,7 +82,7 @@ class Job:
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """What is compared with the reference; nothing where that is not the work."""
+        """What is compared with the reference; nothing if that is not the work."""
         return self.work.candidates if isinstance(self.work, VerifyRequest) else ()
 
     def entry(
@@ -114,4 +114,4 @@ class Done:
     files: Mapping[str, str | None]
     """What it was read from, and what it wrote: a result is good as long as these are the same."""
     worker: WorkerInfo | None = None
-    """Who did it; None where nobody did."""
+    """Who did it; None if nobody did."""

@@ -83,7 +83,7 @@ class _Crew:
         self._done: queue.SimpleQueue[Done | BaseException] = queue.SimpleQueue()
 
     def work(self, worker: Worker) -> None:
-        """Of a thread: one job after another, until there is none."""
+        """The body of a thread: one job after another, until there are none left."""
         try:
             while self._left:
                 try:

@@ -101,7 +101,7 @@ class Worker:
         return None if self._info is None else self._info.name
 
     def resident(self) -> int:
-        """Bytes that it holds now, its own processes included; 0 where there is none."""
+        """Bytes that it holds now, its own processes included; 0 if there is none."""
         return _resident(self._process)
 
     def stop(self) -> None:
@@ -183,11 +183,11 @@ class Worker:
                 code = process.wait(5)
         self.stop()
         if self._closed:
-            return "it was stopped"
+            return "its worker was stopped"
         if code is None:
             return f"its worker did not answer within {START_SECONDS:g} s of its start"
         if code >= 0:
-            return f"its worker ended with exit code {code}: the model or its framework exits"
+            return f"its worker ended with exit code {code}: the model or its framework called exit"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         more = ": the system may have run out of memory" if name == "SIGKILL" else ""
         return f"its worker was ended by {name}{more}"

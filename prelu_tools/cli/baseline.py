@@ -74,7 +74,7 @@ class BaselineChoice:
     update: bool
     """Whether the file is to be written, and not compared with."""
     known: Baseline | None
-    """What is in it; None where it is not compared with."""
+    """What is in it; None if it is not compared with."""
 
     def compare(self, name: str, result: VerifyResult) -> VerifyResult:
         """A verification compared with the file, where there is one to compare it with."""

@@ -8,12 +8,12 @@ from pathlib import Path
 from prelu_tools.core.errors import PReLUToolsError
 
 MOST_BYTES = 1_000_000
-"""Of a step's summary; GitHub drops one of more than 1 MiB altogether."""
+"""The size limit of a step's summary; GitHub drops a summary of more than 1 MiB altogether."""
 _CUT = "\n\n*Truncated: a summary is limited to 1 MB.*\n"
 
 
 def folder() -> str:
-    """The current folder as seen from the root of the repository; "" where that is itself."""
+    """The current folder as seen from the root of the repository; "" if that is itself."""
     root = os.environ.get("GITHUB_WORKSPACE")
     if not root:
         return ""
@@ -28,7 +28,7 @@ def is_summary(path: str) -> bool:
 
 
 def append_summary(markdown: str) -> None:
-    """Put blocks of Markdown behind what is in the step's summary; nothing where there is none.
+    """Put blocks of Markdown behind what is in the step's summary; nothing if there is none.
 
     What has no room is left out at the end of a block, and that is said.
 

@@ -76,7 +76,7 @@ class Command(click.Command):
 
 
 def _state(path: Path) -> tuple[int, ...] | None:
-    """What changes where a file is put in place or appended to; None where there is none."""
+    """What changes where a file is put in place or appended to; None if there is none."""
     try:
         found = path.stat()
     except (OSError, ValueError):

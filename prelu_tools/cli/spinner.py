@@ -23,7 +23,7 @@ def spinner() -> Iterator[ProgressCallback]:
     from rich.text import Text
 
     class Far(TextColumn):
-        """`3 of 16, about 0:12 left`; nothing where that is not known."""
+        """`3 of 16, about 0:12 left`; nothing if that is not known."""
 
         def render(self, task: Task) -> Text:
             if not task.total:

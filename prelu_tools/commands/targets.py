@@ -40,7 +40,7 @@ def for_target(model: OnnxModel, target: str) -> tuple[OnnxModel, tuple[Reason, 
     if names := _names(x.layer for x in done if x.is_refused):
         notes.append(Reason(f"{target}: runs {names} on the CPU", "target_refuses"))
     if names := _names(x.layer for x in done if x.plan is None and not x.is_refused):
-        text = f"{target}: what it does with {names} is not known; check it with verify --runtime"
+        text = f"{target}: how it runs {names} is not known; check it with verify --runtime"
         notes.append(Reason(text, "target_not_measured"))
     if not runtime_of(target):
         text = f"{target}: the file was not run on this runtime"

@@ -23,7 +23,7 @@ class _Prefix:
 
 
 def misfit(found: Mapping[str, Shape], expected: Mapping[str, Shape]) -> str | None:
-    """What does not fit, as the end of a sentence; None where names and shapes do.
+    """What does not fit, as the end of a sentence; None if names and shapes do.
 
     Args:
         found: the shapes of the file's tensors by their names.
@@ -56,7 +56,7 @@ def _first(what: str, names: Collection[str]) -> str:
 
 
 def _prefix(found: Collection[str], expected: Collection[str]) -> _Prefix | None:
-    """The prefix that makes most names fit; None where none makes any."""
+    """The prefix that makes most names fit; None if none makes any."""
     ways = (
         (Counter(_heads(found, set(expected))), True),
         (Counter(_heads(expected, set(found))), False),

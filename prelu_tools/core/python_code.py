@@ -53,7 +53,7 @@ class Code:
 
 
 def read_code(path: Path) -> Code | None:
-    """Read a file; None where it is no Python of ours, or too much of it."""
+    """Read a file; None if it is no Python of ours, or too much of it."""
     try:
         if path.stat().st_size > _MOST_BYTES:
             return None
@@ -71,7 +71,7 @@ def read_code(path: Path) -> Code | None:
 
 
 def code_file(module: str) -> Path | None:
-    """The file of a module, by its path or its dotted name; None where only an import can tell."""
+    """The file of a module, by its path or its dotted name; None if only an import can tell."""
     if module.endswith(".py"):
         return Path(module)
     places: list[str] | None = [str(Path.cwd()), *sys.path]

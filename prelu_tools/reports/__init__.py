@@ -62,7 +62,7 @@ class Style:
     details: bool = False
     """Whether a table shows what a page folds."""
     folder: str = ""
-    """Of the current folder, its place in the repository, where that is asked for."""
+    """The current folder's path within the repository, for formats that need it."""
     current: str = ""
     """The current folder itself, where that is asked for."""
 

@@ -46,7 +46,7 @@ class Share(str):
     """A figure that is a part of a whole; a page draws it as a bar."""
 
     part: float | None
-    """From 0 to 1, or more where it is too much; None where it is not known."""
+    """From 0 to 1, or more where it is too much; None if it is not known."""
 
     def __new__(cls, text: str, part: float | None) -> Share:
         """Take the figure as text and as a number."""
@@ -108,7 +108,7 @@ class Lines:
     items: tuple[Text, ...]
     """The sentences."""
     title: str = ""
-    """What they are; "" where they say it themselves."""
+    """What they are; "" if they say it themselves."""
 
     @classmethod
     def of(cls, items: Iterable[Text], title: str = "") -> Lines:
@@ -171,7 +171,7 @@ class Section:
     blocks: tuple[Block, ...] = ()
     """What it has to say, in order."""
     verdict: str = ""
-    """A verdict or a status; "" where there is none."""
+    """A verdict or a status; "" if there is none."""
     headline: str = ""
     """One sentence beside the title or the verdict."""
     reasons: tuple[Text, ...] = ()

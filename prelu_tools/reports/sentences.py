@@ -14,6 +14,7 @@ from prelu_tools.core.results.verification.parity import (
     SpecialValue,
 )
 from prelu_tools.core.results.verification.result import Agreement, VerifyResult
+from prelu_tools.core.rounding.figures import times, ulps
 from prelu_tools.reports.words import counted, listed, tally
 
 LEGEND = (
@@ -175,21 +176,18 @@ def slope_word(layer: LayerParity) -> str:
 
 
 def tapped(layer: LayerParity) -> str:
-    """How far a layer by itself is from the reference's: `3 ulp`; a dash where nobody looked."""
-    ulp = layer.max_ulp_diff
-    if ulp is None:
-        return "-"
-    return f"{ulp:,} ulp" if ulp < 100_000 else f"{ulp:.1e} ulp"
+    """The isolated error of a layer: `3 ulp`; a dash if it was not measured."""
+    return "-" if layer.max_ulp_diff is None else ulps(layer.max_ulp_diff)
 
 
 def decibels(deviation: Deviation | None) -> str:
-    """A signal-to-noise ratio: `27.3 dB`; a dash where it is not known or there is no noise."""
+    """A signal-to-noise ratio: `27.3 dB`; a dash if it is not known or there is no noise."""
     snr = None if deviation is None else deviation.snr_db
     return "-" if snr is None else f"{snr:.1f} dB"
 
 
 def worst_difference(result: VerifyResult) -> float | None:
-    """The largest difference of all outputs; NaN where one has no finite value, None without any.
+    """The largest difference of all outputs; NaN if one has no finite value, None without any.
 
     NaN is worse than any number: of such an output nothing could be compared.
     """
@@ -198,7 +196,7 @@ def worst_difference(result: VerifyResult) -> float | None:
 
 
 def coverage_share(result: VerifyResult) -> float | None:
-    """The share of all slopes that a negative input reached; None where it is not known."""
+    """The share of all slopes that a negative input reached; None if it is not known."""
     coverage = result.coverage
     return coverage.exercised / coverage.total if coverage and coverage.total else None
 
@@ -213,13 +211,6 @@ def of_rounding(output: OutputParity) -> str:
     if output.worst_of_rounding is not None:
         return times(output.worst_of_rounding)
     return times(output.of_rounding)
-
-
-def times(multiple: float | None) -> str:
-    """A multiple: `1.1x`; a dash for unknown."""
-    if multiple is None or math.isnan(multiple):
-        return "-"
-    return f"{multiple:.1f}x" if multiple < 10_000 else f"{multiple:.1e}x"
 
 
 def power_share(power: Power) -> str:

@@ -36,7 +36,7 @@ def number(value: float | None) -> str:
 
 
 def moved(value: float | None) -> str:
-    """A change in at most 8 characters; 0 for none at all, a dash where it cannot be told."""
+    """A change in at most 8 characters; 0 for none at all, a dash if it cannot be told."""
     return "0" if value == 0 else number(value)
 
 
@@ -58,6 +58,11 @@ def shape(sizes: tuple[int, ...]) -> str:
 def percentage(part: float) -> str:
     """A share from 0 to 1, to a tenth of a percent."""
     return f"{100 * part:.1f}%"
+
+
+def milliseconds(seconds: float) -> str:
+    """`0.37 ms`, with more digits for short times."""
+    return f"{1e3 * seconds:.{2 if seconds >= 1e-4 else 4}f} ms"
 
 
 def covered(coverage: float | None) -> str:

@@ -63,7 +63,7 @@ class Ended:
     """How a process ended."""
 
     code: int | None
-    """Its exit code, negative for a signal; None where it was stopped for the time it took."""
+    """Its exit code, negative for a signal; None if it was stopped for the time it took."""
     written: bytes
     """What it wrote to standard output."""
 

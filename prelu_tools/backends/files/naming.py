@@ -53,7 +53,7 @@ class NamedSlope:
     alone: bool
     """Whether its owner has no other tensor: then the owner is the layer."""
     preceding: int | None
-    """Weights and biases of the layer before it; None where there is none."""
+    """Weights and biases of the layer before it; None if there is none."""
 
 
 def says_slope(name: str) -> bool:
@@ -206,7 +206,7 @@ def read_from(taken: Sequence[str]) -> str:
     prefixes = ", ".join(one for one in taken if one.endswith("."))
     said = (
         f"the weights are under {keys}" if keys else "",
-        f"the weights' names are read without the prefix {prefixes}" if prefixes else "",
+        f"removed from the weights' names: the prefix {prefixes}" if prefixes else "",
     )
     return "; ".join(filter(None, said))
 

@@ -140,9 +140,9 @@ def slopes_layer(
     Args:
         name: of the layer.
         values: the slopes as they are stored.
-        parameter: their name; None where they have none.
-        preceding: weights and biases of the layer before; None where that is not known.
-        shape: of the layer's input; None where that is not known.
+        parameter: their name; None if they have none.
+        preceding: weights and biases of the layer before; None if that is not known.
+        shape: of the layer's input; None if that is not known.
         nodes: its calls; () for one of its own name.
         form: its class.
     """
@@ -160,7 +160,7 @@ def slopes_layer(
 
 
 def input_of(slope_shape: tuple[int, ...]) -> Shape | None:
-    """What a slope's own shape says of its input, None where it says nothing.
+    """What a slope's own shape says of its input, None if it says nothing.
 
     A slope of several axes, of which the first varies, has none for the batch.
     """

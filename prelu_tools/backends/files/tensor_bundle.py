@@ -238,7 +238,7 @@ def _entry(message: bytes) -> Entry:
 
 
 def _stated_size(entry: Entry) -> int | None:
-    """The bytes of its values; None where the type does not say."""
+    """The bytes of its values; None if the type does not say."""
     width = FLOATS[entry.dtype].itemsize if entry.is_float else _SIZES.get(entry.dtype)
     return None if width is None else width * math.prod(entry.shape)
 

@@ -132,7 +132,7 @@ class Owner(NamedTuple):
     is_alone: bool
     """Whether the layer has no other variable, and no layer inside."""
     start: float | None = None
-    """The value at which the layer starts all of it; None where that is random, or unknown."""
+    """The value at which the layer starts all of it; None if that is random, or unknown."""
 
 
 def owners(model: Any) -> dict[int, Owner]:

@@ -53,7 +53,7 @@ class KerasModule(nn.Module):
         self._is_other = bool(note_precisions(model))
         self._folds_steps = has_free_steps(model) and _treats_rows_alone(model, structure)
         self.owners: dict[str, Owner] = {}
-        """Whose each parameter is."""
+        """The owner of each parameter."""
         owner = owners(model)
         for variable in model.weights:
             own = owner.get(id(variable)) or Owner("", variable.path, False, "", False)
@@ -238,7 +238,7 @@ def _note_foreign(what: str, outputs: Any, found: list[str]) -> None:
 
 
 def _outside(label: str, run: Callable[[], object]) -> PReLUToolsError | None:
-    """What to say of a model whose own code calls another framework; None where it does not."""
+    """What to say of a model whose own code calls another framework; None if it does not."""
     found = call_outside(run)
     if found is None:
         return None

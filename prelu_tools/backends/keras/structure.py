@@ -32,7 +32,7 @@ class Structure:
         self._other = options.other
         self._is_verbose = options.show_chatter
         self.notes: tuple[str, ...] = ()
-        self._is_keyed: bool | None = None  # None where no call has shown it
+        self._is_keyed: bool | None = None  # None if no call has shown it
         self._specs: list[TensorSpec] | None = None
 
     def inputs(self) -> Sequence[TensorSpec]:
@@ -175,7 +175,7 @@ def _by_keys(prefix: str, outputs: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _model_inputs(model: Any) -> dict[str, Any] | None:
-    """The symbolic inputs by name, with generated names made plain; None where there are none."""
+    """The symbolic inputs by name, with generated names made plain; None if there are none."""
     try:
         tensors = model.inputs
     except AttributeError:

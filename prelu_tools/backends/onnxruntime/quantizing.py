@@ -40,7 +40,7 @@ class QuantizerOptions:
     keywords: Mapping[str, Any]
     """Its own keyword arguments."""
     extra: Mapping[str, Any]
-    """Of `extra_options`."""
+    """Values for its `extra_options`."""
 
 
 class _Rows:

@@ -27,7 +27,7 @@ _OTHERS: Final[Sequence[Callable[[Any], Any]]] = (
     lambda value: value * 1000 + 1000,
     lambda value: value * -1000 - 1000,
 )
-_TRUE, _FALSE, _ELSEWHERE = "came out true", "came out false", "changed what the model does"
+_TRUE, _FALSE, _ELSEWHERE = "evaluated to true", "evaluated to false", "changed what the model does"
 
 
 class Decisions:
@@ -98,7 +98,7 @@ class Decisions:
     def _replaced(
         self, feeds: Feeds, plain: Readings, number: int, other: Callable[[Any], Any]
     ) -> tuple[dict[str, Array], Readings] | None:
-        """The outputs with another value for one that is read; None where the model stops."""
+        """The outputs with another value for one that is read; None if the model stops."""
         reading = Readings(number, other, most=4 * len(plain.calls) + 1000)
         try:
             return self._run(feeds, reading), reading

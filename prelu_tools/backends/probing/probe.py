@@ -101,7 +101,7 @@ class _Asked:
         self._inputs: list[Array] | None = None
 
     def slopes(self, changed: Mapping[str, Array]) -> Array | None:
-        """The effective slope of each position; None where it is not a PReLU.
+        """The effective slope of each position; None if it is not a PReLU.
 
         Where the slope is infinite or no number nothing is asked: such a position gives NaN for a
         positive input in some forms.
@@ -147,7 +147,7 @@ class _Asked:
 
 
 def _made_of(asked: _Asked, name: str, own: Array, slopes: Array) -> Answer | None:
-    """The slopes as a function of one constant; None where they do not depend on it."""
+    """The slopes as a function of one constant; None if they do not depend on it."""
     book = TagBook()
     tags = book.tag(name, own.shape)
     answers = asked.slopes({name: tags})

@@ -37,7 +37,7 @@ class PReLUCall:
     preceding_parameters: int | None
     """Weights and biases of the layer that was called before."""
     apply: Callable[[Array], Array] | None = None
-    """The layer by itself, with its slopes; None where it cannot be called so."""
+    """The layer by itself, with its slopes; None if it cannot be called so."""
     origin: str = ""
     """The constant that its slopes come from."""
     sources: tuple[str, ...] = ()
@@ -174,7 +174,7 @@ class Tally:
         return parameter in self._layers
 
     def __call__(self, parameter: str, x: Array, y: Array) -> bool:
-        """One call; False where the parameter is none of the known slopes."""
+        """One call; False if the parameter is none of the known slopes."""
         layer = self._layers.get(parameter)
         if layer is None:
             return False

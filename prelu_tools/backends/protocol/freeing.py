@@ -35,7 +35,7 @@ def freed_inputs(
     label: str,
     takes: Callable[[Mapping[str, Array]], bool],
 ) -> FreedInputs | None:
-    """The inputs with those sizes free that all others leave free; None where there are none.
+    """The inputs with those sizes free that all others leave free; None if there are none.
 
     Args:
         specs: the inputs, with the sizes that the model was used at.

@@ -57,7 +57,7 @@ class Lookup(NamedTuple):
     """Something that a model looks up as it runs, by positions along an axis."""
 
     size: int
-    """Of that axis."""
+    """The size of that axis."""
     positions: Array
     """The positions, in whatever shape."""
 
@@ -69,7 +69,7 @@ class SearchLimits:
     deadline: float
     """On `time.monotonic`'s clock."""
     seed: int
-    """Of what it draws."""
+    """The seed of its random draws."""
     ranges: Mapping[str, tuple[float, float]]
     """For an input's name the values that it may take; unbounded where it has none."""
     whole: bool = False

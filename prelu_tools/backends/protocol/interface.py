@@ -49,7 +49,7 @@ class RandomPart(Protocol):
 
     @property
     def is_certain(self) -> bool:
-        """False where only a run knows whether it does."""
+        """False if only a run knows whether it does."""
         ...
 
 
@@ -124,12 +124,12 @@ class Source(Protocol):
 
     @property
     def searchable(self) -> Searchable | None:
-        """The same source with tensors that can be searched for a layer; None where none can."""
+        """The same source with tensors that can be searched for a layer; None if none can."""
         ...
 
     @property
     def runtime(self) -> ProviderReport | None:
-        """The runtime that runs it; None where its framework does, or where one is chosen."""
+        """The runtime that runs it; None if its framework does, or where one is chosen."""
         ...
 
     def ways(self) -> Sequence[Source]:
@@ -221,7 +221,7 @@ class Source(Protocol):
         ...
 
     def is_unread(self, layer: str, feeds: Mapping[str, Array]) -> bool:
-        """Whether no output depends on a layer; False where that is not known.
+        """Whether no output depends on a layer; False if that is not known.
 
         Args:
             layer: its name.
@@ -230,7 +230,7 @@ class Source(Protocol):
         ...
 
     def dependence(self, output: str) -> Dependence | None:
-        """What an output depends on; None where that is not known."""
+        """What an output depends on; None if that is not known."""
         ...
 
     def convert(self, wanted: ConversionOptions) -> Conversion:

@@ -49,7 +49,7 @@ class RecordedSpread:
     n_flips: int = 0
     """Values on a border at most."""
     border: Stored | None = None
-    """Where a border was crossed; None where nowhere."""
+    """Where a border was crossed; None if nowhere."""
     reach: Stored | None = None
     """How far a value on a border may be off."""
     lost: Stored | None = None
@@ -67,7 +67,7 @@ class RecordedOutput:
     expected: Stored | None = None
     """What a candidate is compared with, in float64; None for `given`."""
     spread: RecordedSpread | None = None
-    """None where the source's operators could not be moved by rounding."""
+    """None if the source's operators could not be moved by rounding."""
     coarser: Mapping[str, RecordedSpread] = field(default_factory=dict)
     """The same for candidates that compute in a narrower type, by its name."""
 
@@ -83,13 +83,13 @@ class RecordedCall:
     expected: Stored
     """What it gave: in float64 where the record's precision is that."""
     scale: Stored | None = None
-    """How far rounding may take each value; None where that is not known."""
+    """How far rounding may take each value; None if that is not known."""
     x: Stored | None = None
     """Its input, in the run in which layers are looked for by their values."""
     y: Stored | None = None
     """Its output there, in the source's own type."""
     row_axis: int | None = None
-    """The axis of the batch; None where its rows cannot be told apart."""
+    """The axis of the batch; None if its rows cannot be told apart."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class RecordedRun:
     counts: Mapping[str, Stored]
     """By the layer's name: for each slope, flat, the positions where its input was negative."""
     calls: tuple[RecordedCall, ...] = ()
-    """What the layers gave; empty where the record would have become too large."""
+    """What the layers gave; empty if the record would have become too large."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,9 @@ class OutputFacts:
     own_error: float | None
     """See `RecordedLayer.own_error`."""
     dependence: int | None = None
-    """What it depends on: 0 nothing, 1 sizes, 2 values of the inputs; None where unknown."""
+    """What it depends on: 0 nothing, 1 sizes, 2 values of the inputs; None if unknown."""
     row_axis: int | None = None
-    """The axis of the batch; None where its rows cannot be told apart."""
+    """The axis of the batch; None if its rows cannot be told apart."""
 
 
 @dataclass(frozen=True)
@@ -171,15 +171,15 @@ class Recording:
     row_axes: Mapping[str, int]
     """The axis of the batch of each input that has one."""
     row_names: frozenset[str]
-    """The names of the free size of the batch; empty where it is fixed."""
+    """The names of the free size of the batch; empty if it is fixed."""
     precision: Literal["float64", "float32"]
-    """Of what a candidate is compared with."""
+    """The precision of the values that candidates are compared with."""
     moved_runs: int
     """How often each run was repeated with its operators moved by rounding; 0 for never."""
     looked_at: int
     """The run in which layers are looked for by their values."""
     seed: int
-    """Of the inputs."""
+    """The seed of the inputs."""
     samples: int | None
     """Rows that were asked for; None for the usual number."""
     ranges: Mapping[str, tuple[float, float]]
@@ -195,4 +195,4 @@ class Recording:
     doubts: tuple[Sentence, ...] = ()
     """What keeps a comparison with it from proving anything."""
     source_file: RecordedFile | None = None
-    """What it was read from; None where that is no file, and in records of older versions."""
+    """What it was read from; None if that is no file, and in records of older versions."""

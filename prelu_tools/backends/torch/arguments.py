@@ -28,7 +28,7 @@ class Arguments:
     specs: tuple[TensorSpec, ...]
     """The tensors."""
     structure: pytree.TreeSpec
-    """Of `(args, kwargs)`."""
+    """The structure of `(args, kwargs)`."""
     leaves: tuple[Any, ...]
     """Every leaf of that; a tensor's is its `TensorSpec.name`, wrapped in `_Slot`."""
     notes: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ def arguments_of(
 
     Args:
         forward: what is called.
-        make: the module's `example_inputs`; None where it has none.
+        make: the module's `example_inputs`; None if it has none.
         options: with the shapes from the command line, which beat those of the examples.
         label: what to call the module.
 
@@ -189,7 +189,7 @@ def _least(spec: TensorSpec) -> int:
 
 
 def traced_sizes(spec: TensorSpec) -> tuple[int, ...]:
-    """The sizes of an input that a model is traced with: none of 1 where it is free."""
+    """The sizes of an input that a model is traced with: none of 1 if it is free."""
     return tuple(
         max(_TRACED, size) if isinstance(dim, str) else size
         for dim, size in zip(spec.shape, spec.example, strict=True)

@@ -100,8 +100,8 @@ def unscripted(module: nn.Module) -> nn.Module | None:
     Only what compiles to the same code again counts as the same.
 
     Returns:
-        None where its class is not known, as after `torch.jit.load` and `torch.jit.trace`, needs
-        more than it shows, or computes something else in Python.
+        None if its class is not known, as after `torch.jit.load` and `torch.jit.trace`, needs more
+        than it shows, or computes something else in Python.
     """
     parts = [part for part in module.modules() if isinstance(part, torch.jit.ScriptModule)]
     if not all(_is_known(_class_of(part)) for part in parts):

@@ -33,16 +33,17 @@ class Node:
     held: Callable[[], torch.Tensor | None]
     """The tensor, as long as it lives."""
     version: int | None
-    """How often it had been written over, itself or by way of a view, when it was given; None where
+    """How often it had been written over, itself or by way of a view, when it was given; None if
     that is not known, as below PyTorch's views."""
     is_constant: bool
     """Whether no input of the model took part in it."""
     name: str = ""
     """The parameter's own name, where it is one."""
     number: int = 0
-    """Of a constant that has no name and that no function gave: as which of them it was met."""
+    """The number of a constant without a name that no function returned, in the order of
+    discovery."""
     function: Any = None
-    """What was called; None where nothing behind it matters."""
+    """What was called; None if nothing behind it matters."""
     arguments: Any = ()
     """`(args, kwargs)`, with nodes in the place of tensors."""
     inputs: tuple[Node, ...] = ()

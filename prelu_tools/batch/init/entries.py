@@ -46,7 +46,7 @@ def extended(checks: Sequence[InitCheck]) -> tuple[Path, tuple[InitCheck, ...], 
         known, rows, old = listed_models(), read_tables(path), read_text(path)
     except PReLUToolsError as error:
         raise UsageError(
-            f"{path} cannot be extended ({error}): correct it, or delete it to write it anew"
+            f"{path} cannot be extended ({error}): correct it, or delete it to start again"
         ) from error
     names = {str(row.values.get("name")) for row in rows}
     added: list[InitCheck] = []
@@ -112,4 +112,4 @@ def _check(check: InitCheck, head: str) -> Iterator[str]:
         yield f"# {key} = {toml(value)}"
     if check.variants:
         names = ", ".join(map(toml, check.variants))
-        yield f"# Of another type, so they need their own tolerance: {names}"
+        yield f"# These have another data type and need their own tolerance: {names}"

@@ -35,7 +35,7 @@ class PythonModel:
     is_alone: bool
     """Whether it is the only one of its file."""
     arguments: tuple[str, ...] | None
-    """What its call takes, where shapes have to be given; None where it tells them."""
+    """What its call takes, where shapes have to be given; None if it tells them."""
 
     @property
     def label(self) -> str:
@@ -79,7 +79,7 @@ def python_models(folder: Path, files: Sequence[Path]) -> list[PythonModel]:
 
 
 def model_named(folder: Path, path: Path, call: str) -> PythonModel | None:
-    """The model that a call makes; None where the file has none of this name at its top.
+    """The model that a call makes; None if the file has none of this name at its top.
 
     Args:
         folder: what the file is relative to.

@@ -26,7 +26,7 @@ class OnnxFile:
     path: Path
     """The file."""
     inputs: tuple[str, ...] | None
-    """NAME:DIMS of each input; None where a shape is not known."""
+    """NAME:DIMS of each input; None if a shape is not known."""
     is_narrow: bool
     """Whether it computes with integer codes or in float16."""
     stated: Stated | None

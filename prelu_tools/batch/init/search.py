@@ -60,7 +60,7 @@ def search(folder: Path) -> Found:
             continue
         why = "no source has this name"
         if base.stated is not None:
-            why = f"it was exported from {base.stated.label}, which is not here"
+            why = f"it was exported from {base.stated.label}, which was not found here"
         left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
     used = {check.reference for check in checks}
     unpaired = tuple(one for one in left_out if one.path not in used)

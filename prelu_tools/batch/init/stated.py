@@ -35,7 +35,7 @@ class Stated:
 
 
 def stated(text: str) -> Stated | None:
-    """Take apart what a file says; None where it says nothing that can be written in a check."""
+    """Take apart what a file says; None if it says nothing that can be written in a check."""
     if not text or not text.isprintable():
         return None
     parts = python_parts(text)
@@ -69,7 +69,7 @@ class StatedSources:
         return None if module is None else model_named(self._folder, module, said.call)
 
     def custom(self, text: str, beside: Path) -> str | None:
-        """`MODULE_OR_FILE[:NAME]` as a file of the folder; None where that is not about models."""
+        """`MODULE_OR_FILE[:NAME]` as a file of the folder; None if that is not about models."""
         name, colon, member = text.partition(":")
         module = self._module(name, beside)
         code = None if module is None else read_code(self._folder / module)

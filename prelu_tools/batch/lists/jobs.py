@@ -35,7 +35,7 @@ class JobList:
     jobs: tuple[Job, ...]
     """In the order in which they are listed; no two have the same name."""
     path: str | None = None
-    """The file that lists them; None where none, or more than one, does."""
+    """The file that lists them; None if none, or more than one, does."""
     notes: tuple[str, ...] = ()
     """What the user should know of how they were found."""
 

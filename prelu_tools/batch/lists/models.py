@@ -53,11 +53,11 @@ class Found:
     place: str
     """What to call what is made of it: its path below the folder that was named, no suffix."""
     row: Row | None = None
-    """The row of the list that has it; None where it was given on the command line."""
+    """The row of the list that has it; None if it was given on the command line."""
     is_alone: bool = True
     """Whether the row means this model and no other."""
     problem: str | None = None
-    """Why the row means no model, in words; None where it does."""
+    """Why the row means no model, in words; None if it does."""
 
     @property
     def given(self) -> tuple[str, ...]:

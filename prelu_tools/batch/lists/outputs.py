@@ -15,7 +15,7 @@ def outputs_of(found: Sequence[Found], output: str | None) -> list[Path]:
 
     Args:
         found: the models.
-        output: a folder, or a path with `{stem}` in it; None where a list names each file.
+        output: a folder, or a path with `{stem}` in it; None if a list names each file.
 
     Raises:
         UsageError: a model has no place, or two have the same.

@@ -44,7 +44,7 @@ class Pair:
     candidates: tuple[str, ...]
     """The sources to compare with it; no source twice."""
     places: Mapping[str, str] | None = None
-    """What placeholders stand for; None where the reference is written out."""
+    """What placeholders stand for; None if the reference is written out."""
     written: Mapping[str, str] = field(default_factory=dict)
     """Each source, and what it was found by, as it is written."""
     problem: str | None = None
@@ -223,7 +223,7 @@ def filled(text: str, places: Mapping[str, str] | None, escape: bool = False) ->
 
     Args:
         text: a candidate, or another text that follows the reference.
-        places: what the placeholders stand for; None where the reference is written out.
+        places: what the placeholders stand for; None if the reference is written out.
         escape: whether what is filled in is to mean itself in a pattern.
 
     Raises:

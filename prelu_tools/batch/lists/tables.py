@@ -27,7 +27,7 @@ class ListError(UsageError):
     Args:
         message: what, and what was expected.
         path: the file.
-        line: where in it, from 1; None where it is the file as a whole.
+        line: where in it, from 1; None if it is the file as a whole.
     """
 
     def __init__(self, message: str, path: str, line: int | None = None) -> None:

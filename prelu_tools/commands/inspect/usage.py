@@ -73,7 +73,7 @@ class _Total:
             self._count += x.size // self._slopes.size
 
     def usage(self) -> LayerUsage | None:
-        """The shares; None where nothing was seen."""
+        """The shares; None if nothing was seen."""
         if self._count == 0:
             return None
         share = frozen((self._negative / self._count).reshape(-1))

@@ -164,7 +164,7 @@ def _values(item: LocatedLayer) -> Array:
 
 @np.errstate(all="ignore")
 def _apart(expected: Array, found: Array) -> int:
-    """0 where all values are equal by ==, or NaN on both sides."""
+    """0 if all values are equal by ==, or NaN on both sides."""
     same = (expected == found) | (np.isnan(expected) & np.isnan(found))
     if same.all():
         return 0
@@ -183,7 +183,7 @@ def _first_size(feeds: Feeds) -> int:
 
 
 def processor() -> str:
-    """What the machine calls its processor; "" where it does not."""
+    """What the machine calls its processor; "" if it does not."""
     try:
         lines = Path("/proc/cpuinfo").read_bytes().decode("utf-8", "replace").splitlines()
     except OSError:

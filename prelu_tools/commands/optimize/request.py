@@ -137,7 +137,7 @@ class OptimizeRequest:
             ),
         ),
     )  # fmt: skip
-    """The axis that they are meant for, where the shapes leave it open; None where they do not."""
+    """The axis that they are meant for, where the shapes leave it open; None if they do not."""
     force: bool = option(FLAG, "Replace an existing file.", default=False)
     timed: bool = True
     """Whether to time the model before and after."""

@@ -26,7 +26,7 @@ class RewritableLayer:
     name: str
     """The layer's name."""
     shape: tuple[int, ...] | None
-    """Shape of its input as the model ran; None where it was not run."""
+    """Shape of its input as the model ran; None if it was not run."""
     n_slopes: int
     """How many slopes it has."""
     forms: tuple[str, ...]
@@ -44,7 +44,7 @@ def rewritable_layers(
 
     Args:
         model: every PReLU is a PRelu node.
-        feeds: inputs to run it on, for the shapes; None where it cannot be run.
+        feeds: inputs to run it on, for the shapes; None if it cannot be run.
         exact: how equal a form has to be.
         runtime: the version of onnxruntime.
 

@@ -36,7 +36,7 @@ class Bench:
     threads: int
     """Threads inside an operator."""
     seed: int
-    """Of the order within a round."""
+    """The seed of the order within a round."""
 
     def open(self, forms: Mapping[str, str]) -> Run:
         """The model with layers in these forms, loaded.
@@ -197,7 +197,7 @@ def _leaders(times: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def _ratio(times: Mapping[str, Sequence[float]], first: str, second: str) -> Ratio:
-    """Of the rounds in which both ran."""
+    """The ratio of times over the rounds in which both ran."""
     rounds = min(len(times[first]), len(times[second]))
     return ratio_of(times[first][:rounds], times[second][:rounds])
 

@@ -194,7 +194,7 @@ def _demand_finite(path: Path, name: str, values: Array, what: str) -> None:
 
 
 def _batch(specs: Sequence[TensorSpec]) -> int | None:
-    """The number of rows that the model fixes; None where it takes any."""
+    """The number of rows that the model fixes; None if it takes any."""
     fixed = [spec.shape[0] for spec in specs if spec.shape]
     return next((int(size) for size in fixed if not isinstance(size, str)), None)
 

@@ -36,7 +36,7 @@ class Ratio:
 
     @property
     def decibels(self) -> float | None:
-        """The ratio; None where there is no signal, or no noise."""
+        """The ratio; None if there is no signal, or no noise."""
         if not self._signal or not self._noise:
             return None
         return 10 * float(np.log10(self._signal / self._noise))
@@ -49,7 +49,7 @@ class Losses:
     outputs: dict[str, Ratio] = field(default_factory=dict)
     layers: dict[str, Ratio] = field(default_factory=dict)
     same: dict[str, list[int]] = field(default_factory=dict)
-    """Of outputs that are rows of classes: rows with the same largest value, and all rows."""
+    """For outputs that are rows of classes: rows with the same top class, and all rows."""
 
     def top1(self, output: str) -> float | None:
         """The share of rows with the same largest value."""

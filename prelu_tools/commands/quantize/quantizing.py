@@ -51,7 +51,7 @@ class FloatModel:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Shapes of the inputs of PReLU in the first run, by the tensor's name."""
     sized: set[str] = field(default_factory=set)
-    """Of these tensors the last axis had the same size in all runs."""
+    """Tensors whose last axis had the same size in all runs."""
     samples: dict[str, RangeSample] = field(default_factory=dict)
     """By the name of the tensor that goes into a PReLU: values of it, with their slopes."""
     peaks: dict[str, Array] = field(default_factory=dict)
@@ -148,7 +148,7 @@ class Quantizer:
     feeds: Sequence[Feeds]
     """The calibration data."""
     options: QuantizerOptions
-    """Of onnxruntime's quantizer."""
+    """Options of onnxruntime's quantizer."""
     folder: Path
     """Where the ranges are kept."""
 

@@ -19,7 +19,7 @@ _HIGHS = (1.0, 0.95, 0.9)  # less would cut off what other data have: measured o
 _N_CODES = 256  # of 8 bits
 _MOST = 40_000  # values of a layer that are kept
 FASTEST, NOTICEABLE, EXACT = float("inf"), 1.1, 1.0
-"""What two scales are worth: nothing where one can do; 0.4 dB; any gain."""
+"""What two scales are worth: nothing if one can do; 0.4 dB; any gain."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class BestRange:
     """The ranges of one layer, and what they lose."""
 
     x: tuple[float, float]
-    """Of its input."""
+    """The range of its input."""
     y: tuple[float, float]
-    """Of its result; the same where both share a scale."""
+    """The range of its result; the same as the input's if both share a scale."""
     error: float
     """Mean squared error of its result."""
 

@@ -50,7 +50,7 @@ class Room:
             )
 
     def take(self, count: int) -> bool:
-        """Take what it can do without; False where there is no room for it."""
+        """Take what it can do without; False if there is no room for it."""
         if count > self.left:
             return False
         self.left -= count

@@ -27,11 +27,11 @@ class Renewed:
     path: str
     """The file."""
     n_checks: int
-    """Checks whose figures were written; 0 where nothing was."""
+    """Checks whose figures were written; 0 if nothing was."""
     kept: tuple[str, ...] = ()
     """Checks that failed: of these the file has what it had."""
     refused: str | None = None
-    """Why nothing was written; None where it was."""
+    """Why nothing was written; None if it was."""
 
     @property
     def sentence(self) -> str:
@@ -88,7 +88,7 @@ def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -
 
     Args:
         path: the file.
-        results: by the names of the checks; None where one could not be run.
+        results: by the names of the checks; None if one could not be run.
         whole: whether these are all that the file is to have; else it keeps its others.
 
     Raises:
@@ -109,7 +109,7 @@ def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -
 
 
 def old_entries(path: Path) -> Mapping[str, Entry]:
-    """What a file that is to be renewed has; nothing where it is not there, or of another schema.
+    """What a file that is to be renewed has; nothing if it is not there, or of another schema.
 
     Raises:
         PReLUToolsError: the existing file is not a baseline, and is not overwritten.

@@ -1,4 +1,4 @@
-"""Whose decisions the inputs of a check have to turn: the reference's, and each candidate's."""
+"""The models whose decisions a check's inputs should change: the reference and each candidate."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ _PAIR = {**PAIR, "items": {"type": "number", "minimum": 0}}
 TOLERANCE = Kind(
     _tolerance, {"anyOf": [{"const": "calibrated"}, _PAIR, TWO_NUMBERS]},
     "Literal['calibrated'] | tuple[float, float]",
-    "'calibrated', or (rtol, atol) of numbers from 0 on", from_text=_tolerance_of_text,
+    "'calibrated', or (rtol, atol), numbers of 0 or more", from_text=_tolerance_of_text,
 )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ DRAWS = Needs(
     lambda values: values.inputs_file is None or values.samples is not None,
     "--inputs replays what is in the file and draws nothing: use --samples to draw too",
 )
-"""Of what says how inputs are drawn."""
+"""Why options that control how inputs are drawn would be ignored."""
 _WHOLE = Needs(lambda values: not values.quick, "--quick searches nothing and plants no faults")
 _LAYERS = Needs(lambda values: values.layers, "--no-layers skips the layers")
 

@@ -174,7 +174,7 @@ def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     version = npy.read_magic(member)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:
-        raise ValueError(f"arrays of version {version} are not supported")
+        raise ValueError(f"version {version} of the .npy format is not supported")
     shape, _, dtype = read(member)
     if any(not isinstance(size, int) or size < 0 for size in shape):
         raise ValueError(f"an array has the shape {shape}")

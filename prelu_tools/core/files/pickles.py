@@ -85,6 +85,6 @@ def wanted_by_file(path: Path) -> tuple[str, ...]:
 def in_words(wanted: tuple[str, ...]) -> str:
     """What a file wants to run, for a sentence: the first few names."""
     if not wanted:
-        return "code of the file"
+        return "code from the file"
     more = f" and {len(wanted) - _MOST} more" if len(wanted) > _MOST else ""
     return f"{', '.join(wanted[:_MOST])}{more}, which the file names"

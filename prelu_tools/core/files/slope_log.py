@@ -105,7 +105,7 @@ def _number(value: Any) -> Any:
 
 
 def _record(line: str) -> SlopeRecord | None:
-    """The record of a line; None where it is none."""
+    """The record of a line; None if it is none."""
     try:
         document = json.loads(line)
         if document["kind"] != KIND or document["schema_version"] != _VERSION:

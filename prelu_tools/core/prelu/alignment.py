@@ -85,7 +85,7 @@ class AxisAlignment(tuple[Permutation, ...]):
     def stated(self, *said: Permutation | None) -> Permutation | None:
         """The first order that somebody states and that is among these, else the likeliest.
 
-        None where there is none.
+        None if there is none.
         """
         return next((order for order in (*said, *self) if order in self), None)
 
@@ -107,7 +107,7 @@ class AxisAlignment(tuple[Permutation, ...]):
     def nearest(self, expected: Array, values: Array) -> Array | None:
         """An array of the second model in the order in which it is nearest to one of the first.
 
-        None where no order gives its shape.
+        None if no order gives its shape.
         """
         fitting = [moved for _, moved in self.restored(values, expected.shape)]
         if len(fitting) < 2:

@@ -39,7 +39,7 @@ def faults_in(
         slopes: of all layers, each such that it broadcasts to its input.
         reached: for each slope of this layer, flat, whether the inputs reach it: single slopes are
             taken from these if there are any.
-        size: the last dimension of the layer's input; 0 where it is not known.
+        size: the last dimension of the layer's input; 0 if it is not known.
         seed: of the choice of single slopes.
     """
     right = slopes[layer]

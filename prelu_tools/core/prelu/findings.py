@@ -32,7 +32,7 @@ def slope_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Findin
         yield Finding(
             "one_slope",
             "info",
-            "one slope for all of its channels; for one per channel, use "
+            "one slope for all channels; for one per channel, use "
             f"nn.PReLU(num_parameters=channels) (torch) or PReLU({_shared_axes(layer)}) (Keras)",
             layer.name,
         )

@@ -24,11 +24,11 @@ class SlopeDifference:
     equal: bool
     """Bit for bit after sign and layout."""
     description: str | None = None
-    """What differs; None where nothing does."""
+    """What differs; None if nothing does."""
     ambiguous: bool = False
     """The layout could not be told, and the answer hangs on it: no verdict."""
     note: str | None = None
-    """What is unusual although nothing differs; None where nothing is."""
+    """What is unusual although nothing differs; None if nothing is."""
     moved: bool = False
     """Whether they are the same values, along other axes: right where the input lies so too."""
     rounded: bool = False
@@ -132,7 +132,7 @@ def _same_values(left: Array, right: Array) -> bool:
 
 
 def _expanded(left: Array, right: Array) -> SlopeDifference:
-    """Of unequal numbers of slopes: repeated ones that are all equal are the same function."""
+    """Compare different numbers of slopes: equal slopes, repeated, are the same function."""
     found = "one slope shared by all" if right.size == 1 else f"{right.size} slopes"
     if left.size and right.size and _repeats(left, right):
         return SlopeDifference(True, note=f"{found}; the reference has {left.size}, all equal")
@@ -170,7 +170,7 @@ def in_type_of(reference: PReLULayer, candidate: PReLULayer) -> PReLULayer:
 
 
 def _laid_difference(left: Array, right: Array, rounds: bool) -> SlopeDifference:
-    """Of slopes in one axis order; a transposition of two axes is told as such."""
+    """Compare slopes in one axis order; two transposed axes are reported as such."""
     found = _difference(left.reshape(-1), right.reshape(-1), rounds)
     varying = [axis for axis, size in enumerate(left.shape) if size > 1]
     if not found.same and len(varying) > 1:

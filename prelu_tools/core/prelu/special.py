@@ -61,7 +61,7 @@ def documented(
     provider: str,
     runtime: str,
 ) -> str | None:
-    """Why a difference is to be expected; None where it is not.
+    """Why a difference is to be expected; None if it is not.
 
     Args:
         form: how the candidate spells PReLU.
@@ -89,7 +89,7 @@ def documented(
         who = "the reference" if by_reference else provider
         return f"{who or 'the candidate'} treats subnormal numbers as 0, as TensorFlow does"
     if abs(value) == tiny and abs(expected) >= tiny > abs(expected - found):
-        return "terms of a sum are subnormal numbers, which are treated as 0, as TensorFlow does"
+        return "terms of a sum are subnormal numbers, which are treated as 0, as in TensorFlow"
     return None
 
 

@@ -20,7 +20,7 @@ def are_at_start(slopes: Array, start: float | None) -> bool:
 
     Args:
         slopes: of any shape, with at least one element.
-        start: the layer's own first value; None where it is unknown: then `INITIAL_VALUES`.
+        start: the layer's own first value; None if it is unknown: then `INITIAL_VALUES`.
     """
     starts = INITIAL_VALUES if start is None else (np.asarray(start).astype(slopes.dtype),)
     return any(bool((slopes == value).all()) for value in starts)

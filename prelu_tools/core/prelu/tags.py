@@ -30,7 +30,7 @@ class Tagged:
     indices: IntArray
     """The flat index into that parameter of each element; the array's own shape."""
     sign: int
-    """1, or -1 where every element was negated."""
+    """1, or -1 if every element was negated."""
 
     def restore(self, values: Array) -> Array:
         """The true values in the place of the tags, of the shape of the tagged array."""
@@ -66,7 +66,7 @@ class TagBook:
         return bits.view(np.float32).reshape(shape)
 
     def find(self, values: Array) -> Tagged | None:
-        """Which parameter these values are the tags of; None where they are no tags, or mixed."""
+        """Which parameter these values are the tags of; None if they are no tags, or mixed."""
         exact = np.asarray(values).astype(np.float32)
         if exact.size == 0 or not np.array_equal(exact, values):
             return None

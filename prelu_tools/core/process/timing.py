@@ -22,7 +22,7 @@ class Ratio:
     """How long one thing takes relative to another, both timed in the same rounds."""
 
     median: float
-    """Median over the rounds of their ratio; below 1 where the first is faster."""
+    """Median over the rounds of their ratio; below 1 if the first is faster."""
     low: float
     """Lower end of the 95 % interval of that median."""
     high: float

@@ -20,7 +20,7 @@ def installed_version(*packages: str) -> str | None:
 
 
 def installed_versions() -> dict[str, str]:
-    """Of those of `PACKAGES` that are installed; nothing is imported."""
+    """The versions of the installed packages among `PACKAGES`; nothing is imported."""
     return dict(_installed())
 
 

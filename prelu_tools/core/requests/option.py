@@ -39,7 +39,7 @@ class Option(NamedTuple):
     key_help: str = ""
     """A line on the key; "" for `help` without its full stop."""
     example: str = ""
-    """A value, as TOML writes it; "" where a check file may not have the key."""
+    """A value, as TOML writes it; "" if a check file may not have the key."""
     metavar: str | None = None
     """What stands for the value in `--help`."""
     complete: tuple[str, ...] | Literal["source"] = ()

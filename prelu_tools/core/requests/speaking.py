@@ -72,7 +72,7 @@ def _meant(match: re.Match[str], options: Mapping[str, Option]) -> tuple[Option,
 
 
 def _value(one: Option, rest: str) -> str:
-    """The value that follows a flag; "" where none does."""
+    """The value that follows a flag; "" if none does."""
     kind = one.kind
     if kind.type == "flag":
         return ""

@@ -41,7 +41,7 @@ class InspectGates:
     """Findings that fail no model, sorted; None without a baseline."""
 
     def reasons(self, result: Inspected) -> tuple[str, ...]:
-        """Why a model fails, in words; nothing where it does not."""
+        """Why a model fails, in words; nothing if it does not."""
         said = []
         failing = [one for one in result.all_findings if one.severity in FAILING[self.fail_on]]
         known = {*(self.known or ())}

@@ -114,7 +114,7 @@ class InspectResult(Shown):
     failures: tuple[str, ...] = ()
     """Why the model fails a gate (`--fail-on`, `--expect-layers`)."""
     seconds: float = field(default=0.0, compare=False)
-    """How long it took; 0 where that is not known."""
+    """How long it took; 0 if that is not known."""
 
     def _in_short(self) -> str:
         n_slopes = sum(report.statistics.count for report in self.layers)

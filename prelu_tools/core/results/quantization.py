@@ -142,7 +142,7 @@ class QuantizeResult(Shown):
 
     def _in_short(self) -> str:
         verdict = self.verdict or "not compared"
-        layers = f"{self.n_integer} of {len(self.layers)} PReLU layers in integers"
+        layers = f"{self.n_integer} of {len(self.layers)} PReLU layers quantized"
         return f"{self.source} -> {self.path}: {verdict}, {layers}"
 
     @property

@@ -63,7 +63,7 @@ def as_reason(text: str) -> Reason:
 
 
 def code_of(text: str | None) -> str | None:
-    """The code of a sentence; None where it has none."""
+    """The code of a sentence; None if it has none."""
     return getattr(text, "code", None)
 
 

@@ -39,7 +39,7 @@ class Noise:
     """How a moved run is to be moved."""
 
     seed: int
-    """Of the random numbers."""
+    """The seed of the random numbers."""
     unit: float = SINGLE
     """What each result is rounded to at least: that of float16 for a model that computes so."""
 
@@ -55,7 +55,7 @@ class Noise:
 
 
 def sum_growth(terms: float) -> float:
-    """Of a sum of terms of one sign, relative to the sum: partial sums grow with it.
+    """Error of a sum of terms of one sign, relative to the sum: partial sums grow with it.
 
     Adding n equal terms one by one rounds n partial sums, each off by up to half a unit, at random:
     sqrt(n / 3) / sqrt(3) half units. The same for the result of a convolution or product.
@@ -64,10 +64,10 @@ def sum_growth(terms: float) -> float:
 
 
 def plain_sum_growth(terms: float) -> float:
-    """Of a sum without weights: its terms may all be equal, and round the same way each time.
+    """Error of an unweighted sum: its terms may all be equal, and round the same way each time.
 
     A kernel that adds n of them in 8 lanes is off by up to n / 16 half units; pairwise it is not.
-    Of more than `MANY` terms no more count: what `one_by_one` measures comes on top.
+    Terms beyond `MANY` do not count: the error that `one_by_one` measures is added.
     """
     return max(2 * sum_growth(terms), min(terms, MANY) / 16)
 
@@ -103,7 +103,7 @@ def one_by_one(values: Array, scales: Sequence[float], running: bool = False) ->
 
 
 def term_growth(terms: float) -> float:
-    """Of the terms of a sum of any sign: partial sums that wander as far as sqrt(n) terms.
+    """Error of a sum of terms of any sign: partial sums wander as far as sqrt(n) terms.
 
     Rounding n partial sums of the size of sqrt(k) terms is off by about n / sqrt(6) half units of
     a term; moving each of n terms by g half units moves the sum by g * sqrt(n / 3).

@@ -105,7 +105,7 @@ class Comparison:
         self.n_values = 0
         """Values that were compared."""
         self.n_rough = 0
-        """Of these, what is made of nothing but rounding: nothing can be proven of them."""
+        """Compared values that are nothing but rounding error: nothing can be proven for them."""
         self._n_finite = 0
         self._max_abs = self._max_rel = self._sum_abs = self._p999 = 0.0
         self._max_ulp = 0
@@ -183,7 +183,7 @@ class Comparison:
 
     @property
     def max_abs(self) -> float:
-        """Largest absolute difference; NaN where nothing finite was compared."""
+        """Largest absolute difference; NaN if nothing finite was compared."""
         return self._max_abs if self._n_finite else float("nan")
 
     @property
@@ -193,7 +193,7 @@ class Comparison:
 
     @property
     def doubt(self) -> str | None:
-        """Why `inconclusive`, as the end of a sentence; None where it is not."""
+        """Why `inconclusive`, as the end of a sentence; None if it is not."""
         if self.verdict != "inconclusive":
             return None
         if self._is_all_rough:
@@ -202,7 +202,10 @@ class Comparison:
                 "model's own rounding error is about as large as the values"
             )
         if self._is_all_border:
-            return "differs in more than half of its values, all on a border that rounding crosses"
+            return (
+                "differs in more than half of its values, all on a border that rounding "
+                "error crosses"
+            )
         return "is NaN on both sides" if self._n_both_nan else "holds no values"
 
     @property
@@ -272,5 +275,5 @@ class Top1:
 
     @property
     def agreement(self) -> float | None:
-        """The share of rows; None where the rows are no probabilities."""
+        """The share of rows; None if the rows are no probabilities."""
         return self._same / self._rows if self._fits and self._rows else None

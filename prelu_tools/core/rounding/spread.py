@@ -29,15 +29,15 @@ class Spread:
     """How far rounding may take each value of one tensor, in one run."""
 
     scale: Array
-    """Of one rounding at each operator; of the tensor's shape."""
+    """The effect of one rounding at each operator; of the tensor's shape."""
     border: Array | None = None
-    """Where another side of a discontinuity was reached; None where nowhere."""
+    """Where another side of a discontinuity was reached; None if nowhere."""
     n_flips: int = 0
     """How many values those are."""
     reach: Array | None = None
     """How far a value on a border may be off: twice the longest jump in its row; broadcasts."""
     lost: Array | None = None
-    """Where a moved run gave no finite number; None where nowhere."""
+    """Where a moved run gave no finite number; None if nowhere."""
     rough: Array | None = None
     """What is made of rounding: the moved runs move it about as far as it is from 0."""
 

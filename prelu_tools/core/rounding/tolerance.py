@@ -22,7 +22,7 @@ see docs/verify.md."""
 SENSITIVITY = Tolerance(0.0, 0.0, False, "sensitivity", multiple=FACTOR, ulps=FACTOR / 2)
 """What is used in place of `CALIBRATED` where the reference's moved runs are there."""
 QUANTIZED = Tolerance(0.0, 0.0, False, "quantized")
-"""Of a quantized candidate: what rounding to the steps of its own codes does, as it is drawn."""
+"""The tolerance of a quantized candidate: the effect of rounding to its own codes, as drawn."""
 
 _FLUSHED = 2.0**-106
 """Some kernels take what is below 2^-126 for 0, and what comes after may multiply it by thousands:
@@ -93,7 +93,7 @@ def limit_of(
             rounding is not known.
         extent: of the reference's tensor.
         dtype: the type of the candidate's: a narrower one than float32 rounds more, in proportion.
-        spread: what the moved runs say of each of its values; None where there are none.
+        spread: what the moved runs say of each of its values; None if there are none.
         values: the reference's values, of the same shape.
     """
     if tolerance.multiple is not None and spread is not None and values is not None:

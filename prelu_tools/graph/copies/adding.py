@@ -120,7 +120,7 @@ ADDED: Mapping[str, tuple[Added, float]] = {
 }
 """What an operator adds up, and the power of that sum in what it gives."""
 LOGARITHMS = ("LogSoftmax", "ReduceLogSumExp")
-"""Of a sum: what this is off by, relative to it, they are off by as it is."""
+"""Logarithms of a sum: a relative error of the sum is an absolute error of the result."""
 
 
 def rows_of(nodes: Nodes, tensor: str, rank: int, axes: Sequence[int]) -> tuple[str, int]:

@@ -42,7 +42,7 @@ def counted(model: OnnxModel) -> tuple[OnnxModel, tuple[Body, ...]] | None:
     Bodies that always run, or never, whatever the inputs are, do not count.
 
     Returns:
-        The copy and its bodies, in the order of the counts; None where there are none.
+        The copy and its bodies, in the order of the counts; None if there are none.
 
     Raises:
         PReLUToolsError: functions cannot be inlined.

@@ -38,7 +38,7 @@ class TensorPlace(NamedTuple):
 
 
 def path_of(view: GraphView) -> BodyPath | None:
-    """Where a graph is; None where its tensors cannot be carried out of it (Scan, old opsets)."""
+    """Where a graph is; None if its tensors cannot be carried out of it (Scan, old opsets)."""
     if view.outer is None:
         return ()
     outside = path_of(view.outer)

@@ -38,7 +38,7 @@ class TrainingNode(NamedTuple):
     op: str
     """Its operator."""
     is_certain: bool = True
-    """False where a value that only a run knows decides it."""
+    """False if a value that only a run knows decides it."""
 
     @property
     def text(self) -> str:
@@ -107,7 +107,7 @@ def _bodies_that_run(view: GraphView, node: onnx.NodeProto) -> list[onnx.GraphPr
 
 
 def _random(view: GraphView, node: onnx.NodeProto) -> bool | None:
-    """Whether a node draws random numbers; None where only a run knows."""
+    """Whether a node draws random numbers; None if only a run knows."""
     if node.op_type in _MODES:
         return _drops(view, node)
     return bool(attribute_of(node, _SPREAD.get(node.op_type, ""), 1.0) != 0.0)

@@ -26,7 +26,7 @@ class Maker:
     slope: float | None = None
     """The one slope of a LeakyRelu or a Relu (0); None for any other node."""
     digits: int | None = None
-    """The decimal digits in which the file writes that slope; None where it has all its bits."""
+    """The decimal digits in which the file writes that slope; None if it has all its bits."""
 
 
 def floating_tensors(view: GraphView) -> dict[str, Maker]:

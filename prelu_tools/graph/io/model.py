@@ -49,7 +49,7 @@ class OnnxModel:
 
     @property
     def opset(self) -> int:
-        """Version of the default operator set; 0 where the model names none."""
+        """Version of the default operator set; 0 if the model names none."""
         versions = [o.version for o in self.proto.opset_import if o.domain in OWN]
         return max(versions, default=0)
 
@@ -175,7 +175,7 @@ class OnnxModel:
 
     def _external_path(self, name: str, location: str) -> Path:
         if self.file is None or not location:
-            raise PReLUToolsError(f"tensor {name!r} is external data, and its file is not named")
+            raise PReLUToolsError(f"tensor {name!r} is external data, but its file is not named")
         if location == self.file.name:
             return self.file  # elided by `read_model`: it was opened already
         return data_file(self.file, name, location)
@@ -207,7 +207,7 @@ def _in_memory(tensor: onnx.TensorProto) -> bool:
 
 
 def names_memory(proto: onnx.ModelProto) -> str | None:
-    """The first tensor that claims to be in memory; None where there is none."""
+    """The first tensor that claims to be in memory; None if there is none."""
     return next((t.name for t in all_tensors(proto) if _in_memory(t)), None)
 
 

@@ -52,7 +52,7 @@ def read_model(path: Path) -> OnnxModel:
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
-        raise PReLUToolsError(f"{path} is not an ONNX model (it is nested too deep)") from error
+        raise PReLUToolsError(f"{path} is not an ONNX model (it is nested too deeply)") from error
     except TooMuchError as error:
         raise PReLUToolsError(
             f"{path} has more than {_MOST:,} nodes and tensors: rejected, because it would take "

@@ -72,10 +72,10 @@ def _imported(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     for opset in opsets:
         domain = "" if opset.domain in OWN else opset.domain
         if found.setdefault(domain, opset.version) != opset.version:
-            raise BrokenGraphError(f"it states two opsets for the domain {named(domain)}")
+            raise BrokenGraphError(f"it imports two opsets of the domain {named(domain)}")
     for domain, version in found.items():
         if not 0 <= version < _LATEST:
-            raise BrokenGraphError(f"it is of opset {version} of the domain {named(domain)}")
+            raise BrokenGraphError(f"it imports opset {version} of the domain {named(domain)}")
     return found
 
 
@@ -121,7 +121,7 @@ class Operators:
             raise BrokenGraphError(f"{_called(node)} lacks one of its {known.least} inputs")
         if len(node.input) > known.most:
             raise BrokenGraphError(
-                f"{_called(node)} has {len(node.input)} inputs, and may have {known.most}"
+                f"{_called(node)} has {len(node.input)} inputs, but may have at most {known.most}"
             )
 
     def _looked_up(self, operator: str) -> _Needs:
@@ -251,11 +251,11 @@ def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -
         return
     sizes: dict[tuple[str, str, str], int] = {}
     if len(functions) < len(proto.functions):
-        raise BrokenGraphError("it has a function twice")
+        raise BrokenGraphError("it defines a function twice")
     for function in functions.values():
         if function.domain in OWN and onnx.defs.has(function.name, ""):
             raise BrokenGraphError(
-                f"its function {named(function.name)} has the name of an operator of ONNX"
+                f"its function {named(function.name)} has the name of an ONNX operator"
             )
         called = f"its function {named(function.name)}"
         refuse_attributes(function.attribute_proto, called, in_function=False)

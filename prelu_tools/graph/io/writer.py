@@ -73,7 +73,7 @@ class WrittenModel:
     n_bytes: int
     """Size of the file of the graph, in bytes."""
     data: Path | None = None
-    """The file beside it that holds the large tensors; None where the graph holds them."""
+    """The file beside it that holds the large tensors; None if the graph holds them."""
     n_data_bytes: int = 0
     """Size of that file."""
 

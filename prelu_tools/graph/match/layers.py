@@ -109,7 +109,7 @@ def _turned(values: Array, axes: Permutation) -> Array:
 
 
 def _module(match: Match) -> str:
-    """The module that the file says the node belongs to; "" where it says nothing.
+    """The module that the file says the node belongs to; "" if it says nothing.
 
     Exporters merge initializers of equal value, so one initializer is one layer only where nothing
     says otherwise.
@@ -123,7 +123,7 @@ def _module(match: Match) -> str:
 def call_number(match: Match) -> int:
     """Which call of its layer a node says that it is: the graph may have them in another order.
 
-    0 where it says nothing.
+    0 if it says nothing.
     """
     layer = properties(match.node).get(LAYER)
     number = match.node.name.removeprefix(f"{layer}_") if layer is not None else ""

@@ -17,7 +17,7 @@ from prelu_tools.graph.walk import attribute_of
 _MOST: Final = 1 << 18  # elements of a matrix that is looked at
 _CONVOLUTIONS: Final = ("Conv", "ConvTranspose")
 Values = Callable[[str], Array | None]
-"""The values of a constant; None where they cannot be computed."""
+"""The values of a constant; None if they cannot be computed."""
 
 
 def factor_of(view: GraphView, node: onnx.NodeProto) -> str | None:
@@ -99,7 +99,7 @@ def _diagonal(held: Array) -> Array:
 
 
 def _terms(node: onnx.NodeProto) -> tuple[str, str] | None:
-    """Of an Einsum that keeps the axes of its input: those of its constant, and those."""
+    """The terms of the constant and of the input, if an Einsum keeps the axes of its input."""
     text = attribute_of(node, "equation", b"")
     left, arrow, whole = text.decode().replace(" ", "").partition("->")
     parts = left.split(",")

@@ -74,7 +74,7 @@ class NearMiss:
     reason: str
     """Why it is none."""
     miss: Miss | None = None
-    """The input that shows it; None where none was tried."""
+    """The input that shows it; None if none was tried."""
     probe: Probe | None = None
     """The region; None for an operator."""
 
@@ -171,7 +171,7 @@ class _Search:
         return None
 
     def _common(self, tensors: Sequence[str]) -> str | None:
-        """The nearest tensor that all of these are made of; None where there is none near."""
+        """The nearest tensor that all of these are made of; None if there is none near."""
         first, *others = tensors
         for other in others:
             if other == first:

@@ -59,7 +59,7 @@ class Trace(NamedTuple):
     """What structure says of a tensor, as a function of x."""
 
     degree: int | None = 1
-    """f(k x) = k^degree f(x) for every k > 0; None where no degree has that."""
+    """f(k x) = k^degree f(x) for every k > 0; None if no degree has that."""
     layout: tuple[int, ...] | None = None
     """For each of its axes that of x; None for x's own order."""
     kinked: bool = False
@@ -86,7 +86,7 @@ class Region:
 
     @property
     def rank(self) -> int | None:
-        """How many axes x has; None where that is unknown, for which some files say none."""
+        """How many axes x has; None if that is unknown, for which some files say none."""
         if self._rank is None:
             self._rank = len(self.view.shape(self.x) or ()) or None
         return self._rank
@@ -98,7 +98,7 @@ class Region:
         return np.dtype(helper.tensor_dtype_to_np_dtype(kind)) if kind in _FLOATS else None
 
     def trace(self, tensor: str) -> Trace | None:
-        """What structure says of a tensor; None where it is not an element-wise function of x."""
+        """What structure says of a tensor; None if it is not an element-wise function of x."""
         if tensor not in self._traces:
             self._traces[tensor] = None  # while it is looked at: a way round is no way
             self._traces[tensor] = self._traced(tensor)
@@ -298,7 +298,7 @@ class Region:
         return self._still[tensor] is not None
 
     def constant(self, tensor: str) -> Array | None:
-        """The values of what `is_still`; None where they cannot be computed."""
+        """The values of what `is_still`; None if they cannot be computed."""
         if tensor not in self._still:
             found = read_constant(self.view, tensor)
             self._still[tensor] = None if found is None else found.values

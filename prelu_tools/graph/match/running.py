@@ -61,7 +61,7 @@ class Running:
         return {name: made[name][:2] for name in names if name in made}
 
     def sides(self, tensor: str) -> tuple[bool, bool]:
-        """Whether a tensor is anything but 0 where x is 1, and where x is -1."""
+        """Whether a tensor is anything but 0 if x is 1, and where x is -1."""
         known = self._region.sides
         if tensor not in known:
             values = self.signs.get(tensor)

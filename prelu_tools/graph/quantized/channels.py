@@ -103,7 +103,7 @@ def negate(proto: onnx.ModelProto) -> int:
 
 
 def inverted(slopes: Array) -> Array:
-    """The slopes that negated channels have, in the same type; 0 where there is none."""
+    """The slopes that negated channels have, in the same type; 0 if there is none."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         found = np.asarray(slopes.dtype.type(1) / slopes)
     return np.where(np.isfinite(found), found, slopes.dtype.type(0))

@@ -57,7 +57,7 @@ class IntegerPlace:
     result: onnx.NodeProto | None
     """The QuantizeLinear that its result comes to, behind what codes go through; None for none."""
     keeps_scale: bool
-    """Whether that one has the scale of its input; true where there is none."""
+    """Whether that one has the scale of its input; true if there is none."""
     codes: np.dtype[Any]
     """The type of the codes of its input."""
 
@@ -113,7 +113,7 @@ class IntegerWriter:
     shapes: Mapping[str, tuple[int, ...]]
     """The shape of each layer's input, by the tensor's name before quantization."""
     sized: frozenset[str] = frozenset()
-    """Of these tensors the last axis has always the same size."""
+    """Tensors whose last axis always has the same size."""
     _tensors: dict[str, onnx.TensorProto] = field(default_factory=dict)
     _nodes: list[onnx.NodeProto] = field(default_factory=list)
 

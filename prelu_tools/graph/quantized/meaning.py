@@ -34,11 +34,11 @@ class Meaning:
     model: OnnxModel
     """The model; its quantized weights are DequantizeLinear of constants."""
     codes: Mapping[str, Codes]
-    """Of each tensor that holds codes of activations in the file: how they stand for numbers."""
+    """How codes stand for numbers, for each tensor of the file that holds codes of activations."""
     weights: tuple[str, ...]
     """The tensors of this model that are weights dequantized."""
     rounded: tuple[str, ...]
-    """Of `codes` those that the file rounds, and does not only hand on, with known ranges."""
+    """Those of `codes` that the file rounds (rather than passes on) and whose ranges are known."""
     kind: str
     """`QDQ`, `QOperator`, `dynamic` or `weights only`."""
 

@@ -33,7 +33,7 @@ class Fitted:
     before: tuple[int, ...]
     """The shape of its slopes as they were written."""
     plan: Plan | None
-    """How it is written now; None where it stays as it was."""
+    """How it is written now; None if it stays as it was."""
     is_refused: bool = False
     """Whether the runtime leaves it to another one; without a plan, else nothing is known."""
 

@@ -39,7 +39,7 @@ class Plan:
     slope: tuple[int, ...]
     """The shape of the slopes as they are written; for `transpose` over the moved input."""
     rank: int
-    """Of the input."""
+    """The rank of the input."""
 
 
 @cache
@@ -63,7 +63,7 @@ def measured_runtimes() -> Mapping[str, str]:
 
 
 def answer_of(runtime: str, shape: Shape, slope: Sequence[int], way: Way = "prelu") -> str | None:
-    """What a runtime makes of a slope: `right`, `wrong` or `refused`; None where it is unknown.
+    """What a runtime makes of a slope: `right`, `wrong` or `refused`; None if it is unknown.
 
     Args:
         runtime: one of the table's, or of `RULES`.
@@ -114,7 +114,7 @@ def laid_shapes(shape: Shape, slope: Sequence[int]) -> Iterator[tuple[int, ...]]
 
 
 def usual_shape(shape: Shape, slope: Sequence[int]) -> tuple[int, ...]:
-    """Of these, the one that is right in most of the measured runtimes; the shortest of several.
+    """The one of these that is right in most of the measured runtimes; the shortest of several.
 
     One axis alone, which may be taken for the channels, is written on an input of two only. A slope
     of more axes than the input stays as it is.
@@ -133,7 +133,7 @@ def usual_shape(shape: Shape, slope: Sequence[int]) -> tuple[int, ...]:
 
 
 def plan_for(runtime: str, shape: Shape, slope: Sequence[int]) -> Plan | None:
-    """How a runtime reads a PReLU right; None where nothing that was measured is.
+    """How a runtime reads a PReLU right; None if nothing that was measured is.
 
     Args:
         runtime: one of the table's, or of `RULES`.

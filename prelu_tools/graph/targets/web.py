@@ -38,12 +38,12 @@ def form_findings(located: LocatedLayer) -> Iterator[Finding]:
         slow = (
             f"it takes up to {times:g} times as long as a PRelu node in WebAssembly"
             if times
-            else "it is several nodes, which WebGPU runs one by one"
+            else "it consists of several nodes, which WebGPU runs one by one"
         )
         yield Finding(
             "forms_for_native_cpu",
             "warning",
-            f"it is written as {form}, which suits other kernels than onnxruntime-web's: {slow}; "
+            f"it is written as {form}, which suits kernels other than onnxruntime-web's: {slow}; "
             f"prelu-tools optimize --target onnxruntime-web writes one PRelu node ({_PAGE})",
             located.layer.name,
         )

@@ -9,10 +9,11 @@ from dataclasses import replace
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.verification.parity import OutputParity
 from prelu_tools.core.results.verification.result import VerifyResult
+from prelu_tools.core.rounding.figures import times
 from prelu_tools.core.rounding.tolerance import FACTOR
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Lines, Name, Section, Text, Word
-from prelu_tools.reports.sentences import reached, times
+from prelu_tools.reports.sentences import reached
 from prelu_tools.reports.views import verify
 from prelu_tools.reports.words import counted
 

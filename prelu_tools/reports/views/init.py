@@ -42,7 +42,7 @@ def view(result: InitResult, style: Style) -> Section:
         if check.withheld
     ]
     lines += [
-        ("left out  ", Name(path), ": of another type, so it is only named in a comment")
+        ("left out  ", Name(path), ": it has another data type, so it is only named in a comment")
         for check in result.checks
         for path in check.variants
     ]

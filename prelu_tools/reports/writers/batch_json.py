@@ -9,7 +9,7 @@ from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.reasons import code_of
 
 SCHEMA_VERSION = 2
-"""Of this kind of document, which is one for all lists and all commands."""
+"""The version of this kind of document, which is the same for all lists and commands."""
 
 
 def batch_body(result: BatchResult) -> dict[str, Any]:

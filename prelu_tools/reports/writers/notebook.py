@@ -37,6 +37,6 @@ def _still(block: Block) -> tuple[Block, ...]:
 
 
 def _verdict(document: Section) -> str:
-    """Of the result, or of the verification that it holds; "" where there is none."""
+    """The verdict of the result, or of the verification in it; "" if there is none."""
     parts = (block for block in document.blocks if isinstance(block, Section))
     return document.verdict or next((part.verdict for part in parts if part.verdict), "")

@@ -185,7 +185,7 @@ def test_nodes_that_may_be_several_layers(
         ),
         (
             _layer(np.full((1, 1, 1, 1), 0.3)),
-            "one slope for all of its channels; for one per channel, use "
+            "one slope for all channels; for one per channel, use "
             "nn.PReLU(num_parameters=channels) (torch) or PReLU(shared_axes=[1, 2]) (Keras)",
         ),
         (

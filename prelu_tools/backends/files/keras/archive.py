@@ -67,7 +67,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
 
 
 def read_version(path: Path) -> str:
-    """The version of Keras that wrote an archive; "" where it does not say.
+    """The version of Keras that wrote an archive; "" if it does not say.
 
     Raises:
         PReLUToolsError: it is not such a archive, or damaged.
@@ -105,7 +105,7 @@ def describe(file: Hdf5, groups: Sequence[Group], root: Entry, version: str) -> 
         file: where the weights are.
         groups: the variables of each layer.
         root: the model as Keras serializes it.
-        version: of Keras; "" where it is not known.
+        version: of Keras; "" if it is not known.
     """
     leaves = leaves_of(root, groups)
     found = read_slopes(file, leaves)

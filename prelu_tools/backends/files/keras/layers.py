@@ -25,11 +25,11 @@ class Leaf:
     names: tuple[str, ...]
     """Its name, behind the names of the models that it is in."""
     kind: str | None
-    """Its class; None where the file does not say."""
+    """Its class; None if the file does not say."""
     is_builtin: bool
     """Whether that is a class of Keras."""
     input_shape: Shape | None
-    """The shape that it was built for, None for the batch; None where the file does not say."""
+    """The shape that it was built for, None for the batch; None if the file does not say."""
     n_calls: int
     """How often the model uses it."""
     variables: tuple[Variable, ...]

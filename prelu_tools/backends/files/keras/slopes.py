@@ -81,7 +81,7 @@ def _layer(leaf: Leaf, name: str, values: Array, preceding: int | None) -> PReLU
 
 
 def _prelu_shape(leaf: Leaf, values: Array) -> Shape:
-    """The input of Keras' PReLU: alpha has all of its axes but the batch, 1 where it is shared."""
+    """The input of Keras' PReLU: alpha has all of its axes but the batch, 1 if it is shared."""
     if leaf.input_shape is not None and len(leaf.input_shape) == values.ndim + 1:
         return leaf.input_shape
     return (None, *(size if size > 1 else None for size in values.shape))

@@ -38,6 +38,6 @@ def from_file(path: Path, label: str, options: SourceOptions) -> SavedModelSourc
     except Exception as error:
         detail = one_line(error)
         raise Keras2FileError(
-            f"{path} is a file of Keras 2, and tf_keras cannot load it "
-            f"({type(error).__name__}: {detail})"
+            f"{path} is a Keras 2 file, and tf_keras cannot load it ({type(error).__name__}: "
+            f"{detail})"
         ) from error

@@ -72,7 +72,7 @@ def load_archive(path: Path, options: SourceOptions) -> Any:
     except Exception as error:
         if wanted.is_of_keras_2:
             raise Keras2FileError(
-                f"{path} is a file of Keras 2 ({wanted.version}), which Keras {keras.__version__} "
+                f"{path} is a Keras 2 file ({wanted.version}), which Keras {keras.__version__} "
                 "cannot load: pip install tf_keras, or load it with tf_keras and save it with "
                 "model.export(FOLDER), which is read as a SavedModel"
             ) from error

@@ -64,7 +64,7 @@ def _unknown(meta: Any) -> Iterator[tuple[str, str]]:
 
 
 def _saving_nodes(meta: Any) -> frozenset[str]:
-    """Of a graph as TensorFlow 1 has it: the nodes that save and restore, and only on request."""
+    """The nodes of a TensorFlow 1 graph that save and restore, and run only on request."""
     nodes = {node.name: node for node in meta.graph_def.node}
     ends = [info.name for one in meta.signature_def.values() for info in one.outputs.values()]
     ends += [name for one in meta.collection_def.values() for name in one.node_list.value]

@@ -32,7 +32,7 @@ class Weight:
 
     @property
     def n_bytes(self) -> int:
-        """Of its values, four each."""
+        """The size of its values, four bytes each."""
         return 4 * int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -133,7 +133,7 @@ class Program:
         return np.asarray(found)
 
     def shape_of(self, tensor: str) -> Any:
-        """The shape of a tensor, as TensorFlow's message; None where nothing is known of it."""
+        """The shape of a tensor, as TensorFlow's message; None if nothing is known of it."""
         _, _, port = tensor.partition(":")
         shapes = self.nodes[node_of(tensor)].attr["_output_shapes"].list.shape
         return shapes[int(port or 0)] if len(shapes) > int(port or 0) else None

@@ -40,7 +40,7 @@ class ProgramRunner:
 
         Args:
             program: the graph of a model.
-            tally: makes what is told of the calls of each run; None where nobody asks.
+            tally: makes what is told of the calls of each run; None if nobody asks.
             wide: whether to compute in float64.
             noise: how to move the results of its operators; None for not at all.
 

@@ -14,7 +14,7 @@ from prelu_tools.graph.io.reader import OnnxModel
 
 
 def counter_of(model: OnnxModel, label: str) -> BodyCounter | None:
-    """What counts the bodies of a model; None where it has none that inputs decide of.
+    """What counts the bodies of a model; None if it has none that inputs decide of.
 
     Raises:
         PReLUToolsError: see `Session`.

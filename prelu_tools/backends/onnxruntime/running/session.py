@@ -53,7 +53,7 @@ class Session:
             model: a file, or a graph in memory.
             provider: one of `PROVIDERS`, or onnxruntime's own name; see `parse_provider`.
             label: the model's name for messages.
-            folder: where the external tensors of a graph in memory are; None where it has none.
+            folder: where the external tensors of a graph in memory are; None if it has none.
 
         Raises:
             PReLUToolsError: the provider is not in this build, or onnxruntime refuses the model.
@@ -132,7 +132,7 @@ def session_options(folder: Path | None = None) -> Any:
     """Options of a session that logs nothing.
 
     Args:
-        folder: where the external tensors of its model are; None where it has none.
+        folder: where the external tensors of its model are; None if it has none.
     """
     options = import_onnxruntime().SessionOptions()
     options.log_severity_level = 4

@@ -79,7 +79,7 @@ class Tensor:
     place: tuple[int, int] | None
     """Where its values are in the file: position and bytes; None for what is computed."""
     quantization: Quantization | None
-    """None where its numbers are what they say."""
+    """None if its numbers are what they say."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Operator:
     options: Table | None
     """The table of its options."""
     version: int = 1
-    """Of the operator, as the schema counts."""
+    """The version of the operator, as the schema counts."""
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class MnnSource(HostedSource):
         if "int8" in self._narrow:
             raise PReLUToolsError(
                 "its weights are quantized to 8 bits or fewer, which changes a model by far more "
-                "than rounding does: verify compares float models only; compare its slopes with "
+                "than rounding error: verify compares float models only; to see its slopes, use "
                 "prelu-tools inspect"
             )
 

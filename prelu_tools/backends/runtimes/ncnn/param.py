@@ -76,7 +76,7 @@ class Layer:
         return found
 
     def first(self, key: int) -> float:
-        """The first number of a parameter that is a list; 0 where there is none."""
+        """The first number of a parameter that is a list; 0 if there is none."""
         found = self.parameters.get(key, 0.0)
         return found if not isinstance(found, tuple) else next(iter(found), 0.0)
 

@@ -128,7 +128,7 @@ def _global_folders(node: Path, environment: Mapping[str, str]) -> Iterator[Path
 
 
 def _package_version(folder: Path) -> str | None:
-    """The version of the package in a folder; None where it is not there."""
+    """The version of the package in a folder; None if it is not there."""
     manifest = folder / "package.json"
     try:
         if manifest.stat().st_size > _LARGEST_MANIFEST:

@@ -36,7 +36,7 @@ def optimize(program: torch.onnx.ONNXProgram) -> None:
 
 
 def lower(program: torch.onnx.ONNXProgram, opset: int) -> None:
-    """Bring a graph to an older opset, in place; it stays as it is where onnx cannot.
+    """Bring a graph to an older opset, in place; it stays as it is if onnx cannot.
 
     This comes after `optimize`, which writes operators of the newest opset.
     """

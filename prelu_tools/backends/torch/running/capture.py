@@ -24,7 +24,7 @@ class Run(NamedTuple):
     """One call of a module."""
 
     path: str
-    """Of the module that was called, below the root without its wrappers; "" for that itself."""
+    """The module that was called, below the root without its wrappers; "" for the root itself."""
     args: tuple[Any, ...]
     """What it was called with."""
     kwargs: dict[str, Any]

@@ -178,7 +178,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         return (found * (drawn + drawn.sign()) * (ALIKE / 2)).reshape(tuple(shape))
 
     def _running(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Of a running sum each partial sum is rounded, and what follows is off by that too."""
+        """Round each partial sum of a running sum: what follows it has that error too."""
         result = func(*args, **kwargs)
         if not result.is_floating_point() or args[0].dtype != result.dtype:
             return result

@@ -42,7 +42,7 @@ class Rehearsal:
         self._runs = [run.few_rows() for run in runs]
         self._known: dict[CallSignature, str] = {}
         self.calls: list[PReLUCall] | None = None
-        """What was found; None where the module could not be run."""
+        """What was found; None if the module could not be run."""
         self.notes: tuple[str, ...] = ()
         """Why it could not."""
         try:

@@ -91,7 +91,7 @@ ADDED: Mapping[str, tuple[Callable[[torch.Tensor], torch.Tensor], float, int]] =
 }  # fmt: skip
 """What else than products adds up many terms."""
 LOGARITHMS = ("logsumexp", "_log_softmax")
-"""Of a sum: what this is off by, relative to it, they are off by as it is."""
+"""Logarithms of a sum: a relative error of the sum is an absolute error of the result."""
 RUNNING = frozenset({"cumsum"})
 STATISTICS = _names(
     """

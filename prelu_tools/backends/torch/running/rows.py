@@ -13,15 +13,15 @@ class Norm(NamedTuple):
     """A norm with statistics of its own."""
 
     places: tuple[int, int]
-    """Of its weight and bias among its arguments."""
+    """The positions of its weight and bias among its arguments."""
     shape: tuple[int, ...]
-    """Of its statistics, so that they lie over the groups."""
+    """The shape of its statistics that broadcasts over the groups."""
     terms: float
     """Values in each group."""
 
 
 def norm_of(name: str, args: Any) -> Norm | None:
-    """Where the parts of a norm are that has statistics of its own; None where it has none."""
+    """Where the parts of a norm are that has statistics of its own; None if it has none."""
     x = args[0]
     if name == "native_layer_norm":
         n = math.prod(args[1])

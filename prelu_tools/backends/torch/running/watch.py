@@ -296,7 +296,7 @@ class Known:
             self._loose.setdefault(_without_numbers(signature), set()).add(name)
 
     def name(self, signature: CallSignature) -> str | None:
-        """The name of the slopes of a call; None where it is not a PReLU.
+        """The name of the slopes of a call; None if it is not a PReLU.
 
         Sizes may differ from run to run, and are symbols for an exporter.
         """

@@ -62,7 +62,7 @@ class Judged:
     report: CandidateReport
     """What was found."""
     results: list[dict[str, Array]] = field(default_factory=list)
-    """The outputs of each run; empty where it could not be run."""
+    """The outputs of each run; empty if it could not be run."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
 

@@ -49,7 +49,7 @@ class PowerPlan:
     reached: CoverageBook
     """Which of the candidate's slopes these inputs reach."""
     seed: int
-    """Of the choice of faults."""
+    """The seed of the choice of faults."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def choose_faults(copy: SlopeCopy, plan: PowerPlan, most: int = _MOST) -> tuple[
 
 
 def _last(target: _Target) -> int:
-    """The last dimension of a layer's input; 0 where it is not known."""
+    """The last dimension of a layer's input; 0 if it is not known."""
     shape = target.layer.input_shape
     return (shape[-1] or 0) if shape else 0
 

@@ -67,9 +67,9 @@ class Findings:
     special: tuple[SpecialValue, ...] = ()
     """Infinite and NaN inputs that layers treat differently."""
     power: Power | None = None
-    """What the checks would have caught; None where it was not measured."""
+    """What the checks would have caught; None if it was not measured."""
     sizes: str | None = None
-    """The sizes at which outputs differ, in words; None where that does not depend on sizes."""
+    """The sizes at which outputs differ, in words; None if that does not depend on sizes."""
 
 
 def report_of(label: str, found: Findings, request: VerifyRequest) -> CandidateReport:

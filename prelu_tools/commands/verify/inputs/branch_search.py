@@ -36,7 +36,7 @@ class Decider:
 
 @dataclass(frozen=True)
 class BranchPlan:
-    """Whose decisions are to be changed, and by what."""
+    """The models whose decisions should change, and the means to change them."""
 
     deciders: Sequence[Decider]
     """The models, the reference first."""
@@ -55,7 +55,7 @@ class BranchSearch:
     feeds: list[Feeds] = field(default_factory=list)
     """Inputs to run beside the others: each takes a way that those before it did not."""
     doubts: dict[str, list[Reason]] = field(default_factory=dict)
-    """Of each decider's name: what no input took, by its values."""
+    """For each decider's name: the branches that no input took."""
     notes: list[Reason] = field(default_factory=list)
     """What none of the sizes took."""
 

@@ -32,7 +32,7 @@ class DrawPlan:
     samples: int
     """Rows in all."""
     seed: int
-    """Of the draws."""
+    """The seed of the draws."""
     ranges: Mapping[str, tuple[float, float]]
     """For an input's name the values that it may take."""
 

@@ -184,7 +184,7 @@ class _Planner:
         self._domains = found.domains
 
     def _score(self, domains: Domains, is_finite: bool = False) -> float:
-        """The share of usable rows, see `Trial.usable`; -1 where the reference fails."""
+        """The share of usable rows, see `Trial.usable`; -1 if the reference fails."""
         usable: list[bool] = []
         drawer = self.drawer(domains)
         for run in drawer.usual():

@@ -24,7 +24,7 @@ class Rows:
     """The names of the size; none where the models fix it."""
 
     def count(self, feeds: Mapping[str, Array]) -> int:
-        """How many rows a run has; 1 where no input has any."""
+        """How many rows a run has; 1 if no input has any."""
         return next(
             (values.shape[self.axes[name]] for name, values in feeds.items() if name in self.axes),
             1,

@@ -110,7 +110,7 @@ class _Reach:
         return found if holds and (not twice or _all_equal(twice, [2 * f for f in found])) else []
 
     def _factors(self, changed: Mapping[str, Array]) -> list[IntArray]:
-        """By how much the positions of each lookup move; nothing where the run is another one."""
+        """By how much the positions of each lookup move; nothing if the run is another one."""
         seen = self._seen(changed)
         if seen is None or [_kind(a) for a in seen] != [_kind(b) for b in self._still]:
             return []
@@ -140,7 +140,7 @@ class _Reach:
         return lows, tops
 
     def places(self, name: str) -> tuple[int, ...]:
-        """The largest value at each place of the last axis; nothing where these are the same."""
+        """The largest value at each place of the last axis; nothing if these are the same."""
         shape = self._base[name].shape
         touched = [f.any() for f in self._moved[name]]
         sizes = {x.size for x, t in zip(self._still, touched, strict=True) if t}

@@ -29,7 +29,7 @@ class Trial:
         self.error: PReLUToolsError | None = None
 
     def usable(self, feeds: Feeds, rows: Rows, is_finite: bool = False) -> Array | None:
-        """Which rows give no NaN; None where the model fails, and why in `error`.
+        """Which rows give no NaN; None if the model fails, and why in `error`.
 
         Args:
             feeds: the run.

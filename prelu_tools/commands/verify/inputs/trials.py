@@ -61,7 +61,7 @@ class Domain:
     specs: Sequence[TensorSpec]
     """The inputs of the reference."""
     ranges: Mapping[str, tuple[float, float]]
-    """Of values, for the inputs that have one."""
+    """Ranges of values, for the inputs that have one."""
     whole: bool
     """Whether batches have to keep their size."""
     rows: Rows

@@ -37,7 +37,7 @@ class Found:
     """What came of looking for one layer by its values."""
 
     tensors: tuple[str, ...] = ()
-    """A tensor of the candidate for each call of the layer; empty where it was not found."""
+    """A tensor of the candidate for each call of the layer; empty if it was not found."""
     makers: tuple[Maker, ...] = ()
     """The node that makes each of them."""
     by_value: bool = False
@@ -90,7 +90,7 @@ def find_layers(search: LayerSearch, layers: Sequence[PReLULayer]) -> dict[str, 
     """
     source = search.source.searchable
     if source is None:
-        where = "the tensors of such a candidate cannot be searched"
+        where = "the tensors of this kind of candidate cannot be searched"
         return {layer.name: Found(where=where) for layer in layers}
     try:
         calls = _calls(search, layers)

@@ -31,7 +31,7 @@ def axis_orders(
         mine: the reference's layer.
         other: the candidate's.
         shape: of its input.
-        expected: the shape of the reference's; None where it is not known.
+        expected: the shape of the reference's; None if it is not known.
     """
     rank = len(shape)
     slopes, others = laid_over(mine, rank), laid_over(other, rank)
@@ -67,7 +67,7 @@ def turned_orders(
 def own_ulps(reference: PReLULayer, orders: AxisAlignment, x: Array, y: Array) -> int | None:
     """The reference's slopes on a candidate's own input, against its own output, in ulps.
 
-    None where the slopes cannot be laid over this input.
+    None if the slopes cannot be laid over this input.
     """
     found = [_own(reference, order, x, y) for order in _laying(reference, orders, x.shape)]
     return min((value for value in found if value is not None), default=None)
@@ -139,7 +139,7 @@ def is_prelu_of(slopes: Array, x: Array, y: Array) -> bool:
 
 
 def effective_slopes(slopes: Array, x: Array, y: Array) -> Array:
-    """What slopes a layer has by its values: y / x where x is most negative; NaN where none is.
+    """What slopes a layer has by its values: y / x where x is most negative; NaN if none is.
 
     Args:
         slopes: any that lie on x as the layer's do.

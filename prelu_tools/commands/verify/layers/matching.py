@@ -182,7 +182,7 @@ class LayerJudge:
     def paired_by_slopes(self, names: Collection[str]) -> LayerPairs | None:
         """Other pairs of the layers of these names (of the reference), by their slopes.
 
-        None where some have the slopes of no other layer that is left, or none would change.
+        None if some have the slopes of no other layer that is left, or none would change.
         """
         wrong = [(mine, other) for mine, other in self._pairs.pairs if mine.name in names]
         left = [other for _, other in wrong] + list(self._pairs.unexpected)

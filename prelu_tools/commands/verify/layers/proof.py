@@ -136,7 +136,10 @@ def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerP
     others = judge.stand_ins(layer.name)
     for name, slopes in others:
         if not slopes.equal:
-            text = f"{layer.name}: {words}, and {name}, in its place, has different slopes"
+            text = (
+                f"{layer.name}: {words}, and {name}, which stands in its place, has "
+                "different slopes"
+            )
             verdict: Verdict = "inconclusive" if slopes.ambiguous else "fail"
             reason = Reason(f"{text}: {slopes.description}", DIFFER)
             return replace(layer, verdict=verdict, difference=reason, slopes_equal=False)

@@ -79,7 +79,7 @@ def _activation(reference: Source, layer: PReLULayer, x: Array) -> Array:
 
 
 def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation | None:
-    """From the reference's axes to the candidate's; None where that is not known."""
+    """From the reference's axes to the candidate's; None if that is not known."""
     left, right = mine.slopes, other.slopes
     fitting = AxisAlignment.inside(left.shape, right.shape)
     if left.size != right.size and right.size == 1:  # equal ones, of which one was kept

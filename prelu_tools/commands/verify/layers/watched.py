@@ -9,6 +9,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation
 from prelu_tools.core.prelu.slopediff import SlopeDifference
+from prelu_tools.core.rounding.figures import ulps
 from prelu_tools.core.rounding.parity import Comparison
 from prelu_tools.core.rounding.tolerance import Limit
 
@@ -26,7 +27,7 @@ class WatchedLayer:
     own_ulps: int | None = None
     lost: str | None = None
     orders: frozenset[Permutation] | None = None
-    """Of several axis orders those in which all that it gave is the reference's; None for one."""
+    """The axis orders in which all its outputs are the reference's; None if there is only one."""
     turned: bool = False
     """Whether it gave what the reference did in an order that the slopes alone show."""
 
@@ -47,7 +48,7 @@ def behaviour_of(watched: WatchedLayer) -> str | None:
     if watched.own_ulps == UNLIKE:
         return "in isolation it does not compute PReLU with the reference's slopes"
     if is_off(watched.own_ulps):
-        return f"isolated error {watched.own_ulps:,} ulp"
+        return f"isolated error {ulps(watched.own_ulps)}"
     along = watched.along
     if along is not None and along.verdict == "fail":
         return f"its output differs from the reference's by up to {along.max_abs:.3g}"

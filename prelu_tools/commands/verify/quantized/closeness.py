@@ -113,7 +113,7 @@ class Closeness:
 
     @property
     def decibels(self) -> float | None:
-        """The signal-to-noise ratio that the drawn noise leaves; None where there is none."""
+        """The signal-to-noise ratio that the drawn noise leaves; None if there is none."""
         if not (self._noise > 0 and self._signal > 0):
             return None
         return float(10 * np.log10(self._signal / self._noise))
@@ -176,7 +176,7 @@ class Closeness:
     def _add_exact(
         self, expected: Array, found: Array, base: Array, draws: Sequence[Array]
     ) -> None:
-        """Of numbers that are not floating (indices, choices): how many differ."""
+        """Count the differences of integers and booleans (indices, choices)."""
         flips = [float((draw != base).mean()) for draw in draws if draw.shape == base.shape]
         most = np.asarray(_LEAST * max(flips, default=1.0) + _FEW)
         self._note(np.asarray((expected != found).mean()), most)

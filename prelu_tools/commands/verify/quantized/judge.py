@@ -161,7 +161,7 @@ def _drawn(
 def _closeness_of_weights(
     plan: QuantizedPlan, meant: Results, strict: Sequence[OutputParity]
 ) -> dict[str, Closeness | None]:
-    """Of each output: None where what the file means gives the reference's up to rounding."""
+    """For each output: None if the file's meaning equals the reference up to rounding."""
     found: dict[str, Closeness | None] = {parity.name: None for parity in strict}
     wrong = [parity.name for parity in strict if parity.verdict == "fail"]
     if not wrong:
@@ -184,7 +184,7 @@ def _closeness_of_weights(
 
 
 def _closeness_of_kernels(plan: QuantizedPlan) -> dict[str, Closeness]:
-    """Of each output: the candidate against its meaning with the steps and ends of its codes."""
+    """Compare each output of the candidate with its meaning, given the steps and ends of codes."""
     if plan.meaning.kind == "dynamic" or not plan.meaning.rounded:
         return {}
     ends = _runs(plan, with_rounding(plan.meaning, None), "what it means")
@@ -283,8 +283,8 @@ def _doubts(plan: QuantizedPlan) -> Iterator[str]:
     if coarse:
         more = f" and {len(coarse) - 3} more" if len(coarse) > 3 else ""
         yield Reason(
-            f"the scales of {', '.join(coarse[:3])}{more} are so wide that less than an eighth "
-            "of the codes is used: rounding could explain any weights",
+            f"the scales of {', '.join(coarse[:3])}{more} are so wide that fewer than an eighth "
+            "of the codes are used: rounding could explain any weights",
             "int8_scales_too_wide",
         )
 
@@ -294,8 +294,8 @@ def _note_of_weights(
 ) -> Reason:
     """How many weights were compared one by one, and what would be seen of the others."""
     words = (
-        f"{plan.label}: {close:,} of {total:,} quantized tensors are within half a step of one "
-        "of the reference's, value by value"
+        f"{plan.label}: {close:,} of {total:,} quantized tensors match a tensor of the reference "
+        "to within half a step in every value"
     )
     found = {name: each.least_factor for name, each in weights.items() if each is not None}
     seen = [(factor, name) for name, factor in found.items() if factor is not None]

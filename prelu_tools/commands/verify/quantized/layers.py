@@ -44,7 +44,7 @@ class _Seen:
     n_negative: int = 0
     """Values below 0 that went in."""
     n_cut: int = 0
-    """Of these, those that were cut off on the way: there its slopes do not count."""
+    """Those of them that were cut off on the way: the layer's slopes have no effect on these."""
     end_to_end: Comparison = field(default_factory=lambda: Comparison(Limit(np.inf, np.inf)))
     lost: str | None = None
 
@@ -202,8 +202,8 @@ class QuantizedLayers:
         if right:
             total = sum(int(signs.inverted.sum()) for signs in right)
             yield Reason(
-                f"{label}: {total:,} slopes of {len(right)} layers are the inverse of the "
-                "reference's, in channels that are negated, which computes the same",
+                f"{label}: {total:,} slopes of {len(right)} layers are 1/a where the reference "
+                "has a; their channels are negated, so they compute the same",
                 "channels_negated",
             )
 
@@ -299,7 +299,7 @@ class QuantizedLayers:
             )
         elif slopes.equal and is_coarse(mine.slopes, step):
             verdict, code = "inconclusive", "slopes_too_coarse"
-            said.append(f"the step of its codes, {step:.3g}, is too wide to show its slopes")
+            said.append(f"its quantization step, {step:.3g}, is too wide to show its slopes")
         words = "; ".join(part for part in said if part)
         counts = self._reference.coverage.counts(mine.name)
         behaves = slopes.equal and seen.n_calls > 0 and not seen.lost and seen.off <= 1.0

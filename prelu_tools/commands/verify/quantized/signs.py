@@ -11,7 +11,7 @@ from prelu_tools.core.prelu.slopes import align
 from prelu_tools.core.results.reasons import Reason
 
 _NOISE = 0.2
-"""Of the product of two sizes: so much of a sum of products is rounding to codes at most."""
+"""The share of |a| * |b| below which a sum of products is nothing but rounding to codes."""
 
 
 @dataclass
@@ -61,14 +61,14 @@ class ChannelSigns:
         total = int(self.inverted.sum())
         if self._sums is None:
             return Reason(
-                f"{total} slopes are 1 / a where the reference has a; that is right if their "
-                "channels are negated, which was not seen",
+                f"{total} slopes are 1/a where the reference has a; that is right if their "
+                "channels are negated, but this was not seen",
                 "slopes_inverted",
             )
         if not self.n_kept:
             return None
         return Reason(
-            f"{self.n_kept} slopes are 1 / a where the reference has a, and their channels are not "
+            f"{self.n_kept} slopes are 1/a where the reference has a, but their channels are not "
             "negated",
             "slopes_inverted",
         )

@@ -17,7 +17,7 @@ from prelu_tools.graph.quantized.layers import slope_step
 
 _HALF = 0.505  # of a step: the codes were rounded, and their scale is a float32
 _COARSEST = 0.25
-"""Of the size of a layer's slopes: a step above it proves nothing of them."""
+"""Relative to a layer's largest slope: a wider step proves nothing about the slopes."""
 
 
 def steps_of(located: Sequence[LocatedLayer]) -> dict[str, Array | float]:

@@ -27,7 +27,7 @@ class Expected:
     scale: Array
     """See `Spread.scale`."""
     own_error: float
-    """Of the values that float64 agrees on, the largest difference."""
+    """The largest difference among the values that float64 agrees on."""
     n_strange: int
     """Values that are something else in float64."""
 
@@ -59,11 +59,11 @@ class ExpectedOutputs:
     """Outputs to compare with, after both runs."""
 
     outputs: list[dict[str, Array]] = field(default_factory=list)
-    """Of each run; see `Centre.values`."""
+    """The outputs of each run; see `Centre.values`."""
     extents: dict[str, Extent] = field(default_factory=dict)
-    """Of each output."""
+    """The extent of each output."""
     strange: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Of each output that has any: values that are something else in float64, and all."""
+    """For each output with any: the number of values that differ in float64, and of all values."""
 
 
 def expected_outputs(narrow: Outputs, wide: Outputs, moved: PerturbedRuns) -> ExpectedOutputs:

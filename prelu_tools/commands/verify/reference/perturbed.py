@@ -19,7 +19,7 @@ from prelu_tools.core.rounding.spread import Spread, SpreadBook, pooled
 RUNS = 6
 """Perturbed runs of each input."""
 FEWEST = 2
-"""Of a slow model."""
+"""Perturbed runs of a slow model."""
 SECONDS = 60.0
 """What they may take, above which there are fewer."""
 SPREAD = "spread"
@@ -59,7 +59,7 @@ def run_perturbed(
         outputs: what it gave for them.
         noise: how to move it.
         runs: how often.
-        stash: what its layers gave; takes the spread of that too. None where nobody asks.
+        stash: what its layers gave; takes the spread of that too. None if nobody asks.
 
     Raises:
         PReLUToolsError: its operators cannot be perturbed.

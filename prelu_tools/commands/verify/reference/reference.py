@@ -59,9 +59,9 @@ class Reference:
     layer_extents: dict[str, Extent] = field(default_factory=dict)
     """Scale and rounding of each layer's output."""
     precision: Literal["float64", "float32"] = "float32"
-    """Of `outputs` and of the stash."""
+    """The precision of `outputs` and of the stash."""
     moved: PerturbedRuns | None = None
-    """What its moved runs say of its outputs; None where its operators cannot be moved."""
+    """What its moved runs say of its outputs; None if its operators cannot be moved."""
     n_searched: int = 0
     """Rows that a search added, in feeds after the others."""
     seconds_per_row: float = 0.0
@@ -77,7 +77,7 @@ class Reference:
     unmoved: dict[str, bool] = field(default_factory=dict)
     """Outputs that are the same for all inputs, and whether each holds floating numbers."""
     untaken: dict[str, list[Reason]] = field(default_factory=dict)
-    """Of each candidate's name: what it decided always in the same way."""
+    """For each candidate's name: its decisions that always went the same way."""
 
     looked_at: int = 0
     """The run in which layers are looked for by their values."""
@@ -130,11 +130,11 @@ class Reference:
         return found
 
     def spread(self, run: int, layer: str, call: int) -> Array | None:
-        """How far rounding may take each value that a layer gives; None where that is unknown."""
+        """How far rounding may take each value that a layer gives; None if that is unknown."""
         key = (SPREAD, run, layer, call)
         return self.stash.get(key) if key in self.stash else None
 
     def activation(self, run: int, layer: str, call: int) -> Array | None:
-        """The output of a layer in one run; None where it was not seen."""
+        """The output of a layer in one run; None if it was not seen."""
         key = (self.precision, run, layer, call)
         return self.stash.get(key) if key in self.stash else None

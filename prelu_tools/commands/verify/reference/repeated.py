@@ -152,7 +152,7 @@ def is_random(doubts: Sequence[str]) -> bool:
 
 def _random_part(part: RandomPart) -> Reason:
     does = "is in training mode" if part.drops else "draws random numbers"
-    when = "" if part.is_certain else " if a value that the graph computes says so"
+    when = "" if part.is_certain else ", depending on a value that the graph computes"
     what = "drops values" if part.drops else "gives different outputs each time"
     return Reason(
         f"{part.text} {does}{when}: it {what}, unless the runtime removes it",

@@ -261,7 +261,7 @@ class _Player:
 
         scale = load(spread.scale)
         if scale is None or scale.dtype != np.float32 or not (scale >= 0).all():
-            raise self._damaged("a limit is not a number from 0 on")
+            raise self._damaged("a limit is not a number of 0 or more")
         return Spread(
             scale,
             load(spread.border),
@@ -295,7 +295,7 @@ class _Player:
             if call.scale is not None and reference.moved is not None:
                 scale = part.take(self._like(call.scale, expected), call.row_axis)
                 if scale is None or not (scale >= 0).all():
-                    raise self._damaged("a limit is not a number from 0 on")
+                    raise self._damaged("a limit is not a number of 0 or more")
                 reference.stash.put((SPREAD, number, call.layer, call.call), scale)
             if looked_at and call.x is not None and call.y is not None:
                 x, y = (part.take(one.load(), call.row_axis) for one in (call.x, call.y))

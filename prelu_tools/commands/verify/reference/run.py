@@ -54,15 +54,15 @@ class ReferencePlan:
     search_seconds: float
     """How long to look for inputs that reach the slopes left over; 0 for not at all."""
     seed: int
-    """Of that search."""
+    """The seed of that search."""
     ranges: Mapping[str, tuple[float, float]]
-    """Of the inputs."""
+    """The ranges of the inputs."""
     whole: bool
     """Whether batches have to keep their size, because one of the models fixes it."""
     rows: Rows
     """Where the rows of the inputs are."""
     turning: BranchPlan | None = None
-    """Whose decisions the inputs have to turn; None for nobody's."""
+    """The decisions that the inputs should change; None for none."""
 
 
 @contextmanager
@@ -236,13 +236,13 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
     reference.stash.keep(lambda key: key[0] != "float32")
     if narrow_parts:
         named = ", ".join(narrow_parts[:5]) + (", ..." if len(narrow_parts) > 5 else "")
-        reference.notes.append(f"computed in a narrower type even in float64: {named}")
+        reference.notes.append(f"computed in a narrower type even in the float64 run: {named}")
 
 
 def _take_moved(
     reference: Reference, wide: list[dict[str, Array]], seen: list[tuple[int, str, int]]
 ) -> bool:
-    """Take float64, value by value, where it is the same but for rounding; False where nowhere."""
+    """Take float64, value by value, where it is the same but for rounding; False if nowhere."""
     if reference.moved is None:
         raise AssertionError("moved runs are needed")
     settled = expected_outputs(reference.outputs, wide, reference.moved)

@@ -33,7 +33,7 @@ class Entry:
     """What a baseline knows of one check."""
 
     seed: int
-    """Of the inputs."""
+    """The seed of the inputs."""
     samples: int
     """Rows of input that were drawn or replayed."""
     figures: Figures

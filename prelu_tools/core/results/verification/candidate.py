@@ -66,7 +66,7 @@ class Power:
     planted: int
     """Faults that change a slope which the inputs reach."""
     detected: int
-    """Of these, caught by a layer or by an output."""
+    """Planted faults that a layer or an output showed."""
     by_layers: int
     """Caught at the layer itself."""
     by_outputs: int

@@ -137,7 +137,7 @@ class VerifyResult(Shown):
 
     @property
     def power(self) -> Power | None:
-        """Over all candidates; None where none has any."""
+        """Over all candidates; None if none has any."""
         found = [report.power for report in self.candidates if report.power is not None]
         if not found:
             return None
@@ -158,7 +158,7 @@ class VerdictError(PReLUToolsError):
 
     Args:
         message: what was found.
-        result: all that was found; None where there is no more than the message.
+        result: all that was found; None if there is no more than the message.
     """
 
     def __init__(self, message: str, result: VerifyResult | None = None) -> None:

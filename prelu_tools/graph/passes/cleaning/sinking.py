@@ -241,7 +241,7 @@ class _Sinking:
         return True
 
     def _before(self, name: str, order: Permutation) -> str | None:
-        """An input as it is before a Transpose; None where that is not known."""
+        """An input as it is before a Transpose; None if that is not known."""
         if not name:
             return ""
         if name in self._moved:

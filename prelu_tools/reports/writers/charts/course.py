@@ -37,11 +37,11 @@ class Frame:
     """The slope at the upper edge."""
 
     def x(self, place: int) -> float:
-        """Of a point."""
+        """The horizontal position of a point."""
         return _LEFT + self.xs[place] * (WIDTH - _LEFT - _RIGHT)
 
     def y(self, slope: float) -> float:
-        """Of a slope; at the edge of the drawing where it is beyond."""
+        """The vertical position of a slope; at the edge of the drawing if it lies beyond."""
         part = (min(max(slope, self.low), self.high) - self.low) / (self.high - self.low)
         return _TOP + (1 - part) * (HEIGHT - _TOP - _BOTTOM)
 
@@ -71,7 +71,7 @@ def places_of(points: Sequence[SeriesPoint]) -> tuple[float, ...]:
 
 
 def lines_of(layer: LayerSeries) -> list[Array]:
-    """The course of single slopes, each with NaN where it is not known."""
+    """The course of single slopes, each with NaN if it is not known."""
     size = layer.first.slopes.size
     chosen = np.linspace(0, size - 1, min(size, MOST_LINES)).round().astype(np.int64)
     rows = [

@@ -113,7 +113,7 @@ def _values(report: LayerReport, room: int) -> dict[str, Any]:
 
 
 def _means(values: Array, starts: Array) -> Array:
-    """The mean of each run, of what is a number in it; NaN where nothing is."""
+    """The mean of each run, of what is a number in it; NaN if nothing is."""
     known = ~np.isnan(values)
     counts = np.add.reduceat(known.astype(np.int64), starts)
     with np.errstate(over="ignore"):
@@ -126,7 +126,7 @@ def _list(values: Array) -> list[Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    """To six digits; whole numbers as they are, None where JSON has no number for it."""
+    """To six digits; whole numbers as they are, None if JSON has no number for it."""
     if value is None or isinstance(value, int):
         return value
     return float(f"{value:.6g}") if math.isfinite(value) else None

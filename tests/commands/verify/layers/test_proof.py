@@ -275,8 +275,8 @@ def test_a_layer_of_other_slopes_in_the_place_of_a_call_is_a_failure() -> None:
         assert (found.verdict, found.slopes_equal) == ("fail", False)
         assert code_of(found.difference) == "slopes_differ"
         assert str(found.difference).startswith(
-            "a: used 1 times, expected 2, and again, in its place, has different slopes: 3 of 3 "
-            "slopes differ"
+            "a: used 1 times, expected 2, and again, which stands in its place, has different "
+            "slopes: 3 of 3 slopes differ"
         )
 
 

@@ -157,7 +157,8 @@ def test_slopes_stored_again_for_a_call_have_to_be_the_same(
     assert layer["verdict"] == ("fail" if code else "pass")
     if code:
         assert (
-            "again, in its place, has different slopes: 3 of 3 slopes differ" in layer["difference"]
+            "again, which stands in its place, has different slopes: 3 of 3 slopes differ"
+            in layer["difference"]
         )
     else:
         assert layer["note"] == "used 1 times, expected 2: 'again' has its slopes too"
