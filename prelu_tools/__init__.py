@@ -2,8 +2,7 @@
 
     from prelu_tools import export, inspect, optimize, quantize, record, verify
 
-Importing this loads nothing else: no numpy, no onnx, no framework. What is used is loaded when it
-is used.
+Importing this loads nothing else: no numpy, no onnx, no framework. Modules load on first use.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Keep the frameworks' chatter out of the terminal; show it to whoever asks, and what matters.
+"""Keep the frameworks' chatter off the terminal, except for important messages, or with -v.
 
 TensorFlow and oneDNN write from C++ before any of their switches is read, so the file descriptor
-itself is turned away while they are imported or run.
+itself is redirected while they are imported or run.
 """
 
 from __future__ import annotations

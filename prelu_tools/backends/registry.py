@@ -1,4 +1,4 @@
-"""Which backend reads what: module names as strings, imported when they are needed."""
+"""Which backend reads which source: module names as strings, imported when they are needed."""
 
 from __future__ import annotations
 

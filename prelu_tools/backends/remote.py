@@ -1,8 +1,8 @@
 """Models at a URL: whatever fsspec reads (https, s3, gs, file, memory) is copied here first.
 
-The copy lies in a temporary folder and is gone when the block of `downloads` ends, or the process.
-A file of external data that an ONNX file names is copied too. Python sources are read from files of
-this machine alone: code from a URL is never run.
+The copy is in a temporary folder, which is removed when the block of `downloads` or the process
+ends. A file of external data that an ONNX file names is copied too. Python sources are read from
+files of this machine alone: code from a URL is never run.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _as_url(like: str, system: Any, path: str) -> str:
 
 
 def _copy_external_data(system: Any, path: str, target: Path) -> None:
-    """Copy what the graph keeps beside itself; what lies elsewhere is for its reader to refuse."""
+    """Copy the files next to the graph that hold its data; its reader rejects other places."""
     from prelu_tools.graph.io.reader import files_beside  # with onnx, which few URLs need
 
     base = path.rpartition("/")[0]

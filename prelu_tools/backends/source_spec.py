@@ -1,4 +1,4 @@
-"""How a user spells a source: a file, or a Python callable with literal arguments."""
+"""How a user names a source: a file, or a Python callable with literal arguments."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class SourceSpec(NamedTuple):
     call: str | None
     """`name` or `name(args)` in that module."""
     weights: Path | None
-    """The file behind the @."""
+    """The file after the @."""
 
 
 def parse_source_spec(text: str) -> SourceSpec:
@@ -107,7 +107,7 @@ def exists(text: str) -> bool:
 
 
 def python_parts(text: str) -> tuple[str, str] | None:
-    """A Python source as what is before the `@` of its weights and behind it; None for a file."""
+    """A Python source as what is before the `@` of its weights and after it; None for a file."""
     if isinstance(text, FileName) or _is_url(text) or not text:
         return None
     match = _WEIGHTS.match(text)
@@ -129,7 +129,7 @@ def path_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _split_weights(text: str) -> tuple[str, Path | None]:
-    """Split at the @ behind a file or a call; one in a folder's name or an argument is none."""
+    """Split at the @ after a file or a call; one in a folder's name or an argument is none."""
     match = _WEIGHTS.match(text)
     if match is None:
         return text, None
@@ -180,7 +180,7 @@ def _import_module(name: str) -> ModuleType:
 
 @contextmanager
 def _looking_in(folder: Path) -> Iterator[None]:
-    """Look for modules in a folder: first within the block, and behind all others from then on.
+    """Look for modules in a folder: first within the block, and after all others from then on.
 
     So a module of the user's finds its neighbours, and no file there is taken for a module that a
     framework imports later.

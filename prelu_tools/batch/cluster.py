@@ -1,8 +1,8 @@
-"""The same jobs on a cluster of Dask: its scheduler hands them out, and again if a worker is lost.
+"""The same jobs on a Dask cluster; its scheduler reassigns the jobs of a lost worker.
 
 A Dask worker does not run a model itself: each of its threads owns a process, as a thread of
-`batch/local.py` does. So a model that crashes, or takes too much, is an error of its own there too,
-and frameworks are never called from two threads at once.
+`batch/local.py` does. So a model that crashes or takes too much is a single error there too, and
+frameworks are never called from two threads at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The files that a result depends on, and whether they are what they were."""
+"""The files that a result depends on, and whether they have changed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _BLOCK = 1 << 20
 def files_behind(sources: Sequence[str], beside: Iterable[Path] = ()) -> Files:
     """All files that these sources name, as they are now; a URL is not looked into.
 
-    Of a Python source these are its own file and the weights: what it imports and what else it
-    reads shows as it runs (`batch/reading.py`).
+    For a Python source, these are its own file and the weights; the files that it imports and reads
+    are found as it runs (`batch/reading.py`).
     """
     found: Files = {}
     for text in sources:

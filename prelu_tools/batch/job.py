@@ -1,4 +1,4 @@
-"""One model or pair and what is to be done with it, as plain data, and what came of it."""
+"""One model or pair, what to do with it, and the outcome, as plain data."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Job:
 
     @property
     def command(self) -> Command:
-        """The command whose work it is."""
+        """The command to run."""
         if isinstance(self.work, InspectWork):
             return "inspect"
         return "verify" if isinstance(self.work, VerifyRequest) else "export"
@@ -95,7 +95,7 @@ class Job:
         )  # fmt: skip
 
     def failed(self, error: str, status: Status = "error") -> BatchEntry:
-        """The entry where there is no result."""
+        """The entry if there is no result."""
         return self.entry(status, (error,), None)
 
     def forced(self) -> Job:
@@ -114,4 +114,4 @@ class Done:
     files: Mapping[str, str | None]
     """What it was read from, and what it wrote: a result is good as long as these are the same."""
     worker: WorkerInfo | None = None
-    """Who did it; None if nobody did."""
+    """The worker that did it; None for none."""

@@ -1,4 +1,4 @@
-"""Jobs on this machine: a thread for each worker, which hands it one job after another."""
+"""Jobs on this machine: one thread per worker, which gives it one job after another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_here(
 ) -> Generator[Done]:
     """Do jobs with so many workers at once; each is given out as it is done, in no order.
 
-    Whoever stops early leaves no worker behind.
+    A caller that stops early leaves no worker running.
 
     Args:
         jobs: what to do.

@@ -1,4 +1,4 @@
-"""How much memory there is, how much a model is likely to take, and who has to wait for it."""
+"""How much memory is available, how much a model is likely to take, and who has to wait."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def likely_need(command: Command, n_bytes: int) -> int:
 
 
 def available_memory() -> int:
-    """Bytes that a new process can have: of the machine, or of the container if that is less."""
+    """Bytes that a new process can have: the machine's, or the container's if that is less."""
     free = int(psutil.virtual_memory().available)
     try:
         limit = int((_GROUP / "memory.max").read_text())
@@ -38,7 +38,7 @@ def available_memory() -> int:
 
 
 class MemoryGate:
-    """Lets a model start when there is room for it beside those at work, or when none is."""
+    """Lets a model start when memory allows it next to the running ones, or when none runs."""
 
     def __init__(self, available: Callable[[], int] = available_memory) -> None:
         """Nobody is at work yet.

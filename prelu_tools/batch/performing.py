@@ -1,4 +1,4 @@
-"""Doing a job, wherever that is."""
+"""Do a job, in whichever process."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _status_of(error: BaseException) -> Status:
 
 
 def _beside(job: Job) -> list[Path]:
-    """The files that a job reads beside its models."""
+    """The files that a job reads besides its models."""
     work = job.work.request if isinstance(job.work, InspectWork) else job.work
     given = [getattr(work, "data", None), getattr(work, "inputs_file", None)]
     named = [Path(text.partition(".py:")[0]) for text in job.options.custom_objects]

@@ -1,4 +1,4 @@
-"""What a Python source reads beside its own file: the modules that it imports, and its data."""
+"""What a Python source reads besides its own file: the modules that it imports, and its data."""
 
 from __future__ import annotations
 

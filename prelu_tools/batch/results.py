@@ -1,8 +1,8 @@
-"""A file of results: a line a model, appended when it is done, so that a run can go on from it.
+"""A results file: a line per model, appended when it is done, so that a run can be resumed.
 
-Each line is whole and on the disk before the next is begun. A run that was killed leaves at most
-one torn line, the last, which is passed over and cut off. A result counts again if it is of the
-same job (command, options, versions) and of the same files; an error never does.
+Each line is complete and on disk before the next begins. A killed run leaves at most one incomplete
+line, the last, which is skipped and cut off. A result is reused if the job (command, options,
+versions) and the files are the same; errors are never reused.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _done(line: Mapping[str, Any]) -> Done:
 
 
 def save_results(folder: Path, command: str, done: Iterable[tuple[Job, Done]]) -> Path:
-    """Put what is done into a new file, whose name is free.
+    """Write the finished results to a new file with an unused name.
 
     Raises:
         PReLUToolsError: it cannot be written.

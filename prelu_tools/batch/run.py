@@ -1,4 +1,4 @@
-"""One run over many models: what is known is taken, the rest is done, each is kept as it comes."""
+"""One run over many models: reuse known results, run the rest, and store each when it is done."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The process that does jobs, one after another, with its frameworks loaded; and its owner's side.
+"""The process that does jobs one after another, with frameworks loaded, and its owner's side.
 
-A process each, started by hand and not by `concurrent.futures`, loky or pebble: the first two fail
-whatever else is at work when one process dies, none of them watches memory, and a worker of Dask
-may not have children by `multiprocessing`. What is needed is little: a pipe, a deadline, a limit.
+Processes are started directly, not by `concurrent.futures`, loky or pebble: the first two fail all
+other running jobs when one process dies, none of them watches memory, and a Dask worker may not
+start `multiprocessing` children. Little is needed: a pipe, a deadline, a limit.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def serve(descriptor: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Nobody waits for the answer of a worker whose owner was killed.
+    """A worker whose owner was killed has nobody to answer to.
 
     What it is about to write may be written by the next run already, which cannot remove it.
     """

@@ -1,4 +1,4 @@
-"""Many models: the options that go with them, what shows while they are at work, the exit code."""
+"""Many models: their options, their progress, and the exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shell offers behind a Tab: told by names of files and by reading code, running none."""
+"""Shell completion: from file names and from code that is parsed, never run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list["CompletionItem[
 def complete_source(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
-    """A file; behind `nets.py:` what the file defines; behind an `@` files of weights."""
+    """A file; after `nets.py:` what the file defines; after an `@` files of weights."""
     if "@" in incomplete:
         source, _, path = incomplete.rpartition("@")
         return [CompletionItem(f"{source}@{found}") for found in _paths(path, _WEIGHTS)]
@@ -57,7 +57,7 @@ def complete_words(*words: str) -> Complete:
 
 
 def _paths(start: str, suffixes: Sequence[str] = ()) -> list[str]:
-    """Folders and files that begin so, the latter with one of the suffixes, where there are any."""
+    """Folders and files that begin so, the latter with one of the suffixes, if there are any."""
     folder, _, name = start.rpartition("/")
     base = Path(folder + "/" if start.startswith("/") else folder or ".")
     found = []

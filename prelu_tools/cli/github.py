@@ -1,4 +1,4 @@
-"""What a GitHub runner tells a step about itself, and where the step's summary goes."""
+"""The environment of a step on a GitHub runner, and its summary."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_summary(path: str) -> bool:
 
 
 def append_summary(markdown: str) -> None:
-    """Put blocks of Markdown behind what is in the step's summary; nothing if there is none.
+    """Put blocks of Markdown after what is in the step's summary; nothing if there is none.
 
     What has no room is left out at the end of a block, and that is said.
 

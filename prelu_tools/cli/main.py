@@ -1,7 +1,7 @@
-"""The command group, and what becomes of errors: one sentence, and the contract's exit code.
+"""The command group; every error becomes one sentence and an exit code of the contract.
 
 0: all held. 1: a verdict against a model. 2: usage. 3: no verdict. 130: Ctrl-C; 143: SIGTERM, and
-129: SIGHUP. Click and Python use 1 for much else, so everything is mapped here.
+129: SIGHUP. Click and Python use 1 for many other things, so all exit codes are mapped here.
 """
 
 from __future__ import annotations

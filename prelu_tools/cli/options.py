@@ -32,7 +32,7 @@ class RequestOption(click.Option):
     """An option that a field of a request declares."""
 
     def __init__(self, *args: Any, request: type, kind: Kind, **settings: Any) -> None:
-        """Keep whose field it is, and of what kind."""
+        """Store the field's owner and kind."""
         super().__init__(*args, **settings)
         self.request, self.kind = request, kind
 
@@ -40,7 +40,7 @@ class RequestOption(click.Option):
 class Command(click.Command):
     """Exit 2 for an option without effect because of another one, and for a file in no folder.
 
-    At its end it names the files that were written beside the one that the result is about.
+    At its end it names the files that were written next to the one that the result is about.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -268,7 +268,7 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def taken(request: type[T], choices: dict[str, Any]) -> T:
-    """The value whose options are among these; they are taken out."""
+    """The value built from those of these options that belong to it; they are removed."""
     kind: type = request
     return request(**{one.field: choices.pop(one.field) for one in options_of(kind, "cli")})
 

@@ -104,7 +104,7 @@ class Output:
 def _has_colour() -> bool:
     """Whether standard output takes colours: a terminal, but for https://no-color.org.
 
-    FORCE_COLOR asks for them where there is no terminal, as in the log of a CI service.
+    FORCE_COLOR asks for them if there is no terminal, as in the log of a CI service.
     """
     if os.environ.get("NO_COLOR"):
         return False
@@ -126,7 +126,7 @@ def say_traceback(error: BaseException) -> None:
 
 
 def to_stderr(line: str) -> None:
-    """Write a line to standard error; where that cannot be, there is nobody to tell."""
+    """Write a line to standard error; if that fails, there is nowhere to report it."""
     with suppress(OSError, ValueError):
         click.echo(line, err=True)
 
@@ -164,8 +164,7 @@ def write(path: Path, content: bytes) -> None:
 def progress(quiet: bool, verbose: bool = False) -> Iterator[ProgressCallback]:
     """Something to tell the name of each stage to; it shows on a terminal, and leaves no trace.
 
-    With `verbose`, where the frameworks write to the same terminal, each stage is a line of its
-    own.
+    With `verbose`, where the frameworks write to the same terminal, each stage has its own line.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda stage: None

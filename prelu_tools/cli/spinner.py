@@ -1,4 +1,4 @@
-"""What a terminal shows while a command is at work: the stage, how far it is, how long it takes."""
+"""What a terminal shows while a command runs: the stage, the progress, the time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prelu_tools.reports.printable import printable
 def spinner() -> Iterator[ProgressCallback]:
     """Something to tell the name of each stage to; a line that is redrawn, and leaves no trace.
 
-    It has a descriptor of its own: while a framework runs, standard error is turned away
+    It has its own descriptor: while a framework runs, standard error is turned away
     (`backends/quiet.py`).
     """
     from rich.console import Console

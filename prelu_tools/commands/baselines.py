@@ -1,4 +1,4 @@
-"""The file of a baseline: JSON that belongs under version control."""
+"""Baseline files: JSON to commit to version control."""
 
 from __future__ import annotations
 

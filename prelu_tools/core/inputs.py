@@ -1,4 +1,4 @@
-"""Inputs that have something to say: seeded, of both signs, of several scales and structures."""
+"""Informative random inputs: seeded, of both signs, of several scales and structures."""
 
 from __future__ import annotations
 

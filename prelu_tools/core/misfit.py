@@ -1,4 +1,4 @@
-"""Why a file of weights does not fit a model, in one sentence however many tensors there are."""
+"""Why a file of weights does not fit a model, in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a user wants sources to be read: what every command takes and every backend obeys."""
+"""How to read sources: options that every command takes and every backend obeys."""
 
 from __future__ import annotations
 

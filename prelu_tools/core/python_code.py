@@ -1,4 +1,4 @@
-"""What a Python file defines, told by reading it: nothing is imported, and nothing runs."""
+"""What a Python file defines, found by parsing it: nothing is imported or run."""
 
 from __future__ import annotations
 

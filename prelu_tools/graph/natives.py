@@ -1,4 +1,4 @@
-"""What onnx's own library does with a graph: it fails on broken ones in many ways."""
+"""Calls of the onnx library, which fails in many ways on broken graphs."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def _with_defaults(proto: onnx.ModelProto) -> onnx.ModelProto:
 def inferred(proto: onnx.ModelProto, data_prop: bool = False) -> onnx.ModelProto:
     """The model with the types that shape inference finds; as it is if that fails.
 
-    What a file states of its own tensors may be out of date (axes that were moved, a batch that was
-    freed), and runtimes pass over it. It counts only where inference finds nothing (behind an
+    What a file states about its own tensors may be out of date (axes that were moved, a batch that
+    was freed), and runtimes pass over it. It counts only where inference finds nothing (after an
     operator that onnx does not know), and for sizes that inference leaves open where nothing that
     it finds speaks against them.
     """

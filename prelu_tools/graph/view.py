@@ -1,4 +1,4 @@
-"""A graph as the recogniser needs it: who makes a tensor, who uses it, what is constant."""
+"""A graph as the recogniser needs it: producers, users and constants."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class GraphView:
         return self.outer.budget if self.outer is not None else Budget(self.model.n_bytes)
 
     def remembered(self, make: Callable[[GraphView], Value]) -> Value:
-        """What is made of this view: once, where nobody else will change the model."""
+        """What is made of this view: once, if nothing else will change the model."""
         if not self.owned:
             return make(self)
         if make not in self._memory:
@@ -141,7 +141,7 @@ class GraphView:
         return added
 
     def assume(self, new: onnx.NodeProto, node: onnx.NodeProto) -> None:
-        """Look at a node as if it stood before another, whose output has the type of its own."""
+        """View a node as if it came before another whose output has the same type."""
         name = new.output[0]
         self.producer[name] = new
         self._hidden.add(name)
@@ -158,7 +158,7 @@ class GraphView:
 
     @cached_property
     def ordered(self) -> list[onnx.NodeProto]:
-        """The nodes, each behind those that it reads from."""
+        """The nodes, each after those that it reads from."""
         return in_order(self.graph.node)
 
     @cached_property

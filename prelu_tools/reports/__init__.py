@@ -1,4 +1,4 @@
-"""Results as text: views make documents of results, writers make texts of documents or results.
+"""Results as text: views turn results into documents, writers turn documents into text.
 
 A new result is one view in `views/`; a new format is one writer in `writers/` and its name here.
 Nothing here asks for the time, the terminal or a file.
@@ -64,7 +64,7 @@ class Style:
     folder: str = ""
     """The current folder's path within the repository, for formats that need it."""
     current: str = ""
-    """The current folder itself, where that is asked for."""
+    """The current folder itself, if that is asked for."""
 
 
 class Writer(Protocol):

@@ -1,4 +1,4 @@
-"""Names come out of files that anyone may have written: nothing in them may steer a terminal."""
+"""Make names from untrusted files printable, so that they cannot control a terminal."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def cleaned(value: T, longest: int | None = None) -> T:
-    """A result whose every text is printable, however deep it lies; the rest is as it was.
+    """A result with every text made printable, at any depth; the rest is unchanged.
 
     A text that is a document by itself (`WRITTEN`) stays: what is shown of it is cleaned as it is
     taken out.

@@ -1,4 +1,4 @@
-"""What was found, in sentences: the same in every report."""
+"""Sentences that are the same in every report."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def reached(result: VerifyResult) -> str:
 
 
 def headline(result: BatchResult) -> str:
-    """How many models, of which list, and how many of each status."""
+    """How many models of which list, and how many of each status."""
     number = counted(len(result.entries), "check" if result.command == "verify" else "model")
     of = f" of {result.path}" if result.path else ""
     return f"{number}{of}: {tally(result.summary) or 'nothing was checked'}"
 
 
 def own_reasons(result: VerifyResult) -> tuple[str, ...]:
-    """Why the whole is not a pass, beside what is said of its candidates."""
+    """Why the whole is not a pass, in addition to the reasons of its candidates."""
     said = {
         text
         for report in result.candidates
@@ -90,7 +90,7 @@ def unreached(result: VerifyResult) -> tuple[str, ...]:
 
 
 def baseline_lines(result: VerifyResult) -> tuple[str, ...]:
-    """At most one sentence: how it stands against an earlier run, where that was asked for."""
+    """At most one sentence: how it stands against an earlier run, if that was asked for."""
     report = result.baseline
     if report is None:
         return ()

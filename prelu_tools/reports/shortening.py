@@ -1,4 +1,4 @@
-"""Names where there is too little room: the middle is left out, and no two become the same."""
+"""Shorten long names in the middle, so that no two become the same."""
 
 from __future__ import annotations
 

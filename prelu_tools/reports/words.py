@@ -1,4 +1,4 @@
-"""How numbers are written, and how many there are of a thing: the same in every report."""
+"""Numbers and counts in words, the same in every report."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def moved(value: float | None) -> str:
 
 
 def share(count: int, total: int) -> str:
-    """How many of all, in percent: never 0% where there is one, nor 100% where one is missing."""
+    """How many of all, in percent: never 0% if there is one, nor 100% where one is missing."""
     if count == 0:
         return "0"
     percent = 100 * count / total

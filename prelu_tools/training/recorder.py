@@ -1,4 +1,4 @@
-"""Writes what the slopes of a model are like at a step, and warns: the same for every framework."""
+"""Records a model's slopes at a step, and warns; the same for every framework."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from prelu_tools.training.rules import Seen, WarningRules
 from prelu_tools.training.weights_and_biases import WandbRun, is_active
 
 EVERY = 100
-"""Steps from one record to the next, where nobody says otherwise."""
+"""Steps from one record to the next, by default."""
 MOST_SLOPES = 4096
 """Slopes of one layer that a record holds; of more, that many at even distances."""
 LOG_NAME = "slopes.jsonl"
@@ -174,7 +174,7 @@ def recorder_for(folder: PathLike, every: int, options: Mapping[str, Any]) -> Re
 
 
 class _LogFile:
-    """`slopes.jsonl`: a record a line, behind those of the run that this one goes on from."""
+    """`slopes.jsonl`: a record a line, after those of the run that this one goes on from."""
 
     def __init__(self, path: Path) -> None:
         if path.exists():

@@ -1,4 +1,4 @@
-"""What to warn of while slopes are learned, and when."""
+"""Warnings about slopes during training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run a reader in a process of its own, with limits.
+"""Run a reader in its own process, with limits.
 
 HDF5 has no checksums, and its library may crash, hang or ask for gigabytes on a damaged file.
 """
@@ -30,7 +30,7 @@ _BYTES_A_SECOND: Final = 64 << 20
 _WALL_SECONDS: Final = 300.0
 _ANSWERED: Final = 0
 
-# Python's own isolated mode: no current folder, no PYTHONPATH. What is behind it on the path is
+# Python's own isolated mode: no current folder, no PYTHONPATH. What is after it on the path is
 # where this process has the packages from, so that nothing there hides a module of Python's.
 _START = (
     "import json, sys; places, *rest = sys.argv[1:]; "
@@ -123,7 +123,7 @@ launch: Launch = in_new_process
 
 
 def run_isolated(reader: str, path: Path, kinds: tuple[type, ...] = ()) -> Any:
-    """Call a reader on a file, in a process of its own.
+    """Call a reader on a file, in its own process.
 
     Args:
         reader: `module:function`; it takes a path, and returns what `answers.encoded` takes.

@@ -11,7 +11,7 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 
 
 class NamedTensors(ABC):
-    """The tensors of a file, of which only the slopes are read."""
+    """The tensors of a file; only slopes are read."""
 
     producer: str
     """Who wrote the file, as far as it says."""

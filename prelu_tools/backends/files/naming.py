@@ -1,4 +1,4 @@
-"""Which tensors are slopes, told by names and shapes alone."""
+"""Which tensors are slopes, judged by names and shapes alone."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def says_slope(name: str) -> bool:
 def find_slopes(tensors: Sequence[Tensor], ordered: bool) -> list[NamedSlope]:
     """The tensors that are slopes by name, or by shape as `nn.PReLU` in a Sequential.
 
-    A slope is a tensor whose own name says so; one whose owner's name says so, and that is alone
-    there and a vector; or a vector `weight`, alone with its owner, of size 1 or of the size that
-    the layer before puts out. What belongs to a normalization or to LoRA is none.
+    A slope is a tensor whose own name says so; a vector that is its owner's only tensor, if the
+    owner's name says so; or a vector `weight` that is its owner's only tensor, of size 1 or of the
+    size of the previous layer's output. Tensors of normalizations and LoRA are not slopes.
 
     Args:
         tensors: in the order of the file.
@@ -162,7 +162,7 @@ class _Before:
 
 
 def numbered(names: Iterable[str]) -> list[str]:
-    """The names, with `#2` and so on behind those that came before."""
+    """The names, with `#2` and so on after those that came before."""
     count: Counter[str] = Counter()
     found = []
     for name in names:
@@ -172,7 +172,7 @@ def numbered(names: Iterable[str]) -> list[str]:
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """A sort key that puts `features.10` behind `features.2`."""
+    """A sort key that puts `features.10` after `features.2`."""
     parts = re.split(r"(\d+)", name)
     return [(int(part) if part.isdigit() else -1, part) for part in parts]
 
@@ -216,8 +216,8 @@ def strip_to(
 ) -> tuple[dict[str, Value], list[str], list[str]]:
     """The tensors of a model whose names are known, out of a file that may hold more.
 
-    Where all of its names have one prefix in common, what lacks that is left out. Of several such
-    prefixes the shortest is taken.
+    If all of its names have a prefix in common, names without it are left out. If there are several
+    such prefixes, the shortest is used.
 
     Args:
         tensors: by name.

@@ -1,4 +1,4 @@
-"""A TensorFlow SavedModel: the variables of its checkpoint, by the names that it kept.
+"""A TensorFlow SavedModel: the variables of its checkpoint, by the names stored in it.
 
 It is read without TensorFlow.
 """
@@ -142,7 +142,7 @@ def _variables(bundle: TensorBundle) -> list[_Stored]:
 
 
 def _first_variables(bundle: TensorBundle, model: _ModelFile) -> list[_Stored]:
-    """The weights of a model of TensorFlow 1, whose checkpoint has names alone: in its order."""
+    """The weights of a TensorFlow 1 model, whose checkpoint has only names: in its order."""
     kept = [name for name in model.variables if name in bundle.entries]
     return [_Stored(name, name) for name in kept or sorted(bundle.entries, key=natural)]
 

@@ -184,7 +184,7 @@ def told_by_names(names: Sequence[str], why: str) -> str:
 
 
 def source_of(reader: str, path: Path, label: str, extra: str) -> FileSource:
-    """What a reader makes of a file, in a process of its own (`files/isolated.py`).
+    """What a reader makes of a file, in its own process (`files/isolated.py`).
 
     Args:
         reader: `module:function`, which takes a path and returns `Contents`.

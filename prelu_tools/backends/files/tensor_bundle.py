@@ -1,8 +1,8 @@
-"""TensorFlow's checkpoints, read without TensorFlow: what is not asked for is not read.
+"""TensorFlow's checkpoints, read without TensorFlow: only the requested tensors are read.
 
-An index, which is a sorted table of blocks as LevelDB has them, says where in the data files each
-tensor lies. https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core/util/tensor_bundle
-Nothing here allocates beyond the size of the files, and each block and entry is looked at once.
+An index (a sorted table of blocks, as in LevelDB) says where in the data files each tensor is.
+https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core/util/tensor_bundle Nothing here
+allocates beyond the size of the files, and each block and entry is visited once.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Entry:
     """How many bytes it takes there."""
     checksum: int
     is_sliced: bool
-    """Whether it lies there in parts, each under a key of its own."""
+    """Whether it lies there in parts, each under its own key."""
 
     @property
     def is_float(self) -> bool:

@@ -1,4 +1,4 @@
-"""The layers of a Keras model, what they are called, and whose its variables are."""
+"""The layers of a Keras model, their names, and the owners of its variables."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_leaf(layer: Any) -> bool:
 
 
 def holds_numbers(layer: Any) -> bool:
-    """Whether a layer without variables may compute with numbers of its own code."""
+    """Whether a layer without variables may compute with numbers in its own code."""
     foreign = not type(layer).__module__.startswith("keras.")
     return is_leaf(layer) and not layer.weights and (foreign or type(layer).__name__ == "Lambda")
 
@@ -68,9 +68,9 @@ def watching(
     """Within the block, the calls of layers are told of.
 
     Args:
-        model: whose layers.
-        before: is told of each layer, before it is called; None for nobody.
-        after: is told of each leaf with its input and output.
+        model: the model with these layers.
+        before: is called with each layer, before it is called; None for none.
+        after: is called with each leaf with its input and output.
         around: calls each leaf.
     """
     layers = list({id(layer): layer for _, layer in walk(model)}.values())

@@ -1,7 +1,7 @@
 """A Keras model while it is trained.
 
 Its layers are found as `inspect` finds them: the model is run once, on zeros, before it is trained.
-Their slopes are read from its variables. Keras shows nobody its gradients.
+Their slopes are read from its variables. Keras does not expose its gradients.
 """
 
 from __future__ import annotations

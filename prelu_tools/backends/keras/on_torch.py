@@ -1,4 +1,4 @@
-"""A Keras model on Keras' PyTorch backend as a source: what PyTorch runs, by the names of Keras."""
+"""A Keras model on Keras' PyTorch backend as a source: run by PyTorch, with Keras' names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from prelu_tools.graph.passes.pipeline import AFTER_TORCH_OF_KERAS, run_passes
 
 
 class KerasModule(nn.Module):
-    """Calls a Keras model with parameters of its own in the place of the model's variables.
+    """Calls a Keras model with its own parameters in the place of the model's variables.
 
     Keras' own modules name their parameters by numbers, keep them on a GPU, and compute in the
     type of their policy; these have the names of Keras, are on the CPU, and the model computes in

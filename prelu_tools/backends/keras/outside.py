@@ -1,4 +1,4 @@
-"""Which line of a model calls another framework than the one that it runs on."""
+"""The line of a model that calls a framework other than the one that it runs on."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ class KerasSource(SourceDefaults):
         """Find what running the model once does not show, where it may not show all.
 
         Such as a branch that was not taken, a loop that calls a layer many times, and layers that
-        hold a PReLU beside other variables. The graph has each call once.
+        hold a PReLU besides other variables. The graph has each call once.
         """
         known = {call.parameter for call in finder.calls}
         missed = finder.missed()

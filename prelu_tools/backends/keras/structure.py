@@ -140,7 +140,7 @@ class Structure:
     def named_outputs(self, outputs: Any) -> dict[str, Any]:
         """Outputs by name: their keys, the names of output layers, or `output_0`...
 
-        Of nested ones the keys and positions stand behind one another: `boxes.xy`, `levels.0`.
+        Keys and positions of nested outputs follow each other: `boxes.xy`, `levels.0`.
         """
         inputs = [spec.name for spec in self.inputs()]
         found = dict(_by_keys("", outputs))

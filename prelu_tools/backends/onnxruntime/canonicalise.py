@@ -1,4 +1,4 @@
-"""An ONNX file as a conversion: its canonical form, with what was repaired and what is kept."""
+"""Convert an ONNX file to its canonical form, and note what was repaired and what was kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model in float16, by onnxruntime's own converter, with what float16 cannot hold told first."""
+"""Convert a model to float16 with onnxruntime's converter; report lost values first."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class _NumpyRunner:
 
 
 def _operators(proto: onnx.ModelProto, axes: Mapping[str, int]) -> list[type[OpRun]]:
-    """PRelu whose slopes lie along given axes, by the output's name; others by numpy's rule.
+    """PRelu with slopes along given axes, by the output's name; others by numpy's rule.
 
     And BatchNormalization before opset 14: onnx's own fails (6), or computes statistics of the
     batch (9).

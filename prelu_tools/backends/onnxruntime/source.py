@@ -285,7 +285,7 @@ class OnnxSource(SourceDefaults):
 
     @contextmanager
     def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
-        """See `Source.moved_runner`: a copy of the graph with noise behind its operators."""
+        """See `Source.moved_runner`: a copy of the graph with noise after its operators."""
         from prelu_tools.backends.onnxruntime.running.moved import MovedRunner
 
         yield MovedRunner(self.model, self.located, self.label, noise, observe)
@@ -312,7 +312,7 @@ class OnnxSource(SourceDefaults):
 class OnnxRunner:
     """Runs a file on one execution provider; what is observed is run apart from it.
 
-    Of a large file one session is held, not two: the one that is observed gives the outputs too.
+    A large file has one session, not two: the observed one also returns the outputs.
     """
 
     def __init__(self, source: OnnxSource, provider: str, observe: Observer | None) -> None:

@@ -1,4 +1,4 @@
-"""Which options count for a source; those that would be ignored are refused."""
+"""Which options apply to a source; options that would be ignored are rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be said of a Python source before anything of it is imported."""
+"""Check a Python source before any of it is imported."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What the Python code of a model decides by numbers, and which ways the inputs take.
+"""The decisions that a model's Python code makes by numbers, and the branches that inputs take.
 
-Tracing runs such code once and writes down the way that it took. So a decision counts where another
-value of the number would lead to other calls, or to other outputs; an assertion, which
-stops the module, decides nothing.
+Tracing runs such code once and records the branch that it took. So a decision counts if another
+value of the number would lead to other calls or other outputs; an assertion, which stops the
+module, decides nothing.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Is this a PReLU? Ask it, instead of reading its code.
 
 What a model computes between two tensors is called again: with inputs of both signs and of sizes
-from far below 1 to far above. It is a PReLU when it returns positive inputs as they are, and
-negative ones times a number that depends on their position alone: the *effective slope*, however
-it is computed. Other values in the place of one constant, marks that are positive, negative, large
-and equal, tell a slope from what only looks like one (a scale of 1, a bias of 0), say how it is
-laid over the input, and whether it is the constant itself or a function of it.
+from far below 1 to far above. It is a PReLU if it returns positive inputs unchanged, and negative
+inputs times a number that depends only on their position: the *effective slope*, however it is
+computed. Replacing one constant by other values (positive, negative, large and equal marks) tells a
+slope from a constant that only looks like one (a scale of 1, a bias of 0), and shows how it
+broadcasts over the input, and whether it is the constant itself or a function of it.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class _Asked:
         return bool((near | (found == expected) | ~asked).all())
 
     def _drawn(self) -> list[Array]:
-        """Inputs of each sign and of each size, for every position where there are few."""
+        """Inputs of each sign and of each size, for every position if there are few."""
         if self._inputs is None:
             generator = np.random.default_rng(0)
             n = int(np.prod(self._shape))

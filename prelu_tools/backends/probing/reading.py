@@ -1,4 +1,4 @@
-"""Numbers that Python code reads out of tensors: where, and what else they could have been."""
+"""Numbers that Python code reads from tensors: where, and their possible other values."""
 
 from __future__ import annotations
 

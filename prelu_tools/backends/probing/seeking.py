@@ -1,8 +1,8 @@
-"""Look for inputs that use the negative branch of slopes which draws have not reached.
+"""Search for inputs that use the negative branch of slopes that random inputs did not reach.
 
-Each row of a batch is given one such slope, and moved down the gradient of the smallest input that
-this slope meets, by Adam (Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980), until that is
-negative. A framework has to give no more than the gradient.
+Each row of a batch is assigned one such slope. Adam (Kingma and Ba, 2015,
+https://arxiv.org/abs/1412.6980) moves the row down the gradient of the smallest input that this
+slope receives, until that input is negative. All that a framework has to provide is the gradient.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _begin(
     attempt: int,
     limits: SearchLimits,
 ) -> dict[str, Array]:
-    """A batch whose rows begin where the slopes are nearest; moved at random on later attempts."""
+    """Rows that start closest to the slopes' negative branches; shifted at random later."""
     chosen = [*rows, *[0] * (limits.count(start) - len(rows))]
     feeds = limits.take(start, chosen)
     for name, values in feeds.items():

@@ -47,8 +47,8 @@ class PReLUCall:
     ask: Callable[[Array, Mapping[str, Array]], Array] | None = None
     """The layer by itself, with other values in the place of its constants, by name."""
     is_hidden: bool = False
-    """Whether converters have to find it: it is in a branch or a loop that has a graph of its own,
-    or in a module that calls no functions."""
+    """Whether converters have to find it: it is in a branch or a loop that has its own graph, or in
+    a module that calls no functions."""
 
 
 def not_called(name: str) -> Reason:
@@ -122,7 +122,7 @@ def slopes_with(call: PReLUCall, current: Mapping[str, Array]) -> Array:
 
 
 def slope_sources(call: PReLUCall, values: Mapping[str, Array]) -> tuple[str, ...]:
-    """The constants that the slopes of a call depend on, of those whose values are given.
+    """The constants with given values that the slopes of a call depend on.
 
     Raises:
         PReLUToolsError: the layer cannot be called in isolation.

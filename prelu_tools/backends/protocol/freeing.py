@@ -1,7 +1,7 @@
-"""Sizes that a model was only used at, where the models that it is compared with leave them free.
+"""Sizes that a model was used at but does not need, because other models leave them dynamic.
 
-The example of a module and what a subclassed Keras model was built for say at which sizes it was
-run, and not that it takes no others.
+The example of a module, or the shape that a subclassed Keras model was built for, says at which
+sizes the model was run, not that it accepts no others.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _static(shape: Sequence[Dim]) -> Shape:
 
 
 def _zeros(own: TensorSpec, free: TensorSpec, times: int, part: int) -> Array:
-    """An input in which each size that was freed is so many times, or such a part, of its own."""
+    """An input with each freed size multiplied or divided by a factor."""
     sizes = [
         example if mine == theirs else max(1, example * times // part)
         for example, mine, theirs in zip(own.example, own.shape, free.shape, strict=True)

@@ -1,4 +1,4 @@
-"""What a model's inputs are, what it looks up by them, and where a search for them stops."""
+"""A model's inputs, the tables that they index, and the limits of a search for inputs."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class SearchLimits:
         }
 
     def rest(self, name: str, move: Array, rows: Sequence[int]) -> Array:
-        """A move of an input, 0 for these rows; for an input of all rows, where there is any."""
+        """A move of an input, 0 for these rows; for an input of all rows, if there is any."""
         resting = np.zeros(np.shape(move), np.bool_)
         axis = self._axis(name, resting)
         if axis is None:

@@ -1,4 +1,4 @@
-"""What a framework has to offer, so that the commands need not know which one it is."""
+"""What a framework has to provide, so that the commands need not know which one it is."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ class Source(Protocol):
         ...
 
     def isolated(self, inputs: Mapping[str, Array], provider: str) -> dict[str, Array]:
-        """What layers make of inputs of their own, each by itself, as far as that can be run.
+        """Run layers in isolation on given inputs, as far as possible.
 
         Args:
             inputs: by the layer's name.

@@ -1,4 +1,4 @@
-"""A model that somebody else runs, while it is trained: what a logger of slopes asks of it."""
+"""A model that is being trained by other code, as a logger of slopes sees it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LayerState:
     is_updated: bool | None
     """Whether an optimizer has it; None if that is not known."""
     weight_decay: float
-    """The weight decay that its optimizer applies to it; 0 for none, or where it is not known."""
+    """The weight decay that its optimizer applies to it; 0 for none, or if it is not known."""
     gradient: float | None
     """Euclidean norm of the last gradient of what they come from; None if there is none."""
 

@@ -1,4 +1,4 @@
-"""What a record keeps of a source: itself, and everything that a check asks of a reference."""
+"""The content of a record: its source, and everything that a check needs of a reference."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class Recording:
     domains: tuple[InputDomain, ...] = ()
     """What was drawn for each input."""
     not_coarser: Mapping[str, str] = field(default_factory=dict)
-    """By the name of a narrower type, why there is no spread for it."""
+    """For the name of a narrower type: why there is no spread for it."""
     notes: tuple[Sentence, ...] = ()
     """What the user should know of the source and its runs."""
     doubts: tuple[Sentence, ...] = ()

@@ -1,4 +1,4 @@
-"""What runs a model, and who is told of its layers meanwhile."""
+"""Runners of a model, and the observers of its layers."""
 
 from __future__ import annotations
 

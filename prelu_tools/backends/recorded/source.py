@@ -1,4 +1,4 @@
-"""A recorded run as a source: it knows what was asked of it, and cannot be run."""
+"""A recorded run as a source: it knows the results that were recorded, and cannot be run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The converter of a runtime, in a process of its own: it may crash, talk, and write files."""
+"""The converter of a runtime, in its own process, because it may crash, print and write files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FlatBuffers as they lie in a file: tables, vectors and numbers, read within limits.
+"""FlatBuffers in a file: tables, vectors and numbers, read within limits.
 
 https://flatbuffers.dev/internals/
 """

@@ -1,4 +1,4 @@
-"""A model in a file that its runtime reads in a process of its own: see `hosting.py`."""
+"""A model in a file that its runtime reads in its own process: see `hosting.py`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class HostedSource(RuntimeSource):
     called: ClassVar[str]
     """The runtime's name, for messages."""
     package: ClassVar[str]
-    """The module that runs it. The extra is called as the runtime's folder, whose module `running`
-    has `load`: see `hosting.py`."""
+    """The module that runs it. The extra has the name of the runtime's folder, whose module
+    `running` has `load`: see `hosting.py`."""
 
     @abstractmethod
     def whole(self, outputs: Sequence[str]) -> Engine:

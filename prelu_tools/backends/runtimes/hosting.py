@@ -1,8 +1,8 @@
-"""A runtime in a process of its own: a model that crashes it costs a verdict, and nothing else.
+"""A runtime in its own process: a model that crashes it gets no verdict, and nothing else is lost.
 
 The module of a runtime has `load(**arguments)`, which returns an object with `run(arrays) ->
-arrays`; whatever they raise becomes a sentence. One process serves all models of a runtime; the
-answers are numbers and texts, never pickles.
+arrays`; whatever they raise becomes an error message. One process serves all models of a runtime;
+the answers are numbers and texts, never pickles.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Host:
         """Load a model.
 
         Args:
-            arguments: what `load` of the module takes, as JSON has it.
+            arguments: what `load` of the module takes, as in JSON.
             label: the model's name, for messages.
             keeps: what has to be there for as long as the model is: the folder of its file.
 
@@ -204,7 +204,7 @@ def host_of(name: str, module: str) -> Host:
 
 
 def serve(module: str) -> None:
-    """The process' side: answer until nobody asks any more."""
+    """The process' side: answer until there are no more requests."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the runtime prints is no answer
     with suppress(ImportError, OSError, ValueError):

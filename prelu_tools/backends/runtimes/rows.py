@@ -1,4 +1,4 @@
-"""Runtimes that have no batch, run one row after the other."""
+"""Runtimes without a batch axis, run one row after another."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ _NARROW = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
 def weights_beside(path: Path) -> Path:
-    """The `.bin` file that has the weights of a graph in a file of its own.
+    """The `.bin` file that has the weights of a graph in its own file.
 
     Raises:
         PReLUToolsError: there is none.
@@ -88,7 +88,7 @@ class RuntimeSource(SourceDefaults):
         """The model, loaded by its runtime.
 
         Args:
-            names: tensors of the graph that are wanted beside the outputs.
+            names: tensors of the graph that are wanted in addition to the outputs.
 
         Raises:
             PReLUToolsError: the runtime is not installed, or cannot load it.

@@ -1,4 +1,4 @@
-"""What a torch module is called with: tensors by name, and how they are nested in its arguments."""
+"""The arguments of a torch module: tensors by name, and how they are nested."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Arguments:
     notes: tuple[str, ...] = ()
     """What the user should know of them."""
     is_assumed: bool = False
-    """Whether the batch is free because nobody said otherwise."""
+    """Whether the batch is free by default."""
 
     def build(self, tensors: Mapping[str, torch.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """`(args, kwargs)` of a call with these tensors."""
@@ -70,8 +70,8 @@ class Arguments:
     def with_rows_inside(self) -> Arguments | None:
         """The same with the rows of all but the first tensor on their second axis; None if none is.
 
-        The states of an LSTM are [layers, batch, features]: where there is one layer and the
-        example has one row, that cannot be told from the sizes.
+        The states of an LSTM are [layers, batch, features]: if there is one layer and the example
+        has one row, that cannot be told from the sizes.
         """
         first = next((spec for spec in self.specs if spec.shape), None)
         specs = tuple(spec if spec is first else _rows_inside(spec, first) for spec in self.specs)
@@ -133,7 +133,7 @@ _SIZES = {"Conv1d": ",1000", "Conv2d": ",112,112", "Conv3d": ",16,112,112", "Lin
 def _likely_sizes(forward: Callable[..., Any] | None) -> str:
     """Sizes of an input for the first layer that says how many channels it takes; of an image.
 
-    Of several inputs, the first layer may take more than one.
+    If there are several inputs, the first layer may take more than one.
     """
     module = getattr(forward, "__self__", None)
     for layer in module.modules() if isinstance(module, torch.nn.Module) else ():
@@ -346,7 +346,7 @@ def _arguments(call: Any, specs: Sequence[TensorSpec]) -> Arguments:
 
 
 def _name(path: Sequence[Any], signature: python_inspect.Signature) -> str:
-    """A tensor's name: its argument's, with keys and positions behind a dot."""
+    """A tensor's name: its argument's, with keys and positions after a dot."""
     (_, first, *rest) = path
     return ".".join([_argument(path[0].idx, first, signature), *map(_key, rest)])
 

@@ -1,4 +1,4 @@
-"""Ask what a torch module computes whether it is a PReLU."""
+"""Probe the parts of a torch module: is this a PReLU?"""
 
 from __future__ import annotations
 

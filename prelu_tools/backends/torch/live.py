@@ -56,8 +56,8 @@ class LiveTorchModel:
         Args:
             model: the module, in its wrappers if it has any.
             optimizers: those that train it.
-            runs: calls of it; with none, or where it does not run again, names and shapes tell
-                which of its tensors are slopes.
+            runs: calls of it; with none, or if it does not run again, names and shapes tell which
+                of its tensors are slopes.
 
         Raises:
             PReLUToolsError: it has a ScriptModule inside.

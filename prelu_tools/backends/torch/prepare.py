@@ -1,4 +1,4 @@
-"""A torch module as it is in inference: out of its wrappers, with plain weights in float32."""
+"""A torch module prepared for inference: unwrapped, with plain weights in float32."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def unwrapped(module: nn.Module, label: str) -> tuple[nn.Module, tuple[str, ...]
 
 
 def _unscripted(module: nn.Module, called: str) -> nn.Module:
-    """The module without TorchScript; where there is some, a copy that shares its tensors."""
+    """The module without TorchScript; if there is some, a copy that shares its tensors."""
     if isinstance(module, ScriptModule):
         return unscripted(module) or CompiledGraph(module, called)
     inner = {n: _unscripted(c, f"{n} in {called}") for n, c in module.named_children()}

@@ -1,9 +1,9 @@
-"""Which of the functions that a torch module called may together be a PReLU.
+"""Which of the functions called by a torch module may together be a PReLU.
 
 A *region* is a node (`tracing.py`) and what it was computed from, back to one single tensor x, by
 elementwise functions and parameters alone. Functions that move elements, and products that may be
-one number for each element, are part of it too. Whether it is a PReLU is then asked, by running it
-again (`backends/probing/probe.py`).
+one number for each element, are part of it too. It is then probed, by running it again
+(`backends/probing/probe.py`).
 """
 
 from __future__ import annotations

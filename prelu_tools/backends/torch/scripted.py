@@ -1,4 +1,4 @@
-"""Modules of TorchScript as plain ones: by their class, or by the graph that was compiled."""
+"""TorchScript modules as plain modules: from their class, or from the compiled graph."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _rebuilt(module: Any) -> nn.Module:
 
 
 def _is_known(kind: Any) -> bool:
-    """Whether a class is at hand whose Python does what its TorchScript does."""
+    """Whether there is a class whose Python code does what its TorchScript does."""
     if not isinstance(kind, type) or not issubclass(kind, nn.Module):
         return False
     if kind.__module__.startswith("torch."):

@@ -1,4 +1,4 @@
-"""The functions that a torch module called, as nodes: what each gave, and what it was given."""
+"""The functions that a torch module called, as nodes with their arguments and results."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Node:
     is_constant: bool
     """Whether no input of the model took part in it."""
     name: str = ""
-    """The parameter's own name, where it is one."""
+    """The parameter's own name, if it is one."""
     number: int = 0
     """The number of a constant without a name that no function returned, in the order of
     discovery."""
     function: Any = None
-    """What was called; None if nothing behind it matters."""
+    """What was called; None if nothing after it matters."""
     arguments: Any = ()
     """`(args, kwargs)`, with nodes in the place of tensors."""
     inputs: tuple[Node, ...] = ()
@@ -161,7 +161,7 @@ class Tracer:
         result: Any,
         overwritten: torch.Tensor | None = None,
     ) -> Node | None:
-        """Take a call; the node of its result, where that is one tensor."""
+        """Take a call; the node of its result, if that is one tensor."""
         raw = str(getattr(function, "__name__", ""))
         changed = _changed_in_place(raw, args, kwargs)
         kwargs = {key: value for key, value in kwargs.items() if key != "out"}
@@ -181,7 +181,7 @@ class Tracer:
         arguments = pytree.tree_map(node_for, (args, kwargs))
         if changed is not None and isinstance(changed, torch.Tensor):
             if not self.knows_versions:
-                self._made.clear()  # nobody says which tensors are views of it
+                self._made.clear()  # it is not known which tensors are views of it
             before = self._nodes.get(changed)
             if before is not None and overwritten is not None:
                 before.hold(overwritten, strongly=True)

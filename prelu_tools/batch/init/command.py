@@ -1,4 +1,4 @@
-"""Write a list of checks for the models that a folder holds."""
+"""Write a list of checks for the models in a folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class InitRequest:
     force: bool = False
     """Whether a list that is there may be extended, and its schema replaced."""
     schema: bool = True
-    """Whether to write the schema beside it, for editors."""
+    """Whether to write the schema next to it, for editors."""
 
 
 def init(request: InitRequest) -> InitResult:

@@ -1,4 +1,4 @@
-"""The checks of a list as text, and those that a list lacks."""
+"""The checks of a list as text, and those missing from an existing list."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The options that a model says that it was exported with, as far as a list may take them over.
+"""The options that a model records of its export, as far as a list may adopt them.
 
-A model file is not trusted, and the list is: what would run code stays a comment unless it is a
-Python file of the folder that is about models.
+A model file is not trusted, but the list is: an option that would run code becomes a comment,
+unless it names a Python file of the folder that defines models.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Python files that define models, as far as that can be told without running them."""
+"""Python files that define models, recognised without running them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PythonModel:
     name: str
     """The class or the function."""
     call: str
-    """What is written behind the colon: the name, with what has to be filled in for arguments."""
+    """What is written after the colon: the name, with what has to be filled in for arguments."""
     needed: tuple[str, ...]
     """The arguments that have to be filled in."""
     is_alone: bool

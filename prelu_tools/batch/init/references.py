@@ -1,4 +1,4 @@
-"""What an ONNX file is compared with."""
+"""Choose what an ONNX file is compared with."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class References:
     """The sources of a folder."""
 
     def __init__(self, folder: Path, files: Sequence[Path], models: Sequence[Path]) -> None:
-        """Parse the Python files, and read what the records beside the models are records of.
+        """Parse the Python files, and read what the records next to the models are records of.
 
         Args:
             folder: the folder.
@@ -156,7 +156,7 @@ def _file_sources(files: Iterable[Path]) -> list[Path]:
 def _records(
     folder: Path, files: Iterable[Path], models: Sequence[Path]
 ) -> Iterator[tuple[Path, Stated | None]]:
-    """The records beside a model, or called after one, and what each is a record of."""
+    """The records next to a model, or called after one, and what each is a record of."""
     folders, stems = {path.parent for path in models}, {path.stem for path in models}
     for path in files:
         if path.suffix == ".npz" and (path.parent in folders or path.stem in stems):
@@ -168,7 +168,7 @@ def _records(
 
 
 def _weights(model: Path, source: Path, files: Sequence[Path], any_name: bool) -> Path | None:
-    """Weights called after the model, beside it or beside its source; or the only ones there."""
+    """Weights called after the model, next to it or next to its source; or the only ones there."""
     names = [f"{model.stem}{suffix}" for suffix in _WEIGHTS]
     places = [folder / name for folder in (model.parent, source.parent) for name in names]
     found = next((path for path in places if path in set(files)), None)

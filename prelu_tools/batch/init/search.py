@@ -133,7 +133,7 @@ def _size(number: int, value: int, name: str) -> str:
 def _families(models: Sequence[OnnxFile]) -> Iterator[tuple[OnnxFile, list[OnnxFile]]]:
     """Each file that is not a variant of another one; and its variants.
 
-    A variant is called after the other file beside it, or was made from the same source.
+    A variant is called after the other file next to it, or was made from the same source.
     """
     by_path = {model.path: model for model in models}
     first: dict[object, Path] = {}

@@ -1,7 +1,7 @@
-"""What a file that prelu-tools made says that it was made from, as far as that is in the folder.
+"""The source that a file made by prelu-tools records, as far as it is in the folder.
 
-A model file is not trusted, and `verify` runs what a check names. So a Python source counts only as
-a class or a function at the top of a file in the folder that is about models.
+A model file is not trusted, and `verify` runs what a check names. So a Python source counts only if
+it is a top-level class or function of a file in the folder that defines models.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Stated:
     call: str = ""
     """What is named in that module, with its arguments; "" for a model file."""
     weights: str = ""
-    """The file behind the @; "" for none."""
+    """The file after the @; "" for none."""
 
     @property
     def label(self) -> str:
@@ -92,7 +92,7 @@ class StatedSources:
         return self._file(said.weights, sha256, beside)
 
     def _file(self, name: str, sha256: str, beside: Sequence[Path]) -> Path | None:
-        """The file of this name beside one of these; of several elsewhere, that with this hash.
+        """The file of this name next to one of these; of several elsewhere, that with this hash.
 
         Where there is none of this name, it may have been renamed: the one with this hash.
         """

@@ -1,4 +1,4 @@
-"""The list of jobs that a command line, or a file that lists models, means."""
+"""The jobs that a command line or a list file describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where `export` puts what it makes of many models."""
+"""Where `export` writes the results of many models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `verify` is to compare with what, where there is more than one reference or candidate.
+"""Which candidates `verify` compares with which reference, if there are several.
 
 A placeholder in a candidate follows the reference: `{stem}` (`a` of `models/a.keras`), `{name}`
 (`a.keras`) and `{folder}` (`models`) of each file that a pattern or a folder has. `{stem}` in the
@@ -38,7 +38,7 @@ class Pair:
     """A reference with what is to be compared with it."""
 
     name: str
-    """What to call it where nobody has named it."""
+    """Its default name."""
     reference: str
     """The source that is right."""
     candidates: tuple[str, ...]
@@ -61,9 +61,9 @@ def are_many(sources: Sequence[str]) -> bool:
 def pairs_of(reference: str, candidates: Sequence[str]) -> list[Pair]:
     """The checks that a reference and its candidates mean.
 
-    Of two folders, files of the same name make a pair. A reference that is a pattern or a folder,
-    or has `{stem}` in it, gives a pair for each match. A candidate that is a pattern, a folder or
-    a list stands for all that it finds, except the reference.
+    In two folders, files of the same name form a pair. A reference that is a pattern or a folder,
+    or has `{stem}` in it, gives a pair for each match. A candidate that is a pattern, a folder or a
+    list stands for all that it finds, except the reference.
 
     Raises:
         UsageError: it cannot be told which belong together.
@@ -85,7 +85,7 @@ def pairs_of(reference: str, candidates: Sequence[str]) -> list[Pair]:
 
 
 def each_candidate(pair: Pair, candidates: Sequence[str]) -> list[Pair]:
-    """On the command line, one reference with each of many candidates is a check of its own.
+    """On the command line, one reference with each of many candidates is a separate check.
 
     Raises:
         PReLUToolsError: a candidate stands for no model.
@@ -151,7 +151,7 @@ def _by_stem(reference: str, candidates: Sequence[str]) -> list[Pair]:
 
 
 def _stem_paths(text: str) -> Iterator[str]:
-    """The files of a source whose names have `{stem}` in them and nothing else to look for."""
+    """The files of a source whose names contain `{stem}` and no other pattern."""
     marked = text.replace(STEM, _MARK)
     for start, end in path_spans(marked):
         path = marked[start:end].replace(_MARK, STEM)

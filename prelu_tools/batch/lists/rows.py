@@ -1,4 +1,4 @@
-"""A file that lists models: a line each in .txt, a row in .csv, a table in .toml."""
+"""A file that lists models: one per line in .txt, row in .csv, or table in .toml."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _value(key: str, text: str) -> Any:
 
 
 def _read(row: Row, command: Command) -> Row:
-    """A row whose values are what its keys ask for."""
+    """A row whose values are valid for its keys."""
     known, values = KEYS[command], dict(row.values)
     if command == "verify" and "source" in values:
         raise row.error(
@@ -157,7 +157,7 @@ def as_written(text: str) -> str:
 
 
 def _joined(folder: Path, path: str) -> str:
-    """A path or a pattern below a folder, whose own name is none."""
+    """A path or pattern below a folder, whose own name is not a pattern."""
     whole = str(folder / path)
     if exists(whole) or not WILD.search(path) or Path(path).is_absolute():
         return whole

@@ -1,4 +1,4 @@
-"""Rows of a list, and the tables of a TOML file: where it is, what it holds, and on which lines."""
+"""The rows of a list and the tables of a TOML file, with their line numbers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ListError(UsageError):
     """
 
     def __init__(self, message: str, path: str, line: int | None = None) -> None:
-        """Keep the place beside the sentence."""
+        """Keep the place next to the sentence."""
         super().__init__(message)
         self.path, self.line = path, line
 
@@ -80,7 +80,7 @@ def find_file() -> tuple[str, tuple[str, ...]]:
 
 
 def read_tables(path: str) -> tuple[Row, ...]:
-    """The tables of a TOML file, at least one: `[[checks]]`, or `[[models]]` in a file of its own.
+    """The tables of a TOML file, at least one: `[[checks]]`, or `[[models]]` in its own file.
 
     Raises:
         ListError: the file has no tables, or is not such a list.
@@ -99,7 +99,7 @@ def read_tables(path: str) -> tuple[Row, ...]:
 
 
 def project_has_section() -> bool:
-    """Whether pyproject.toml lists checks, as far as it can be read: its faults are no matter."""
+    """Whether pyproject.toml lists checks; errors in it are ignored."""
     try:
         return bool(_section(PROJECT_FILE, _parsed(PROJECT_FILE, read_text(PROJECT_FILE))))
     except PReLUToolsError:
@@ -181,7 +181,7 @@ def _tables(
 
 
 def _lines(path: str, key: str, text: str, n_tables: int) -> list[int]:
-    """The line of each table: those that look like the head of one, where there are as many.
+    """The line of each table: those that look like the head of one, if there are as many.
 
     Else (one may stand within a text of several lines, or be written with escapes) it is the first
     line that, parsed with all before it, has so many tables. Tables written within one array have

@@ -1,4 +1,4 @@
-"""The models below a folder; what cannot be looked into is among them, and never left out."""
+"""The models below a folder; files and folders that cannot be read are included as errors."""
 
 from __future__ import annotations
 

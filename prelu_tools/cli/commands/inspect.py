@@ -34,7 +34,7 @@ _FIGURES = (".png", ".svg")
 
 
 def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    """A file whose suffix says its format."""
+    """A file with a suffix that gives its format."""
     if value is not None and value.suffix.lower() not in _FIGURES:
         raise click.BadParameter(f"{str(value)!r}: expected a name that ends in .png or .svg")
     return value

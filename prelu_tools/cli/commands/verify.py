@@ -112,7 +112,7 @@ def _refuse_a_reference_alone(
 
 
 def _refuse_options_of_one_check(ctx: click.Context) -> None:
-    """What says how to check has no place beside a list that says so for each of its checks."""
+    """What says how to check has no place next to a list that says so for each of its checks."""
     for param in ctx.command.params:
         given = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
         if given and isinstance(param, click.Option) and param.name not in _FOR_EVERY_CHECK:
@@ -124,7 +124,7 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
 
 
 def _run_list(jobs: JobList, output: Output, plan: Plan, baseline: BaselineChoice) -> int:
-    """Run a list of checks, and show the results, compared with a baseline where there is one."""
+    """Run a list of checks, and show the results, compared with a baseline if there is one."""
     result = baseline.compare_all(run_many(jobs, output, plan))
     output.show(result)
     found = {one.name: one.verification for one in result.entries}

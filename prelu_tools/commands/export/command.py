@@ -1,4 +1,4 @@
-"""Take a model to ONNX: one PRelu node a call, checked before it is put in place."""
+"""Convert a model to ONNX: one PRelu node per call, checked before the file is put in place."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def export(
             if request.verify:
                 progress("verifying")
                 verification = _verify(conversion, source, temporary, request, missing)
-            layers = read_layers(model)  # its values may be in a file beside the temporary one
+            layers = read_layers(model)  # its values may be in a file next to the temporary one
             progress("putting in place")
     return ExportResult(
         source=request.source,

@@ -1,4 +1,4 @@
-"""The steps of an export between the conversion and the file."""
+"""The steps of an export between conversion and file."""
 
 from __future__ import annotations
 

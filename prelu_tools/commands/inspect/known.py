@@ -1,4 +1,4 @@
-"""Baselines of findings: those that a model had already, which fail it no more."""
+"""Baselines of findings: known findings no longer fail a model."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def inspect_series(sources: Sequence[str], request: InspectRequest) -> SeriesRes
         request: how to look at each.
 
     Raises:
-        UsageError: there are fewer than two checkpoints, logs beside others, or options that need
-            one model.
+        UsageError: there are fewer than two checkpoints, logs mixed with others, or options that
+            need one model.
         PReLUToolsError: one cannot be read.
     """
     for option, value in (("--data", request.data), ("--target", request.target)):
@@ -78,7 +78,7 @@ def _numbers(name: str) -> list[int]:
 
 
 def _count(name: str, word: str) -> int | None:
-    """The number behind a word: 3 of `epoch` in `epoch=3-step=120.ckpt`."""
+    """The number after a word: 3 of `epoch` in `epoch=3-step=120.ckpt`."""
     found = re.search(rf"(?<![a-z]){word}s?[^a-z0-9]{{0,2}}(\d+)", name.lower())
     return int(found[1]) if found else None
 

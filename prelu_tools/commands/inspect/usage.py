@@ -1,4 +1,4 @@
-"""What data does in each layer: how often its negative branch is used, and what it carries."""
+"""What data does in each layer: how often it takes the negative branch, and with what share."""
 
 from __future__ import annotations
 

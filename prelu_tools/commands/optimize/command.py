@@ -1,4 +1,4 @@
-"""Write every PReLU of a model in the form that is fastest where it runs, proven equal."""
+"""Write every PReLU of a model in the fastest form for its runtime, and prove it equal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from prelu_tools.graph.io.writer import refuse_existing, write_model
 from prelu_tools.graph.match.layers import read_layers
 from prelu_tools.graph.passes.prune import relist_weights
 
-_SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
+_SLOW = 1.0  # seconds a run: a slower model is tuned only if that is asked for
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
 _EVALUATED = 2  # rows for onnx's evaluator, which is slow
 
@@ -98,7 +98,7 @@ def optimize(
 
 
 def _left(work: Work) -> tuple[str, ...]:
-    """What is said of bodies that nobody can look into."""
+    """The note on bodies that cannot be observed."""
     if not work.inside or work.request.target != "onnxruntime-cpu":
         return ()
     names = ", ".join(work.inside)

@@ -1,4 +1,4 @@
-"""How equal two writings of a model are: layer by layer, and in the bits of its outputs."""
+"""How equal two forms of a model are: layer by layer, and in the bits of the outputs."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def keep_bits(
 def _disturbing(
     bench: Bench, names: Sequence[str], forms: Mapping[str, str], originals: OriginalOutputs
 ) -> Iterator[str]:
-    """The layers whose forms change a bit, by halves: few do."""
+    """The layers whose forms change bits, found by bisection: there are few."""
     if originals.agrees(bench.open({name: forms[name] for name in names})):
         return
     if len(names) == 1:

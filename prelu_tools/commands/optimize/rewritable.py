@@ -66,7 +66,7 @@ def _shapes(
 
 
 def _learn(located: tuple[LocatedLayer, ...], shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Keep the ranks that a run shows of inputs whose shapes nobody can infer, in the model.
+    """Keep the ranks that a run shows of inputs whose shapes cannot be inferred, in the model.
 
     Returns:
         Whether there are any.

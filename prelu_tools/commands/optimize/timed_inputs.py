@@ -1,4 +1,4 @@
-"""What `optimize` runs a model on: inputs of the sizes that it is used with, and others."""
+"""The inputs that `optimize` runs a model on: of the sizes in use, and of others."""
 
 from __future__ import annotations
 

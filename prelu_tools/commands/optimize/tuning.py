@@ -1,4 +1,4 @@
-"""Choose the form of each layer by timing the model with it."""
+"""Choose the form of each layer by timing the model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.passes.lowering import lower
 
 _CONTENDERS = 5
-"""Forms of a group that are timed, beside PRelu."""
+"""Forms of a group that are timed, besides PRelu."""
 _FEWEST, _MOST = 5, 400
 """Rounds that a group gets in any case, and at most."""
 _NAMED = 3  # groups of which a layer is named in a note
 _ALIKE = 0.01
-"""Forms whose times differ by no more are equally fast."""
+"""Forms whose times differ by at most this are equally fast."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Calibration data: read, checked against the model's inputs, and a part of it held out."""
+"""Calibration data: read it, check it against the model's inputs, and hold out a part."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_calibration(path: Path, specs: Sequence[TensorSpec], needs_extra: bool)
     Args:
         path: an `.npz` file, or a folder of `.npz` files and, for one input, `.npy` files.
         specs: the model's inputs.
-        needs_extra: whether arrays beside the inputs are wanted.
+        needs_extra: whether arrays besides the inputs are wanted.
 
     Raises:
         PReLUToolsError: the data does not fit the model, in one sentence.

@@ -1,4 +1,4 @@
-"""How far a quantized model is from the one in floating point: signal-to-noise ratios, classes."""
+"""How far a quantized model is from the floating-point one: signal-to-noise ratios, classes."""
 
 from __future__ import annotations
 

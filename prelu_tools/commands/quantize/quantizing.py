@@ -1,4 +1,4 @@
-"""A model as it is quantized: in floating point, plainly, and with PReLU in integers."""
+"""A model while it is quantized: in floating point, plainly quantized, with integer PReLU."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class FloatModel:
     samples: dict[str, RangeSample] = field(default_factory=dict)
     """By the name of the tensor that goes into a PReLU: values of it, with their slopes."""
     peaks: dict[str, Array] = field(default_factory=dict)
-    """By the same name, the largest size of each channel behind that PReLU."""
+    """By the same name, the largest size of each channel after that PReLU."""
     coverage: CoverageBook = field(default_factory=lambda: CoverageBook(()))
     """Which negative branches the calibration data used."""
 
@@ -124,7 +124,7 @@ def look(
 
 
 def equalized(model: FloatModel) -> FloatModel | None:
-    """A copy whose channels are closer in size, not yet run; None if no layer allows for that."""
+    """A copy with channels closer in size, not yet run; None if no layer allows that."""
     return _changed(model, lambda proto: equalize(proto, model.peaks))
 
 
@@ -251,7 +251,7 @@ def call_name(layer: str, number: int) -> str:
 
 
 def demand_opset(model: OnnxModel, label: str) -> None:
-    """Reject a model whose opset has no scale for each channel.
+    """Reject a model whose opset lacks per-channel scales.
 
     Raises:
         PReLUToolsError: it is older than 13.

@@ -1,8 +1,9 @@
-"""The range of each PReLU's input and result in 8 bits: the one that loses least behind it.
+"""The 8-bit range of each PReLU's input and result: the one that loses least.
 
-What is far below 0 is worth little behind PReLU, as it is multiplied by a slope; yet it takes codes
-away from all that is positive. So both ends are tried, and the mean squared error of the layer's
-output decides: the errors of rounding and of cutting off, at both branches, with their true slopes.
+Values far below 0 matter little after PReLU, because they are multiplied by a slope, yet they take
+codes away from positive values. So several ends are tried on both sides, and the mean squared error
+of the layer's output decides. It includes rounding and clipping, in both branches, with the true
+slopes.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def _shared(x: Array, slopes: Array, low: float, high: float) -> BestRange:
 
 
 def _apart(x: Array, slopes: Array, low: float, high: float) -> BestRange:
-    """max(x, 0) + a * min(x, 0): each branch and the sum with a scale of its own."""
+    """max(x, 0) + a * min(x, 0): each branch and the sum with its own scale."""
     reals = _codes(x, low, high)
     ends = slopes * np.float32(low)
     least, most = min(float(ends.min(initial=0.0)), 0.0), max(float(ends.max(initial=0.0)), 0.0)

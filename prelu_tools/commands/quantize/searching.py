@@ -32,7 +32,7 @@ class Attempt:
 
 
 def within_loss(work: Work, own: Quantizer) -> tuple[Measured, Attempt]:
-    """What plain quantization loses, and the first way that loses little enough beside it.
+    """What plain quantization loses, and the first way that loses little enough compared with it.
 
     The fastest forms, if they lose nothing, first with slopes above 1 turned into others; then
     finer scales; then layers in floating point.

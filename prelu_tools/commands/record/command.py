@@ -1,4 +1,4 @@
-"""Run a source as `verify` runs a reference, and keep all that was seen of it in a file."""
+"""Run a source as `verify` runs a reference, and store all observations in a file."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from prelu_tools.graph.io.reader import read_model
 
 
 def with_sizes(request: RecordRequest) -> SourceOptions:
-    """The options of the source; it may ask the ONNX files beside the record for its inputs."""
+    """The options of the source; it may ask the ONNX files next to the record for its inputs."""
 
     def ask() -> OtherInputs | None:
         told = asking(request.options, _exported(request), {}, Layouts()).other
@@ -26,7 +26,7 @@ def with_sizes(request: RecordRequest) -> SourceOptions:
 
 
 def _exported(request: RecordRequest) -> list[str]:
-    """The files beside the record that say that they were exported from its source."""
+    """The files next to the record that say that they were exported from its source."""
     wanted, found = base_name(request.source), []
     for path in sorted(request.output.parent.glob("*.onnx")):
         with suppress(PReLUToolsError):

@@ -1,4 +1,4 @@
-"""What of a reference goes into its record, within the size that the record may have."""
+"""Choose what goes into the record of a reference, within the record's size limit."""
 
 from __future__ import annotations
 

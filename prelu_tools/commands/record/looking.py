@@ -1,4 +1,4 @@
-"""Run a reference once more, to see of each run what a record needs beside what a check saw."""
+"""Run a reference once more, to observe what a record needs and a check does not."""
 
 from __future__ import annotations
 

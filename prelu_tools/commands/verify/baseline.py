@@ -1,4 +1,4 @@
-"""Baselines: what earlier verifications measured, in a file that belongs under version control."""
+"""Baselines: figures of earlier verifications, in a file to commit to version control."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Renewed:
     n_checks: int
     """Checks whose figures were written; 0 if nothing was."""
     kept: tuple[str, ...] = ()
-    """Checks that failed: of these the file has what it had."""
+    """Checks that failed: the file keeps their old figures."""
     refused: str | None = None
     """Why nothing was written; None if it was."""
 
@@ -83,7 +83,7 @@ def _count(value: object) -> int:
 def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -> Renewed:
     """Write what was measured, whole or not at all; the same figures give the same bytes.
 
-    Nothing is written where a check could not be judged. Of one that failed the file keeps what it
+    Nothing is written if a check has no verdict. For a failed check, the file keeps what it
     had: what is wrong is not a measure.
 
     Args:

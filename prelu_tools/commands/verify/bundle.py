@@ -1,4 +1,4 @@
-"""The smallest thing that shows a failure, as files that someone else can run."""
+"""A minimal reproduction of a failure, as files that others can run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verification comes to, once every candidate is judged."""
+"""The result of a verification, once every candidate is judged."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def turn_plan(
         source: the reference.
         opened: the candidates.
         domain: what inputs may be.
-        is_searched: whether inputs are looked for beside those given.
+        is_searched: whether inputs are searched for in addition to those given.
     """
 
     def fits(feeds: Feeds) -> bool:

@@ -1,4 +1,4 @@
-"""What a user demands of a check beyond parity: coverage and power."""
+"""Requirements of a check beyond parity: coverage and power."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judge one candidate on one execution provider, by what it is: in floating point, or quantized."""
+"""Judge one candidate on one execution provider, in floating point or quantized."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user may ask of `verify`: each option once, for every place that offers it."""
+"""The options of `verify`: each declared once, for every place that offers it."""
 
 from __future__ import annotations
 
@@ -171,7 +171,8 @@ class VerifyRequest:
     samples: int | None = option(
         whole(1), "How many random inputs to run.  [default: 16]", default=None, example="16"
     )
-    """Rows of input to draw; None for the usual number, and for none beside a file of inputs."""
+    """Rows of input to draw; None for the usual number, and for none if there is a file of
+    inputs."""
     seed: int = option(
         whole(0), "Random seed for the inputs.", default=0, example="0", needs=(DRAWS,)
     )

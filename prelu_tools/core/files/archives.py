@@ -1,4 +1,4 @@
-"""What no honest zip archive of weights is like."""
+"""Signs of a hostile zip archive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dataclasses as JSON, with their arrays beside it; read back by the types of their fields."""
+"""Dataclasses as JSON, with their arrays next to it; read back by the types of their fields."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Stored:
 
 
 def flatten(value: Any, arrays: dict[str, Stored], place: str = "") -> Any:
-    """A value as JSON has it.
+    """A value as in JSON.
 
     Args:
         value: dataclasses, tuples, mappings with texts as keys, texts, numbers, arrays, which may

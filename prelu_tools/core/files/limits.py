@@ -1,4 +1,4 @@
-"""How much a file may take that nobody vouches for."""
+"""Limits for untrusted files."""
 
 from __future__ import annotations
 

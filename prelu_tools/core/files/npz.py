@@ -1,4 +1,4 @@
-"""Arrays of numbers from an `.npz` file, and nothing that is run; and such files written."""
+"""Read arrays of numbers from an `.npz` file without running code, and write such files."""
 
 from __future__ import annotations
 

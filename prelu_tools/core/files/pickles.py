@@ -1,7 +1,7 @@
-"""What a pickle would run, told without running it.
+"""What a pickle would run, found without running it.
 
 A pickle is a program: it names functions by module and name, and calls them as it is loaded. Its
-operations are listed with the standard library's `pickletools`, and none is carried out.
+operations are listed with the standard library's `pickletools`, and none of them is executed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def wanted_by(data: bytes) -> tuple[str, ...]:
     found: dict[str, None] = {}
     stream = io.BytesIO(data[:_LARGEST])
     try:
-        for _ in range(_MOST_IN_A_ROW):  # torch's older files are several, one behind the other
+        for _ in range(_MOST_IN_A_ROW):  # torch's older files are several, one after the other
             for name in _named(stream):
                 found[name] = None
     except Exception:  # damaged, or at its end: what was named until here is what is known

@@ -1,4 +1,4 @@
-"""Which axis of an array is which of another model's: the one search for it."""
+"""Match the axes of an array with those of another model: the only search for it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a form of PReLU costs on onnxruntime's CPU provider: a forecast to start from.
+"""A cost model for forms of PReLU on onnxruntime's CPU provider.
 
-Nanoseconds an element on one thread, from profiles of chains of convolutions (docs/performance.md
+Nanoseconds per element on one thread, from profiles of chains of convolutions (docs/performance.md
 says how they were taken); only their order matters, since `optimize` measures. *Blocked* is
 onnxruntime's own layout NCHWc, in which it keeps a chain of 2D convolutions: leaving it and coming
 back costs two reorders.

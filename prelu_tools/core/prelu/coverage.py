@@ -1,4 +1,4 @@
-"""How often each slope met a negative input: only then has its value any effect."""
+"""How often each slope received a negative input: only then does it have an effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults that exporters, converters and hands make in slopes: what a check has to catch."""
+"""Slope faults that exporters, converters and people make, which a check has to catch."""
 
 from __future__ import annotations
 

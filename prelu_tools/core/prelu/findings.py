@@ -1,4 +1,4 @@
-"""What a layer's slopes alone say that its owner should know; `docs/findings.md` has each code."""
+"""Findings about a layer's slopes alone; `docs/findings.md` explains each code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the slopes of a layer move from look to look: while training, or over checkpoints."""
+"""How the slopes of a layer move over a training or over checkpoints."""
 
 from __future__ import annotations
 

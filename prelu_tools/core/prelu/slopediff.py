@@ -1,4 +1,4 @@
-"""Two layers' slopes against each other, bit for bit, and what differs said in words."""
+"""Compare two layers' slopes bit for bit, and describe differences in words."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def compare_slopes(
 ) -> SlopeDifference:
     """Compare the slopes of two layers that ought to be the same one.
 
-    They are moved to the candidate's axis order, which the shapes tell. Where several orders fit
-    and it matters which, the one that the candidate states decides if the slopes are equal in it,
-    else the one that the caller gives; without either the answer is `ambiguous`. Layers whose
-    inputs are known to have different ranks are compared as vectors.
+    They are moved to the candidate's axis order, which follows from the shapes. If several orders
+    fit and it matters which, the one that the candidate states decides if the slopes are equal in
+    it, otherwise the caller's; without either, the answer is `ambiguous`. Layers whose inputs are
+    known to have different ranks are compared as vectors.
 
     Args:
         reference: the layer that is taken to be right.
@@ -227,7 +227,7 @@ def _bits(values: Array) -> Array:
 
 
 def owner_of(candidate: PReLULayer, references: Iterable[PReLULayer]) -> str | None:
-    """The name of the reference layer whose slopes these are, where there is exactly one."""
+    """The name of the reference layer whose slopes these are, if there is exactly one."""
     values = _bare(candidate)  # wherever it stands now
     owners = [layer.name for layer in references if compare_slopes(layer, values).equal]
     return owners[0] if len(owners) == 1 else None
@@ -248,7 +248,7 @@ class LayerPairs:
 def line_up(references: Iterable[PReLULayer], candidates: Iterable[PReLULayer]) -> LayerPairs:
     """Pair layers by name; those left over by order, where their numbers agree, or by slopes.
 
-    By slopes where these are no other's of those left over.
+    By slopes, if no other remaining layer has the same.
     """
     left, right = list(references), list(candidates)
     by_name: Mapping[str, PReLULayer] = {layer.name: layer for layer in right}
@@ -267,7 +267,7 @@ def line_up(references: Iterable[PReLULayer], candidates: Iterable[PReLULayer]) 
 
 
 def _by_slopes(left: Sequence[PReLULayer], right: Sequence[PReLULayer]) -> dict[str, PReLULayer]:
-    """For a layer's name the one layer that has its slopes, which are no other layer's."""
+    """For each layer's name, the only layer that has its slopes."""
     alike: dict[bytes, tuple[list[PReLULayer], list[PReLULayer]]] = {}
     for side, layers in enumerate((left, right)):
         for layer in layers:

@@ -33,7 +33,7 @@ class SlopeParameter:
     n_calls: int
     """How often the source uses it: as many PRelu nodes have to be in the result."""
     call: int = 0
-    """Which of the source's calls these begin with, where each has tags of its own."""
+    """The first of the source's calls that these cover, if each call has its own tags."""
 
     def called_again(self) -> SlopeParameter:
         """The same, with one more call."""
@@ -138,7 +138,7 @@ def align(values: Array, rank: int | None) -> Array:
 def laid_over(layer: PReLULayer, rank: int) -> Array | None:
     """The slopes of a layer with the axes of an input of this rank; None if that is in doubt.
 
-    An input whose shape is not known takes them as PRelu does, by numpy's rule. A layer that is
+    If the input's shape is not known, they broadcast as in PRelu, by numpy's rule. A layer that is
     called at several ranks has its slopes as its first call has them: along the channels (axis 1)
     or along the last axis, they lie along the same one in its other calls.
     """

@@ -1,4 +1,4 @@
-"""Special values: where forms of PReLU that agree on every draw come apart."""
+"""Special values, for which forms of PReLU differ that agree on random inputs."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def special_input(layer: PReLULayer, dtype: np.dtype[Any]) -> Array:
     slope that a source expands to its channels needs as many of these as the layer has.
 
     Args:
-        layer: the layer, whose slopes are of one axis at least.
-        dtype: the type whose special values these are.
+        layer: the layer; its slopes have at least one axis.
+        dtype: the type of these special values.
     """
     values = special_values(dtype)
     if layer.slopes.shape[:1] not in ((), (1,)):

@@ -1,4 +1,4 @@
-"""Slopes that are where their training starts: of a model that was not trained, or not loaded."""
+"""Slopes at their initial values: the model was not trained, or its weights not loaded."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Modules, and names of a package, that are loaded when they are first used.
+"""Modules, and names of a package, that are loaded on first use.
 
-A command shows its result as fast as it imports little: what only some models or options need is
+A command is fast only if it imports little, so modules that only some models or options need are
 loaded by them.
 """
 

@@ -1,4 +1,4 @@
-"""How far long work is: told to whoever listens, which is the command line on a terminal."""
+"""Progress of long work, for whoever listens: the command line on a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends that are asked for from outside: SIGTERM and SIGHUP, each with an exit code of its own."""
+"""Termination from outside: SIGTERM and SIGHUP, each with its own exit code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def stop_at_signals() -> list[signal.Signals]:
     """End as at Ctrl-C when the system or a supervisor asks to; at once when it asks twice.
 
     Returns:
-        The signals that do so now, and did not before: those that nobody listened to.
+        The signals that do so now, and did not before: those that had no handler.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What repeated timings say: medians, and ratios with the interval that the noise leaves."""
+"""Statistics of repeated timings: medians, and ratios with confidence intervals."""
 
 from __future__ import annotations
 

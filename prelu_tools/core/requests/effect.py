@@ -1,4 +1,4 @@
-"""Options that would be ignored: what each needs is declared beside it, as an option's `needs`.
+"""Options that would be ignored: what each needs is declared next to it, as an option's `needs`.
 
 The sentences name options by their flags, as all do (`core/requests/speaking.py`).
 """

@@ -19,7 +19,7 @@ class WrongValueError(ValueError):
     """
 
     def __init__(self, expected: str, found: str | None = None) -> None:
-        """Keep what was found beside what was expected."""
+        """Keep what was found next to what was expected."""
         super().__init__(expected)
         self.found = found
 

@@ -1,7 +1,7 @@
-"""What many models at once return: one entry for each model, and one verdict for all.
+"""The result of a batch: one entry for each model, and one verdict for all.
 
-An entry keeps its model's document as JSON text and not as a result: that is what a results file
-holds, so a run that is resumed from one shows the same as a run that did it all.
+An entry keeps its model's document as JSON text and not as a result: a results file holds the same,
+so a resumed run shows what an uninterrupted run would.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class BatchEntry:
     path: str
     """The model as the user wrote it; for a verification, its reference."""
     status: Status
-    """The verdict, or `error` where there is no result."""
+    """The verdict, or `error` if there is no result."""
     text: str | None = field(default=None, metadata=WRITTEN)
     """The document of the model alone, as JSON; None if there is no result."""
     reasons: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class BatchResult:
 
     @property
     def status(self) -> Status:
-        """The status of all of them together: `inconclusive` where there is none to check."""
+        """The status of all of them together: `inconclusive` if there is none to check."""
         if self.exit_code == 0:
             return "pass" if self.command == "verify" else "ok"
         return "fail" if self.exit_code == 1 else "inconclusive"

@@ -1,4 +1,4 @@
-"""What `inspect` may demand of a model."""
+"""Requirements that `inspect` can check (`--fail-on`, `--expect-layers`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `inspect` returns: frozen, complete, and free of any framework."""
+"""What `inspect` returns: frozen, complete, independent of any framework."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class LayerUsage:
 
 @dataclass(frozen=True)
 class OtherActivation:
-    """A LeakyRelu or Relu: an activation of the family whose slope was not learned."""
+    """A LeakyRelu or Relu: a related activation whose slope was not learned."""
 
     name: str
     """Name of the node."""

@@ -1,4 +1,4 @@
-"""What `quantize` returns: the layers in integers, what was lost, and what was gained."""
+"""What `quantize` returns: the layers in integers, the loss, and the gain."""
 
 from __future__ import annotations
 

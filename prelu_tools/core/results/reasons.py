@@ -1,4 +1,4 @@
-"""Sentences that a program may tell apart."""
+"""Sentences with codes, so that a program can tell them apart."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ WARNINGS: Final = frozenset(
 
 
 class Reason(str):
-    """A sentence of a result with a stable code beside it.
+    """A sentence of a result with a stable code next to it.
 
     It is a plain string to whoever shows it. The code stays the same where the words change.
     """
 
     code: str | None
-    """What it says, in a word of its own: `candidate_random`, `branch_not_taken`."""
+    """What it says, in one word of its own: `candidate_random`, `branch_not_taken`."""
 
     def __new__(cls, text: str, code: str | None = None) -> Reason:
         """Take the sentence and its code."""
@@ -49,7 +49,7 @@ class Reason(str):
         return Reason(f"{subject} {self}", self.code)
 
     def before(self, more: str) -> Reason:
-        """The same with more behind it."""
+        """The same with more after it."""
         return Reason(f"{self}; {more}", self.code)
 
     def renamed(self, old: str, new: str) -> Reason:

@@ -1,4 +1,4 @@
-"""What a training wrote down of its slopes at one step."""
+"""What a training recorded about its slopes at one step."""
 
 from __future__ import annotations
 

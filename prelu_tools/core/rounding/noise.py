@@ -1,8 +1,8 @@
-"""How far rounding may move the result of an operator: the noise of the moved runs.
+"""How far rounding may move the result of an operator: the noise of the perturbed runs.
 
-A moved run computes a model while the result of every operator that rounds is moved at random, as
-another kernel might round it (Monte Carlo arithmetic: Parker 1997; Verrou, CADNA). The spread of an
-output over a few such runs is what rounding may do to it.
+A perturbed run computes a model while the result of every operator that rounds is changed at
+random, as another kernel might round it (Monte Carlo arithmetic: Parker 1997; Verrou, CADNA). The
+spread of an output over a few such runs is what rounding may do to it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def plain_sum_growth(terms: float) -> float:
 
 @np.errstate(all="ignore")
 def one_by_one(values: Array, scales: Sequence[float], running: bool = False) -> Array:
-    """How far a sum is off whose terms are added one by one, relative to it.
+    """The relative error of a sum whose terms are added one by one.
 
     What a flat map, silence or a short period adds up to rounds the same way thousands of times,
     and by far less in any other input: so it is measured, and not expected of every sum. No kernel

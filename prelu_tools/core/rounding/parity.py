@@ -77,7 +77,7 @@ class Border:
 
     @property
     def n_excess(self) -> int:
-        """Values that differ, where more do than moved; beside the known borders a few may."""
+        """Values that differ, where more do than moved; besides the known borders a few may."""
         beside = 0 if self.n_beside <= self._n_flips // 16 else self.n_beside
         return self.n_wrong + self.n_beside if self.n_wrong > self._n_flips else beside
 
@@ -95,7 +95,7 @@ class Comparison:
         """Nothing has been compared yet."""
         self.limit = limit
         self.at_worst = limit.atol if isinstance(limit.atol, float) else 0.0
-        """What the value that is worst may differ by, where each has a limit of its own."""
+        """The limit of the worst value, if each value has its own limit."""
         self.worst: float | None = None
         """How far that one is off, as a share of its limit."""
         self.border = Border()
@@ -113,7 +113,7 @@ class Comparison:
         self._squares = 0.0
 
     def add(self, reference: Array, candidate: Array, limit: Limit | None = None) -> None:
-        """Compare one run: arrays of one shape, in one axis order; with a limit of its own."""
+        """Compare one run: arrays of one shape, in one axis order; with its own limit."""
         limit = limit or self.limit
         self.n_values += reference.size
         is_inexact = np.issubdtype(reference.dtype, np.inexact)

@@ -1,4 +1,4 @@
-"""What the moved runs say of each value of a tensor: how far rounding may take it, and borders."""
+"""What the perturbed runs show for each value: how far rounding may move it, and borders."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Spread:
 
 
 class SpreadBook:
-    """Collects the moved runs of one tensor beside the run that was not moved."""
+    """Collects the moved runs of one tensor next to the run that was not moved."""
 
     def __init__(self, base: Array) -> None:
         """Nothing is collected yet.

@@ -1,4 +1,4 @@
-"""What a difference from the reference may be, and why."""
+"""Limits for a difference from the reference."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Limit:
     rtol: float
     """Relative to each value."""
     atol: float | Array
-    """Absolute; of the tensor's shape where each value has a limit of its own."""
+    """Absolute; of the tensor's shape where each value has its own limit."""
     spread: Spread | None = None
     """Where each value has: what it was made of."""
 

@@ -1,7 +1,7 @@
-"""Nodes that measure how long sums of a graph round, and norms as sums.
+"""Nodes that measure the rounding of a graph's long sums and norms.
 
-What a flat map or silence adds up to rounds the same way thousands of times: see `one_by_one`,
-which these nodes compute in every moved run.
+The terms of a flat map or of silence round the same way thousands of times: see `one_by_one`, which
+these nodes compute in every perturbed run.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Nodes:
         return self.add("Mul", share, self.add("Add", drawn, least))
 
     def _measured(self, rows: str, axis: int) -> str:
-        """How far sums of the last axis are off whose terms are scaled and added one by one."""
+        """Measure the error of sums over the last axis whose scaled terms are added one by one."""
         scale = self.add("RandomUniform", low=1.0, high=2.0, shape=[1], seed=self._next())
         rows = self.add("Mul", rows, scale)
         running = self.add("CumSum", rows, self.whole(axis))

@@ -26,7 +26,7 @@ _WAYS: Final = {"then_branch": "took its then branch", "else_branch": "took its 
 
 
 class Body(NamedTuple):
-    """A body whose running depends on the inputs."""
+    """A body that may or may not run, depending on the inputs."""
 
     node: str
     """The operator and name of the node that it is in."""
@@ -92,7 +92,7 @@ class _Counter:
         graph.output.append(self._value(COUNTS))
 
     def _total(self, graph: onnx.GraphProto, own: int = -1) -> str:
-        """The sum of what the bodies of a graph count, and of its own running."""
+        """The sum of the counts of a graph's bodies and of its own runs."""
         counts = np.zeros(len(self.bodies), np.int64)
         if own >= 0:
             counts[own] = 1

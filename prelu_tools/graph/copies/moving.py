@@ -1,7 +1,7 @@
-"""A copy of a model in which the result of every operator is moved at random, as rounding may.
+"""A copy of a model in which the result of every operator is perturbed at random.
 
-Behind an operator stands a Mul by a random factor near 1, in bodies too; before one that rounds
-inside, as a sum of many terms does, another.
+Each operator is followed by a Mul with a random factor near 1, in bodies too; one that rounds
+inside, such as a long sum, is also preceded by one.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class _Mover:
         view.graph.node.extend(nodes)
 
     def _moved(self, node: onnx.NodeProto, view: GraphView) -> list[onnx.NodeProto]:
-        """The node with what moves its inputs before it, and its outputs behind."""
+        """The node with what moves its inputs before it, and its outputs after."""
         operator, terms = node.op_type, _terms(node, view)
         rank = len(view.shape(node.input[0]) or ()) if node.input else 0
         narrow = view.element_type(node.output[0]) != TensorProto.DOUBLE  # a double adds exactly
@@ -169,7 +169,7 @@ class _Mover:
     def _normalised(
         self, node: onnx.NodeProto, view: GraphView, rank: int, terms: float
     ) -> list[onnx.NodeProto]:
-        """A norm whose mean and variance are off for all of a group at once, as other kernels'."""
+        """A norm whose mean and variance are off for a whole group, as in other kernels."""
         name = node.output[0]
         kind = view.element_type(name) or TensorProto.FLOAT
         before: list[onnx.NodeProto] = []
@@ -253,7 +253,7 @@ def _is_exact(node: onnx.NodeProto) -> bool:
 
 
 def _summed(node: onnx.NodeProto, view: GraphView, rank: int) -> Sequence[int]:
-    """The axes that a reduction adds along; none where that is not known."""
+    """The axes that a reduction adds along; none if that is not known."""
     if node.op_type == "GlobalAveragePool":
         return range(2, rank)
     if node.op_type in _ALONG_AN_AXIS:

@@ -1,4 +1,4 @@
-"""What a graph says that its owner should know; `docs/findings.md` has each code and its source."""
+"""Findings about a graph; `docs/findings.md` explains each code and its source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which narrower type a model computes, and in which it only stores."""
+"""The narrower type that a model computes in, or only stores values in."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _NARROW: Mapping[int, str] = {TensorProto.BFLOAT16: "bfloat16", TensorProto.FLOA
 def computes_in(proto: onnx.ModelProto) -> str | None:
     """The narrowest floating type below float32 in which an operator computes; None for none.
 
-    A Cast, or what only moves values, computes nothing: a model whose last node casts to float16
-    rounds once to it, and one with a cast there and back in the middle has no excuse.
+    A Cast, or a node that only moves values, computes nothing: a model whose last node casts to
+    float16 rounds to it once, and a cast to float16 and back in the middle earns no extra
+    tolerance.
     """
     whole = GraphView(OnnxModel(inferred(proto), None), typed=True)
     kinds = {

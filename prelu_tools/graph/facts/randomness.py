@@ -1,7 +1,7 @@
-"""Nodes that draw random numbers, and nodes that look at the whole batch: read off the graph.
+"""Nodes that draw random numbers, and nodes that use statistics of the whole batch.
 
-A runtime may remove such a node, or may not: onnxruntime takes a Dropout in training mode out where
-it optimizes, and runs it elsewhere.
+A runtime may or may not remove such a node: onnxruntime's optimizer removes a Dropout in training
+mode in some places, and runs it in others.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _found(model: OnnxModel, operators: set[str], acts: _Judge) -> tuple[Trainin
 def live_nodes(view: GraphView) -> Iterator[tuple[GraphView, onnx.NodeProto]]:
     """The nodes that an output of a graph depends on, and those of the bodies in it.
 
-    Of an If whose condition is constant, the branch that runs is looked at alone.
+    For an If with a constant condition, only the branch that runs counts.
     """
     used = needed(view.graph)
     for node in view.graph.node:

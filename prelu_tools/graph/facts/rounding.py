@@ -1,4 +1,4 @@
-"""How the operators of ONNX round: which copy what they are given, and which round inside."""
+"""How ONNX operators round: which only copy values, and which round inside."""
 
 from __future__ import annotations
 

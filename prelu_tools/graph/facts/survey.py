@@ -1,4 +1,4 @@
-"""Everything that `inspect` wants to know of an ONNX model, in one pass."""
+"""Everything that `inspect` shows about an ONNX model, in one pass."""
 
 from __future__ import annotations
 

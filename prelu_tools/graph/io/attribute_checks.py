@@ -1,4 +1,4 @@
-"""What no attribute of a node can be: given twice, or of a type that it does not hold."""
+"""Reject impossible attributes: given twice, or with the values of another type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model's weights are, in one number."""
+"""A hash of a model's weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the data of a model may lie: beside it, and nowhere else."""
+"""Where a model's external data may be: in its folder, and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an exported model says of its own PReLU layers, where Netron shows it."""
+"""Metadata about PReLU layers in an exported model, where Netron shows it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Reject a graph that no runtime loads, before anything else looks at it.
 
-Everything behind may rely on it: a node has the inputs that its operator needs and an output, what
-is read is made, nothing is made twice or of itself, functions end, and a tensor holds what its
-shape says.
+All later code relies on this: a node has the inputs that its operator needs and an output; every
+tensor that is read is produced, once, and never from itself; functions are not recursive; and a
+tensor has the number of values that its shape says.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from prelu_tools.graph.io.tensor_checks import (
 from prelu_tools.graph.walk import OWN, CycleError, all_nodes, bodies, in_order, reads
 
 _LATEST: Final = 1_000_000  # opset: beyond any that there will be, and below what onnx takes
-_NODE: Final = 1 << 8  # bytes of memory that a node takes beside its own
+_NODE: Final = 1 << 8  # bytes of memory that a node takes in addition to its own
 _DEEPEST: Final = 64
 _SILENT: Final = 2  # the last IR version whose models name no opset
 
@@ -236,7 +236,7 @@ def _refuse_circles(
 
 
 def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -> None:
-    """Local functions end, and put in the place of their calls they are no bomb.
+    """Local functions are not recursive, and inlining them does not exhaust memory.
 
     Args:
         proto: the model.

@@ -1,4 +1,4 @@
-"""What no tensor of a model can be: of an impossible shape, elsewhere, or more than is stored."""
+"""Reject impossible tensors: of an impossible shape, place or size."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def named(name: str) -> str:
 
 
 def refuse_no_text(*texts: str) -> None:
-    """Every text is one: protobuf hands out bytes where it is not UTF-8.
+    """Every text is one: protobuf hands out bytes if it is not UTF-8.
 
     Raises:
         BrokenGraphError: one is none.

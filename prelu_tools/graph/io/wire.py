@@ -1,4 +1,4 @@
-"""ONNX files as protobuf spells them: fields, and which of them lead to tensors.
+"""ONNX files as protobuf messages: their fields, and which of them lead to tensors.
 
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -39,7 +39,7 @@ class Readable(Protocol):
         """How many there are."""
 
     def read(self, start: int, end: int) -> bytes:
-        """Those of a range; a `MalformedError` where it does not exist."""
+        """Those of a range; a `MalformedError` if it does not exist."""
 
 
 class FileBytes:
@@ -113,13 +113,13 @@ def fields(source: Readable, start: int, end: int) -> Iterator[Field]:
 
 
 def _read_varint(source: Readable, position: int) -> tuple[int, int]:
-    """A base-128 number, and the position behind it."""
+    """A base-128 number, and the position after it."""
     value, length = decoded_varint(source.read(position, min(position + 10, source.size)))
     return value, position + length
 
 
 def decoded_varint(data: bytes, position: int = 0) -> tuple[int, int]:
-    """A base-128 number at a position, and the position behind it.
+    """A base-128 number at a position, and the position after it.
 
     Raises:
         MalformedError: it has no end within ten bytes.

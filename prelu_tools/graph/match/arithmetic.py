@@ -1,6 +1,6 @@
-"""What operators compute, in numpy: for constants that are folded, and for PReLU that is asked.
+"""Operators in numpy, to fold constants and to probe for PReLU.
 
-Each step is rounded in the type of the tensor, as the specification says of each operator.
+Each step is rounded to the type of the tensor, as the specification says.
 """
 
 from __future__ import annotations

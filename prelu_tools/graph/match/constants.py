@@ -1,4 +1,4 @@
-"""Constants: what does not depend on the model's input, whatever operators compute it."""
+"""Constants: tensors that do not depend on the model's input, whichever operators compute them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The PReLU layers of an ONNX graph: which nodes are one layer, and what it is called."""
+"""The PReLU layers of an ONNX graph: which nodes form a layer, and its name."""
 
 from __future__ import annotations
 

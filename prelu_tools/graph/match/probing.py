@@ -1,4 +1,4 @@
-"""A region is asked: what does it make of x = 1, of x = -1, and of numbers of every size?"""
+"""Probe a region: what does it return for x = 1, x = -1, and numbers of every size?"""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Probe(Running):
         return name_of(self)
 
     def near(self) -> Miss | None:
-        """The input that shows that it is not a PReLU, where it is one for most inputs."""
+        """The input that shows that it is not a PReLU, if it is one for most inputs."""
         sizes = np.array(_MODERATE)
         xs = np.concatenate([sizes, -sizes])
         try:
@@ -156,7 +156,7 @@ class Probe(Running):
         return np.where(slopes == 0, zeros, slopes)
 
     def _stand_ins(self) -> Iterator[dict[str, Array]]:
-        """Numbers for slopes that are NaN or infinite, of which 0 * slope would hide the rest."""
+        """Numbers for slopes that are NaN or infinite, because 0 * slope would hide the rest."""
         arrays = {name: self._region.constant(name) for name, _ in self._constants()}
         for number in _STAND_INS:
             yield {

@@ -1,4 +1,4 @@
-"""Sums of products that multiply each element by one number, as all other numbers in them are 0."""
+"""Sums of products that multiply each element by one number, because all others are 0."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Values = Callable[[str], Array | None]
 
 
 def factor_of(view: GraphView, node: onnx.NodeProto) -> str | None:
-    """The constant whose numbers may be those of a product, as far as shapes tell; else None."""
+    """The constant that may be a factor of a product, judging by shapes; None if there is none."""
     if node.op_type not in PRODUCTS or len(node.input) < 2:
         return None
     place = 0 if node.op_type == "Einsum" and view.is_constant(node.input[0]) else 1

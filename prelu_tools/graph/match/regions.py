@@ -1,8 +1,8 @@
-"""What the operators between two tensors make of each element of the first one, x.
+"""What the operators between two tensors compute from each element of the first one, x.
 
-Three things are looked at, and they prove together that a region computes PReLU.
+Three things together prove that a region computes PReLU.
 
-1. *Structure.* Of each tensor it is known by which power it grows with x, if it does:
+1. *Structure.* For each tensor, it is known with which power it grows with x, if it does:
    f(k x) = k^d f(x) for every k > 0. x itself is of degree 1, a constant of degree 0. Relu, Abs,
    Neg and products by constants keep the degree; Add, Max, Min, Where and comparisons need one
    degree on all sides (zero and infinity fit any); a comparison, a sign and what is made of those
@@ -12,10 +12,9 @@ Three things are looked at, and they prove together that a region computes PReLU
 2. *Position.* Transposes, and axes of size 1 that come and go, are followed: an element of y is
    made of one element of x and of no other.
 3. *Rounding.* Structure speaks of real numbers. The region is run in x's own type, operator by
-   operator, on both signs from the smallest subnormal to large numbers, with mantissas that do not
-   come out even: c has to be 1, and y either x or one product by s, bit for bit; or that up to what
-   the region's own roundings may add (`rounds`). What overflows or vanishes on the way is not
-   a PReLU.
+   operator, on both signs from the smallest subnormal to large numbers, with mantissas that round:
+   c has to be 1, and y either x or one product by s, bit for bit; or that up to what the region's
+   own roundings may add (`rounds`). What overflows or vanishes on the way is not a PReLU.
 """
 
 from __future__ import annotations
@@ -100,7 +99,7 @@ class Region:
     def trace(self, tensor: str) -> Trace | None:
         """What structure says of a tensor; None if it is not an element-wise function of x."""
         if tensor not in self._traces:
-            self._traces[tensor] = None  # while it is looked at: a way round is no way
+            self._traces[tensor] = None  # while it is visited: a cycle is not a path
             self._traces[tensor] = self._traced(tensor)
         return self._traces[tensor]
 

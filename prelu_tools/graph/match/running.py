@@ -1,4 +1,4 @@
-"""Run a region: what its operators make of numbers as x, in x's own type."""
+"""Run a region's operators on numbers for x, in x's own type."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from prelu_tools.graph.view import GraphView, nested_views
 from prelu_tools.graph.walk import all_graphs, all_nodes, set_nodes
 
 _NARROW = {"depthwise"}
-"""Forms with a convolution, of which onnxruntime has no kernel in float64."""
+"""Forms with a convolution, for which onnxruntime has no float64 kernel."""
 
 
 def lowerable(model: OnnxModel) -> tuple[LocatedLayer, ...]:

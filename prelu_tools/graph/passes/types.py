@@ -1,4 +1,4 @@
-"""Number types that no graph for onnxruntime's CPU should have."""
+"""Reject types for which onnxruntime's CPU provider has no kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How forms are written: the nodes that a form puts in the place of one PRelu node."""
+"""How forms are written: the nodes that replace one PRelu node."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Factors for the channels of a PReLU that leave the model as it is, and make it cheaper or finer.
+"""Channel factors around a PReLU that preserve the model and help quantization.
 
 PReLU(d * x) = d * PReLU(x) for every d > 0, whatever the slopes. So a factor for each channel in
-the layer before a PReLU, and its inverse in the layers behind, leave the model as it is (Nagel et
+the layer before a PReLU, and its inverse in the layers after, do not change the model (Nagel et
 al., 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.1).
-With channels that are closer in size, one scale for all of them loses less.
+If channels are closer in size, one scale for all of them loses less.
 
-A negative factor turns a slope a into 1 / a: with P_a(x) = max(x, 0) + a * min(x, 0),
-P_a(x) = -a * P_1/a(-x) for every a > 0. So a slope above 1 becomes one below it, for which a
-maximum does: P_a(x) = max(x, a * x).
+A negative factor turns a slope a into 1/a: with P_a(x) = max(x, 0) + a * min(x, 0), P_a(x) = -a *
+P_1/a(-x) for every a > 0. So a slope above 1 becomes one below 1, for which a maximum suffices:
+P_a(x) = max(x, a * x).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LINEAR: Final = ("AveragePool", "GlobalAveragePool", "Identity")
 """Operators that give d * y for d * y, channel by channel."""
 _PER_CHANNEL: Final = (*_LINEAR, "MaxPool", "GlobalMaxPool")
 """The same for d > 0."""
-_POWER: Final = 0.5  # of the whole way: activations gain what the weights behind lose
+_POWER: Final = 0.5  # of the whole way: activations gain what the weights after lose
 _LEAST: Final = 1e-3  # of the largest channel: a smaller one is treated as one of this size
 
 
@@ -50,7 +50,7 @@ def equalize(proto: onnx.ModelProto, peaks: Mapping[str, Array]) -> int:
 
     Args:
         proto: every PReLU is a PRelu node.
-        peaks: by the name of what goes into a PReLU, the largest size of each channel behind it.
+        peaks: by the name of what goes into a PReLU, the largest size of each channel after it.
 
     Returns:
         How many layers were equalized.
@@ -117,7 +117,7 @@ def _constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
 def _places(
     graph: onnx.GraphProto, constants: Mapping[str, onnx.TensorProto], through: Sequence[str]
 ) -> list[_Place]:
-    """The PReLU layers whose neighbours take factors; others between them: those of `through`."""
+    """The PReLU layers whose neighbours accept factors; `through` has the layers between them."""
     makers = {name: node for node in graph.node for name in node.output}
     users = users_of(graph)
     outputs = {value.name for value in graph.output}

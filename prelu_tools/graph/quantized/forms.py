@@ -7,11 +7,11 @@ that integer kernels compute. How that product is written decides what it costs:
 
 - `int_max_conv`: a depthwise 1x1 convolution. A scale for each channel: slopes without rounding.
 - `int_max_tiled`: a Mul with the slopes repeated along the rows of the map: one long product where
-  few channels lie beside each other in memory, as onnxruntime keeps them (NHWC).
+  few channels lie next to each other in memory, as onnxruntime keeps them (NHWC).
 - `int_max`: the plain Mul.
 - `int_split_conv`, `int_split_tiled`, `int_split`: max(x, 0) + a * min(x, 0) with the same three
-  products, for slopes above 1 too. Each branch and the sum have scales of their own, which loses
-  less where most inputs are negative and slopes are small.
+  products, for slopes above 1 too. Each branch and the sum have their own scales, which loses less
+  where most inputs are negative and slopes are small.
 - `int_sum_conv`, `int_sum_tiled`, `int_sum`: x + (a - 1) * min(x, 0): an operator less, and a
   product with wider steps.
 - `int_leaky`: LeakyRelu, where all slopes are equal: a table of 256 entries.
@@ -55,7 +55,7 @@ class IntegerPlace:
     source: onnx.NodeProto
     """The DequantizeLinear that its input comes from."""
     result: onnx.NodeProto | None
-    """The QuantizeLinear that its result comes to, behind what codes go through; None for none."""
+    """The QuantizeLinear that its result comes to, after what codes go through; None for none."""
     keeps_scale: bool
     """Whether that one has the scale of its input; true if there is none."""
     codes: np.dtype[Any]
@@ -84,7 +84,7 @@ def fitting_integer_forms(place: IntegerPlace, fastest: bool = False) -> tuple[s
         return (FLOAT,)
     family = "int_max" if (slopes <= 1).all() and place.keeps_scale else "int_split"
     if place.result is None and family == "int_split":
-        return (FLOAT,)  # nothing behind it is quantized: rounding its result would only lose
+        return (FLOAT,)  # nothing after it is quantized: rounding its result would only lose
     kinds = [""]
     if place.by_channel and slopes.size > 1:
         kinds = ["_conv", *(["_tiled"] if place.is_sized else []), ""]

@@ -1,4 +1,4 @@
-"""Copies of what a quantized model means, with the rounding that it names put back, at random."""
+"""Copies of a quantized model's meaning with its rounding put back at random."""
 
 from __future__ import annotations
 

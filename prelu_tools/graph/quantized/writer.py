@@ -1,4 +1,4 @@
-"""Writes a quantized graph in floating point, one node after the other."""
+"""Write a quantized graph in floating point, node by node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the PRelu nodes of a model so that a runtime reads them right."""
+"""Write the PRelu nodes of a model so that a runtime reads them correctly."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Edit:
 def fitted(
     model: OnnxModel, runtime: str, name: str, may_refuse: bool = False
 ) -> tuple[OnnxModel, tuple[Fitted, ...]]:
-    """A copy of a model whose PRelu nodes a runtime reads right.
+    """A copy of a model whose PRelu nodes a runtime reads correctly.
 
     Args:
         model: every PReLU is a PRelu node; others stay as they are.

@@ -1,4 +1,4 @@
-"""What runtimes make of PReLU by the shape of its slopes, and by how it is written.
+"""What runtimes do with PReLU, by the shape of its slopes and its form.
 
 The table is measured by `make runtimes`; docs/runtimes.md shows it. The rest here reads it: the
 forecast of `inspect --target`, the shape that `export` writes, and what `export --target` rewrites.
@@ -67,9 +67,9 @@ def answer_of(runtime: str, shape: Shape, slope: Sequence[int], way: Way = "prel
 
     Args:
         runtime: one of the table's, or of `RULES`.
-        shape: of the input, None for a free size; such a size may be any, so the worst counts.
-        slope: of the slope as the node has it; of `transpose` with all of its axes, of `relu` with
-            all but the batch's.
+        shape: of the input, None for a dynamic size, which may be any, so the worst case counts.
+        slope: of the slope as the node has it; for `transpose` with all axes, for `relu` with all
+            but the batch.
         way: how it is written.
     """
     if runtime in RULES:

@@ -1,4 +1,4 @@
-"""What onnxruntime-web makes of a graph: forms for other kernels, and nodes that leave WebGPU."""
+"""What onnxruntime-web does with a graph: slow forms, and nodes that leave WebGPU."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def form_findings(located: LocatedLayer) -> Iterator[Finding]:
 
 
 def webgpu_findings(views: Iterable[GraphView]) -> Iterator[Finding]:
-    """Nodes that compute with floats, and for whose operators WebGPU has no kernel.
+    """Floating-point nodes for whose operators WebGPU has no kernel.
 
     What computes sizes is on the CPU in any case, and operators that were not measured are passed
     over.

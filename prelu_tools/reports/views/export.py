@@ -1,4 +1,4 @@
-"""What `export` wrote, and whether it equals its source."""
+"""The report of `export`: what was written, and whether it equals its source."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _held(result: VerifyResult) -> Text:
 
 
 def _within(outputs: Sequence[OutputParity]) -> str:
-    """How near they are, in units of the model's own rounding where that is known."""
+    """How near they are, in units of the model's own rounding if that is known."""
     shares = [output.worst_of_rounding for output in outputs]
     known = [share for share in shares if share is not None]
     if known and len(known) == len(shares):

@@ -1,4 +1,4 @@
-"""What `init` found and wrote: a row for each check, what was left out, and what to type next."""
+"""The report of `init`: the checks, what was left out, and what to type next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `inspect` saw in one model: its layers, their health, and what its owner should know."""
+"""The report of `inspect` on one model: its layers, their health, and findings."""
 
 from __future__ import annotations
 

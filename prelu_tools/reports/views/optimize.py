@@ -1,4 +1,4 @@
-"""What `optimize` did: the layers, what was gained, and what was proven."""
+"""The report of `optimize`: the layers, the gain, and the proof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `quantize` did: the layers, the outputs, the times, and the verdict."""
+"""The report of `quantize`: the layers, the outputs, the times, and the verdict."""
 
 from __future__ import annotations
 

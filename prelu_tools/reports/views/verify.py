@@ -1,4 +1,4 @@
-"""What `verify` found: the outputs, the layers, what else is known, and why it is not a pass."""
+"""The report of `verify`: outputs, layers, other facts, and why it is not a pass."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from prelu_tools.reports.sentences import (
 )
 from prelu_tools.reports.words import counted, covered, moved, percentage, shape
 
-_SIDE_BY_SIDE = 3  # candidates that have room beside each other
+_SIDE_BY_SIDE = 3  # candidates that have room next to each other
 
 
 def view(result: VerifyResult, style: Style) -> Section:

@@ -1,4 +1,4 @@
-"""Many models as JSON: an entry a job, with its own document, and what is known of the run."""
+"""Many models as JSON: an entry per job, with its document, and facts about the run."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
-"""One row a layer, for a spreadsheet or a data frame; of two models, one row a change.
+"""One row per layer, for a spreadsheet or a data frame; for two models, one row per change.
 
-Of a series, a row for each layer at each point.
+For a series, a row for each layer at each point. For many models, the rows of each, and one for a
+model without layers or that cannot be read.
 
-Of many models, those rows of each, and one for a model that has no layers or cannot be read.
-
-Lists are joined by blanks, shapes by `x`; what is not known is empty; numbers have all their
-digits; NaN, Infinity and -Infinity are written so, which pandas and R read as such. A name
-that a spreadsheet would take for a formula begins with an apostrophe.
+Lists are joined by spaces, shapes by `x`; unknown values are empty; numbers have all their
+digits; NaN, Infinity and -Infinity are written so that pandas and R read them. A name that a
+spreadsheet would take for a formula begins with an apostrophe.
 """
 
 from __future__ import annotations

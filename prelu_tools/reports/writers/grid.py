@@ -1,4 +1,4 @@
-"""Tables in a terminal: what a column may take, and what becomes of what has no room."""
+"""Tables in a terminal: column widths, and what happens to columns without room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON contract, schema_version 1, of many models 2; NaN and infinities as strings."""
+"""The JSON contract, schema_version 1 (2 for many models); NaN and infinities as strings."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def _fields(value: Any, *but: str) -> dict[str, Any]:
 
 
 def _coded(value: Any, *but: str) -> dict[str, Any]:
-    """The same, with the codes of sentences behind these."""
+    """The same, with the codes of sentences after these."""
     found: dict[str, Any] = {}
     for name, item in _fields(value, *but).items():
         found[name] = item

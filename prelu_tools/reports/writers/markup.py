@@ -1,4 +1,4 @@
-"""The parts of Markdown: text and names that mean themselves, tables and lists."""
+"""Parts of Markdown: escaped text and names, tables and lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`.keras`: the zip archive of Keras 3, read by its own configuration."""
+"""`.keras`: the zip archive of Keras 3, read according to its configuration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LARGEST_JSON = 16 << 20  # as Python objects it takes twenty times that
 
 
 def from_file(path: Path, label: str, options: SourceOptions) -> Source:
-    """Read a `.keras` archive, in a process of its own.
+    """Read a `.keras` archive, in its own process.
 
     Raises:
         PReLUToolsError: it is not such a archive, or damaged.

@@ -1,4 +1,4 @@
-"""HDF5 as Keras writes it: groups of variables, read with h5py and with care."""
+"""HDF5 as Keras writes it: groups of variables, read carefully with h5py."""
 
 from __future__ import annotations
 

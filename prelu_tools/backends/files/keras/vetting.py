@@ -1,8 +1,8 @@
-"""Look at a Keras file before Keras loads it: in a process of its own, and without running it.
+"""Look at a Keras file before Keras loads it: in its own process, and without running it.
 
 Keras loads a file within this process, with the same HDF5 library that crashes on damaged files,
 and older versions of it import and call what a configuration names. So everything that Keras would
-read is read once where a crash does no harm, and the configuration is searched for code.
+read is first read where a crash does no harm, and the configuration is searched for code.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -
 
     Args:
         path: `.keras`, `.h5` or `.weights.h5`.
-        known: the user's own classes and functions by name.
+        known: the user's classes and functions by name.
         allow_unsafe: whether the file may run code.
 
     Returns:

@@ -1,7 +1,7 @@
-"""What a graph computes from constants alone, computed once.
+"""Compute once what a graph computes from constants alone.
 
-tf2onnx does this too, node by node, each in a graph and a session of its own, which for a net with
-many normalizations takes longer than the rest of the conversion.
+tf2onnx does this too, node by node, each in its own graph and session, which for a net with many
+normalizations takes longer than the rest of the conversion.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def fold(definition: Any, kept: Iterable[str]) -> Any:
 
 
 def _constant_nodes(definition: Any, kept: set[str]) -> dict[str, Any]:
-    """The nodes whose value is known, by their names; tf2onnx' own rule."""
+    """The nodes whose value is known, by name, according to tf2onnx's rule."""
     found = {node.name: node for node in definition.node if node.op == "Const"}
     pure = [
         (node, {name.partition(":")[0] for name in node.input})

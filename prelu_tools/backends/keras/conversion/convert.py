@@ -1,8 +1,8 @@
 """From the graph of a model to ONNX.
 
-tf2onnx works on a graph without the larger weights, so that it weighs kilobytes; they are attached
-to its result. Slopes are constants in it, and tags (`core/prelu/tags.py`): tf2onnx moves a
-constant to the axis order that it gives to the graph, and leaves Transposes around anything else.
+tf2onnx works on a graph without the larger weights, so it handles only kilobytes; they are attached
+to its result. Slopes are constants in it, and tags (`core/prelu/tags.py`): tf2onnx transposes a
+constant to the graph's new axis order, but leaves Transposes around anything else.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def convert_program(
 def _tagged(
     program: Program, calls: Sequence[PReLUCall], tags: TagBook
 ) -> tuple[dict[str, SlopeParameter], dict[Tap, Array]]:
-    """Tags for each call whose output is used, and how they lie over its input."""
+    """Tags for each call whose output is used, and how they broadcast over its input."""
     parameters: dict[str, SlopeParameter] = {}
     slopes: dict[Tap, Array] = {}
     numbers: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""A file of Keras 2, by way of the package `tf_keras`: as the SavedModel that it writes."""
+"""A Keras 2 file, converted by the package `tf_keras` to a SavedModel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load a Keras archive, with the user's own classes."""
+"""Load a Keras archive, with the user's classes."""
 
 from __future__ import annotations
 

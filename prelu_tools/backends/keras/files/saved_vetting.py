@@ -47,7 +47,7 @@ def refuse_unsafe(path: Path) -> None:
 
 
 def _unknown(meta: Any) -> Iterator[tuple[str, str]]:
-    """The nodes of a graph and of its functions whose operator is not known to compute only."""
+    """The nodes of a graph and of its functions whose operator is not known to be harmless."""
     library = meta.graph_def.library.function
     functions = {function.signature.name for function in library}
     known = COMPUTING | functions

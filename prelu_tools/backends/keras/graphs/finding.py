@@ -1,7 +1,7 @@
-"""Find the PReLU that layers with other variables too hold inside: in the graph of the model.
+"""Find, in the model's graph, PReLUs inside layers that have other variables too.
 
-A layer whose one variable is its slopes is asked (`watch.py`). Of the others every part of the
-graph that may be a PReLU (`parts.py`) is asked in the same way: it is run by itself.
+A layer whose only variable is its slopes is probed itself (`watch.py`). In other layers, every part
+of the graph that may be a PReLU (`parts.py`) is probed in the same way: it is run in isolation.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Found(NamedTuple):
 def find_inside(program: Program, candidates: Iterable[Weight]) -> list[Found]:
     """The PReLU calls whose slopes come from these variables, in the order of the graph.
 
-    Those in bodies of loops and branches come behind those of the graph that they are in.
+    Those in bodies of loops and branches come after those of the graph that they are in.
     """
     wanted = {w.name for w in candidates if np.prod(w.shape) <= _LARGE}
     return _named(_told_apart(_inside(program, wanted, "")))
@@ -176,7 +176,7 @@ class _Alone:
 
 
 def _literals(program: Program, owner: str) -> dict[str, Weight]:
-    """Numbers of the code that may be slopes: where there are several of them."""
+    """Numbers of the code that may be slopes: if there are several of them."""
     found = {}
     for name, node in program.nodes.items():
         if node.op != "Const" or node.attr["dtype"].type != tf.float32.as_datatype_enum:
@@ -243,7 +243,7 @@ def _others(program: Program, weight: Weight, slopes: Iterable[str]) -> int | No
 
 
 def _told_apart(found: Iterable[Found]) -> list[Found]:
-    """Other slopes that come from the same variable have a name of their own."""
+    """Other slopes that come from the same variable have their own name."""
     known: dict[str, list[bytes]] = {}
     result = []
     for item in found:

@@ -1,4 +1,4 @@
-"""One flat graph out of a traced function: variables are constants, functions are inlined."""
+"""One flat graph from a traced function: variables become constants, functions are inlined."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def freeze(function: Any) -> Any:
 def flat_graph(frozen: Any) -> Any:
     """The GraphDef of a frozen function, in which nothing waits for another but for its value.
 
-    What a function was inlined from leaves behind waits for all its inputs, and hides constants
-    behind Identity.
+    What an inlined function leaves behind waits for all its inputs, and hides constants after
+    Identity.
     """
     definition = frozen.graph.as_graph_def(add_shapes=True)
     aliases = {

@@ -1,8 +1,9 @@
-"""Mark the calls of PReLU in a TensorFlow graph, and put known slopes in the place of theirs.
+"""Mark the calls of PReLU in a TensorFlow graph, and replace their slopes by known ones.
 
-A mark is an Identity behind the output, and one before the input, with a name that inlining and
-the functions of loops and branches keep. However a PReLU is spelled: for the conversion the mark
-becomes an operator that the model has not (`STAND_IN`), of its input and of the slopes.
+A mark is an Identity after the output and another before the input, with a name that survives
+inlining and the functions of loops and branches. For the conversion, however the PReLU is written,
+the mark becomes an operator that the model does not have (`STAND_IN`), with its input and the
+slopes as inputs.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _MARK = re.compile(r"(.*)prelu_tools_([xy])_(\d+)$")
 
 
 def marked(number: int, side: str, tensor: Any) -> Any:
-    """A tensor behind a mark: `x` for an input, `y` for an output."""
+    """A tensor after a mark: `x` for an input, `y` for an output."""
     return tf.identity(tensor, name=f"prelu_tools_{side}_{number}")
 
 
@@ -87,7 +88,7 @@ def _places(definition: Any) -> dict[str, int]:
 
 
 def with_marks(program: Program, calls: Sequence[Tap]) -> Program:
-    """A program with marks behind these calls too."""
+    """A program with marks after these calls too."""
     definition = tf.compat.v1.GraphDef()
     definition.CopyFrom(program.definition)
     parts = holders(definition)

@@ -1,7 +1,7 @@
 """The parts of a Keras model's graph that may be PReLUs.
 
-A part computes each element of its output from the one at its place in one tensor, and variables
-that may be slopes take part in it.
+A part computes each element of its output from the element at the same place of one tensor and from
+variables that may be slopes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SMOOTH = _MOVES | _PRODUCTS | frozenset((
     "CheckNumerics", "EnsureShape", "PreventGradient", "Snapshot", "StopGradient",
     "DepthwiseConv2dNative",
 ))  # fmt: skip
-"""Operators that are alike on both sides of 0: of these alone no PReLU is made."""
+"""Operators that do the same on both sides of 0: no PReLU consists of these alone."""
 
 
 class Part(NamedTuple):
@@ -103,7 +103,7 @@ class Parts:
     def _may_belong(self, node: Any) -> bool:
         """Whether a node may be part of a PReLU: of products those by what is computed alone.
 
-        What multiplies by a weight as it is stored is a layer of its own.
+        What multiplies by a weight as it is stored is a separate layer.
         """
         if node.op not in _PRODUCTS:
             return node.op in _ELEMENTWISE or node.op in _MOVES
@@ -172,7 +172,7 @@ def _keeps_axes(equation: str) -> bool:
 
 
 def _in_order(nodes: Mapping[str, Any]) -> list[str]:
-    """The nodes, each behind what it reads."""
+    """The nodes, each after what it reads."""
     found: dict[str, None] = {}
     for start in nodes:
         waiting = [start]

@@ -1,4 +1,4 @@
-"""A model as one flat TensorFlow graph with its weights as inputs: what is converted, watched."""
+"""A model as one flat TensorFlow graph with its weights as inputs, to convert or to watch."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Tap:
     x: str
     """The tensor that goes in."""
     y: str
-    """The tensor that comes out: of an Identity of its own (`backends/keras/graphs/marks.py`)."""
+    """The tensor that comes out: of its own Identity (`backends/keras/graphs/marks.py`)."""
     function: str = ""
     """The function of the graph's library that it is in: the body of a loop, or a branch."""
     shape: tuple[int | None, ...] | None = None

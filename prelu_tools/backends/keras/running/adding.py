@@ -1,4 +1,4 @@
-"""Nodes of TensorFlow that measure how a long sum rounds: see `one_by_one`."""
+"""TensorFlow nodes that measure the rounding of a long sum: see `one_by_one`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Nodes:
         return self.add("Mul", "z", share, drawn)
 
     def _measured(self, rows: str, last: str) -> str:
-        """How far sums of rows are off whose terms are scaled and added one by one, in order."""
+        """How far sums of rows are off if their terms are scaled and added one by one, in order."""
         whole = tf.int32
         scale = self._random(self.constant([1, 1], whole), 1.0, 2.0)
         rows = self.add("Mul", "z", rows, scale)

@@ -1,8 +1,8 @@
-"""Move the result of every operator of a TensorFlow graph at random, as rounding may move it.
+"""Perturb the result of every operator of a TensorFlow graph at random, as rounding may.
 
-Behind a node stands a Mul by a random factor near 1, in the functions of the library too; before
-one that adds many terms, another. A node that is moved hands its name on to that Mul, so that
-whoever reads it, or fetches it, has the moved value.
+Each node is followed by a Mul with a random factor near 1, in library functions too; a node that
+adds many terms is also preceded by one. The Mul takes over the node's name, so that everything that
+reads or fetches the node gets the perturbed value.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class _Mover:
         return (self._noise.seed * 7919 + number for number in self._numbers)
 
     def _long(self, node: Any) -> tuple[int, list[int]]:
-        """How many axes it reduces from, and along which it adds many terms, or nobody knows."""
+        """How many axes it reduces from, and along which it adds many terms, or unknown."""
         shape = self._exact_shape(node.input[0]) if node.op in ("Sum", "Mean", "Softmax") else []
         axes = {len(shape) - 1} if node.op == "Softmax" else set()
         if shape and node.op != "Softmax":

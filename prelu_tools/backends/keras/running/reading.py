@@ -1,7 +1,7 @@
-"""Watch a Keras model read numbers out of tensors as it runs eagerly, and decide by them.
+"""Watch how a Keras model, run eagerly, reads numbers from tensors and decides by them.
 
-`tf.cond` and `keras.ops.cond` read their condition like an `if` of Python code; traced, both ways
-are kept, and Python code that reads a tensor is refused.
+`tf.cond` and `keras.ops.cond` read their condition like a Python `if`; when traced, both branches
+are kept, and Python code that reads a tensor is rejected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Look for inputs of a model that reach slopes, by its gradients."""
+"""Search for inputs that reach slopes, with a model's gradients."""
 
 from __future__ import annotations
 

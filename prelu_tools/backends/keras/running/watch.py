@@ -1,4 +1,4 @@
-"""See what the layers of a Keras model do while it runs."""
+"""Observe the layers of a Keras model while it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Count which bodies of If, Loop and Scan run, for the inputs of a check."""
+"""Count how often the bodies of If, Loop and Scan run on the inputs of a check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ONNX file of an IR version that the installed onnxruntime does not load yet."""
+"""An ONNX file with an IR version that the installed onnxruntime cannot load yet."""
 
 from __future__ import annotations
 

@@ -100,7 +100,8 @@ class Times:
 
 
 Judge = Callable[[Mapping[str, Sequence[float]]], Collection[str]]
-"""Told the seconds of each round so far, says who runs on; nobody: the race is over."""
+"""Told the seconds of each round so far, returns who continues; when it returns none, the race is
+over."""
 
 
 def race(
@@ -153,7 +154,7 @@ def race(
 
 
 def _clock(threads: int) -> tuple[Clock, Callable[[], float]]:
-    """What to read: the thread's own time, where there is one thread and its clock is fine."""
+    """What to read: the thread's own time, if there is one thread and its clock is fine."""
     if threads == 1 and time.get_clock_info("thread_time").resolution <= _FINE:
         return "processor", time.thread_time
     return "wall", time.perf_counter

@@ -1,4 +1,4 @@
-"""onnxruntime sessions on the execution provider that was asked for, and no other in silence."""
+"""onnxruntime sessions on the requested execution provider, never silently on another one."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def parse_provider(text: str) -> tuple[str, dict[str, str]]:
 
 
 def open_session(path: Path, model: OnnxModel, provider: str, label: str) -> Session:
-    """A session of a file; a large one, or one behind a link, by its skeleton.
+    """A session of a file; a large one, or one reached through a link, by its skeleton.
 
     Its weights stay where they are.
 

@@ -1,4 +1,4 @@
-"""What a `.tflite` file says: its tensors and operators, without the bytes of its weights.
+"""The tensors and operators of a `.tflite` file, without the bytes of its weights.
 
 Field numbers and codes are those of TensorFlow Lite's schema:
 https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs
@@ -63,7 +63,7 @@ class Quantization:
     zeros: Array
     """As many."""
     axis: int
-    """Which axis has scales of its own."""
+    """Which axis has its own scales."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""MNN on the CPU, at its high precision (float32); runs in a process of its own.
+"""MNN on the CPU, at its high precision (float32); runs in its own process.
 
-Winograd's convolutions are switched off as far as it goes: they round up to 800 times as much as
-others do, so that a wrong slope would be as small as that.
+Winograd convolutions are switched off as far as possible: their rounding error is up to 800 times
+that of others, as large as the effect of a wrong slope.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an `.mnn` file says: its tensors and operators, without the bytes of its weights.
+"""The tensors and operators of an `.mnn` file, without the bytes of its weights.
 
 Field numbers and codes are those of MNN's schema:
 https://github.com/alibaba/MNN/tree/master/schema/default

@@ -1,4 +1,4 @@
-"""An MNN model as a source: `net.mnn`, or what MNN's converter makes of ONNX."""
+"""An MNN model as a source: `net.mnn`, or an ONNX file that MNN's converter converts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CONVERT = (
 
 
 class MnnSource(HostedSource):
-    """Read from the file itself; run by MNN on the CPU in float32, in a process of its own."""
+    """Read from the file itself; run by MNN on the CPU in float32, in its own process."""
 
     framework = "mnn"
     called = package = "MNN"

@@ -1,7 +1,7 @@
-"""An ncnn model as an ONNX graph, blob for blob, with the axis of the batch that blobs lack.
+"""An ncnn model as an ONNX graph, blob for blob, with a batch axis, which blobs lack.
 
-ncnn lays the slopes of PReLU along the first axis of a blob, whatever its rank: along the channels
-of a map, the rows of a matrix, the elements of a vector.
+ncnn applies the slopes of PReLU along the first axis of a blob, whatever its rank: along the
+channels of a map, the rows of a matrix, the elements of a vector.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class _Translator:
         return builder.finished("ncnn")
 
     def _rank(self, layer: Layer) -> int | None:
-        """How many axes the result of a layer has beside that of the batch; None if unknown."""
+        """How many axes the result of a layer has besides that of the batch; None if unknown."""
         before = self._ranks.get(layer.bottoms[0]) if layer.bottoms else None
         if layer.kind == "Input":
             known = self._shapes.get(layer.tops[0]) if layer.tops else None
@@ -196,7 +196,7 @@ class _Translator:
         return self._builder.constant(self._builder.name(name), np.array(value, np.float32))
 
     def _along_first(self, layer: Layer, number: int, name: str, rank: int | None) -> str:
-        """A vector of weights along the first axis behind that of the batch."""
+        """A vector of weights along the first axis after that of the batch."""
         builder, weights = self._builder, layer.weights[number]
         count = weights.place[1] // 4
         stored = builder.name(name)

@@ -1,4 +1,4 @@
-"""ncnn's two files: the layers in `.param`, a text, and their weights in `.bin`.
+"""ncnn's two files: the layers in `.param` (text), and their weights in `.bin`.
 
 https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure and the `load_model` of each
 layer in ncnn's sources.
@@ -36,7 +36,7 @@ class Weights:
     """Where some numbers of a layer are in the `.bin`."""
 
     place: tuple[int, int]
-    """The position of the first byte behind a tag, and the number of bytes."""
+    """The position of the first byte after a tag, and the number of bytes."""
     dtype: str
     """numpy's name of their type; `table` for indices into one."""
     span: tuple[int, int]

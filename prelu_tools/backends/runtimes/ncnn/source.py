@@ -1,4 +1,4 @@
-"""An ncnn model as a source: `net.param` with `net.bin` beside it, or what pnnx makes of ONNX."""
+"""An ncnn model as a source: `net.param` with `net.bin` next to it, or ONNX that pnnx converts."""
 
 from __future__ import annotations
 

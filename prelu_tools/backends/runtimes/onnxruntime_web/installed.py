@@ -1,6 +1,6 @@
 """Where node and npm's onnxruntime-web are, and their versions.
 
-Code runs from there, so only places count that the user has named or that belong to node itself:
+Code runs from there, so only places that the user has named or that belong to node itself count:
 absolute folders on PATH, in two variables, and node's folder of global packages. A `node_modules`
 in the current folder, or above it, does not.
 """

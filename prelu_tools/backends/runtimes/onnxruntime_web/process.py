@@ -1,7 +1,7 @@
-"""Node with onnxruntime-web, in a process that answers one request after the other.
+"""Node with onnxruntime-web, in a process that answers one request after another.
 
-Models and tensors go through pipes: nothing of them is in a command line or in a file. `driver.mjs`
-is the other end.
+Models and tensors go through pipes, never through a command line or a file. `driver.mjs` is the
+other end.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class NodeProcess:
     def _ask(
         self, header: dict[str, Any], parts: Sequence[bytes], does: str
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """An answer, and the bytes behind it.
+        """An answer, and the bytes after it.
 
         Raises:
             PReLUToolsError: it answers with an error, not in time, or not at all.

@@ -1,4 +1,4 @@
-"""A torch module to ONNX: the routes that are tried, in order."""
+"""Convert a torch module to ONNX: the routes that are tried, in order."""
 
 from __future__ import annotations
 

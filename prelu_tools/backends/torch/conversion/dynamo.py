@@ -1,4 +1,4 @@
-"""The first route: torch.export, then torch.onnx, with tags in the program between them."""
+"""The first route: torch.export, then torch.onnx, with tags inserted between them."""
 
 from __future__ import annotations
 

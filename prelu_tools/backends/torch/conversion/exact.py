@@ -1,4 +1,4 @@
-"""What torch.onnx does last to a graph, without what it loses: rewriting, and an older opset."""
+"""The last steps of torch.onnx, rewriting and lowering the opset, without their losses."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Put known slopes in the place of those of a module while an exporter traces it.
+"""Replace a module's slopes by known ones while an exporter traces it.
 
-However a PReLU is spelled, and whatever its slopes are computed from: the exporter sees one of
-torch's own, with the tensor that is given for it.
+However a PReLU is written, and however its slopes are computed, the exporter sees torch's own PReLU
+with the given tensor.
 """
 
 from __future__ import annotations

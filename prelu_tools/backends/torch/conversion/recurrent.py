@@ -1,8 +1,8 @@
-"""LSTM and GRU: their lengths kept free in `torch.export`, their steps run one by one.
+"""LSTM and GRU: keep their lengths dynamic in `torch.export`, and run their steps one by one.
 
-To learn what shapes they give, torch runs its own loop over the time steps of a tensor without
-values, which fixes their number: as a size that must not be free, or in silence where the length
-is computed from a free size. The shapes follow from those of the arguments alone.
+To infer the shapes of their outputs, torch loops over the time steps of a tensor without values,
+which fixes their number: with an error about a size that must not be dynamic, or silently if the
+length is computed from a dynamic size. The shapes follow from those of the arguments alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What torch's exporter made, with the weights left where torch has them."""
+"""The result of torch's exporter, with the weights left in torch's memory."""
 
 from __future__ import annotations
 

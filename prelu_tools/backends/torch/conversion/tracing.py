@@ -1,4 +1,4 @@
-"""The last route: the older exporter, which runs the module once and writes down what it did."""
+"""The last route: the older exporter, which runs the module once and records what it did."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Look at a `.pt2` archive before torch loads it, with torch's own reader of archives.
+"""Vet a `.pt2` archive before torch loads it, with torch's own archive reader.
 
-`torch.export.load` unpickles without restraint, loads compiled libraries and evaluates parts of
-the graph as Python: a file from elsewhere can run whatever it likes. What is let through here is a
-graph of known operators, tensors, and pickles that need nothing but tensors.
+`torch.export.load` unpickles without restraint, loads compiled libraries and evaluates parts of the
+graph as Python: a file from elsewhere can run whatever it likes. Only a graph of known operators,
+tensors, and pickles that need nothing but tensors are accepted.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Reader:
         """How many bytes a record unpacks to."""
         if hasattr(self._archive, "get_record_size"):
             self.size = self._archive.get_record_size
-        else:  # torch before 2.11; a record's name begins behind the name of the archive
+        else:  # torch before 2.11; a record's name begins after the name of the archive
             with zipfile.ZipFile(path) as archive:
                 infos = archive.infolist()
             self.size = {i.filename.partition("/")[2]: i.file_size for i in infos}.__getitem__
@@ -84,7 +84,7 @@ def refuse_unsafe(path: Path) -> None:
             that cannot be looked at.
         Exception: torch cannot read it; of any kind.
     """
-    if zipfile.is_zipfile(path):  # torch falls back to this kind, with a reader of its own
+    if zipfile.is_zipfile(path):  # torch falls back to this kind, with its own reader
         with zipfile.ZipFile(path) as archive:
             if any(name.rpartition("/")[2] in _OLD for name in archive.namelist()):
                 raise _refused(path, "was written by torch before 2.8: export the program again")

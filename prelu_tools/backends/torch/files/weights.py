@@ -1,4 +1,4 @@
-"""Weights of torch modules, from the files that people keep them in."""
+"""Weights of torch modules, from the usual kinds of files."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _load(path: Path, allow_unsafe: bool) -> Any:
             path,
             map_location="cpu",
             weights_only=not allow_unsafe,
-            mmap=zipfile.is_zipfile(path),  # tensors that nobody asks for are not read
+            mmap=zipfile.is_zipfile(path),  # tensors that are not requested are not read
         )
 
 

@@ -1,7 +1,7 @@
-"""Run a torch module with the result of every operator moved at random, as rounding may move it.
+"""Run a torch module with the result of every operator perturbed at random, as rounding may.
 
-A dispatch mode sees the operators of ATen, which modules, functions, attention and norms are made
-of, and not only what modules give each other.
+A dispatch mode sees the ATen operators that modules, functions, attention and norms consist of, not
+only the tensors that modules pass to each other.
 """
 
 from __future__ import annotations

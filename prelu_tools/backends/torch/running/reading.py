@@ -1,4 +1,4 @@
-"""Watch the Python code of a module read numbers out of tensors, and decide by them."""
+"""Watch how the Python code of a module reads numbers from tensors and decides by them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run a copy of a module again, while the module itself is trained by somebody else."""
+"""Run a copy of a module again while other code trains the module itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the operators of ATen round: by name, without the mark of those that write in place."""
+"""How ATen operators round: by name, without the underscore of in-place variants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""See every PReLU of a torch module while it runs."""
+"""Observe every PReLU of a torch module while it runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
     signature: CallSignature
     """How it is spelled."""
     parameter: str
-    """What its slopes are called; "" as long as nobody asked."""
+    """What its slopes are called; "" until it is requested."""
     x: torch.Tensor
     """What went in."""
     y: torch.Tensor

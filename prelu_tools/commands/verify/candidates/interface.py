@@ -1,4 +1,4 @@
-"""What a program that feeds a model and reads from it sees: names, types and sizes."""
+"""What a program that runs a model depends on: names, types and sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the numeric checks would have caught: plant slope faults in a copy, and look."""
+"""Plant slope faults in a copy, to see whether the numeric checks catch them."""
 
 from __future__ import annotations
 
@@ -149,13 +149,13 @@ def plant(
         except PReLUToolsError:
             if fault.kind != "misplaced":
                 raise
-            continue  # it does not run, so that nobody can be deceived by it
+            continue  # it does not run, so nobody can be misled by it
         reached = bool((fault.touched & plan.reached.reached(target.layer.name)).any())
         yield Planted(fault, target.reference, target.layer, reached, layer, output)
 
 
 def choose_faults(copy: SlopeCopy, plan: PowerPlan, most: int = _MOST) -> tuple[list[Fault], bool]:
-    """The faults to plant, and whether they are a sample: of each layer as many as fit, or one."""
+    """The faults to plant, and whether they are a sample: for each layer as many as fit, or one."""
     slopes = [target.matches[0].slopes for target in copy.targets]
     reached = [plan.reached.reached(target.layer.name) for target in copy.targets]
     found = [
@@ -263,7 +263,7 @@ class SlopeCopy:
     def shows(self, fault: Fault) -> bool:
         """Whether it changes what its layer gives, in any run, by more than rounding does.
 
-        What it does not change nobody need notice: slopes that are next to equal, inputs next to 0.
+        What it does not change need not be noticed: slopes that are nearly equal, inputs near 0.
         """
         target = self.targets[fault.layer]
         slopes = self.right | _planted(target, fault.slopes)

@@ -1,4 +1,4 @@
-"""Run a candidate on the inputs of a check: which it refuses, and at which sizes it differs."""
+"""Run a candidate on the inputs of a check: which does it reject, at which sizes does it differ?"""
 
 from __future__ import annotations
 

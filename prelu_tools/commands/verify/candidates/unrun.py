@@ -1,4 +1,4 @@
-"""Candidates that cannot be run: what is said of them, before the reference is loaded if it can."""
+"""Report candidates that cannot be run, before the reference is loaded if possible."""
 
 from __future__ import annotations
 

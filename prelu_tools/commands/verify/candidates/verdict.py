@@ -1,4 +1,4 @@
-"""What was found of a candidate, and the verdict that follows."""
+"""The findings on a candidate, and the verdict that follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look for inputs that change what a model decides, so that each of its branches is compared."""
+"""Search for inputs that change a model's decisions, so that each branch is compared."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class BranchPlan:
     domain: Domain
     """What the inputs may be."""
     is_searched: bool
-    """Whether inputs are looked for beside those given."""
+    """Whether inputs are searched for in addition to those given."""
     fits: Callable[[Feeds], bool]
     """Whether the candidates take inputs of these sizes."""
 
@@ -53,7 +53,7 @@ class BranchSearch:
     """What became of the decisions."""
 
     feeds: list[Feeds] = field(default_factory=list)
-    """Inputs to run beside the others: each takes a way that those before it did not."""
+    """Inputs to run in addition to the others: each takes a way that those before it did not."""
     doubts: dict[str, list[Reason]] = field(default_factory=dict)
     """For each decider's name: the branches that no input took."""
     notes: list[Reason] = field(default_factory=list)

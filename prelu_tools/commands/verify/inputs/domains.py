@@ -1,4 +1,4 @@
-"""Which values the reference takes: from what is known of its inputs, or else by trying."""
+"""Which values the reference accepts: from what is known about its inputs, or by trying."""
 
 from __future__ import annotations
 

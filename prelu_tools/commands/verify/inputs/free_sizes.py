@@ -1,4 +1,4 @@
-"""Find the sizes that a reference takes, beside those of its example."""
+"""Find the sizes that a reference accepts, other than those of its example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which input of a candidate is which of the reference, and in which order of axes."""
+"""Pair the inputs of a candidate with the reference's, and find their axis order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class InputLink:
     kind: str | None = None
     """The candidate's type of it where that is another one than the reference's."""
     others: tuple[Permutation, ...] = ()
-    """Other axis orders that the shapes leave open, where nobody said which it is."""
+    """Other axis orders that the shapes leave open, if the order is not stated."""
 
 
 @dataclass(frozen=True)

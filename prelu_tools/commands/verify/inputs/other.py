@@ -1,4 +1,4 @@
-"""Inputs of a model that does not state its own: those of the model that it is compared with."""
+"""Inputs of a model that does not state its own: taken from the model it is compared with."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def asking(
 
     Args:
         options: of the source.
-        others: what it is compared with; the first that knows its inputs is taken, and those of
-            the others are told beside it.
+        others: what it is compared with; the first that knows its inputs is taken, and those of the
+            others are told next to it.
         ready: those of them that are open, by their spelling; takes what is opened here.
         layouts: what the user said of the axis orders, the source's own first.
     """

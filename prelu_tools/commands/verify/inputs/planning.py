@@ -1,4 +1,4 @@
-"""Plan what a check runs on: what the reference accepts is found out with it alone."""
+"""Plan the inputs of a check, using the reference alone to find out what it accepts."""
 
 from __future__ import annotations
 

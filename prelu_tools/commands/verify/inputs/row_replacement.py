@@ -1,4 +1,4 @@
-"""Rows for which the reference gives NaN prove nothing: others take their places."""
+"""Replace rows for which the reference returns NaN, because they prove nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sizes to try for the axes that a model leaves free."""
+"""Which sizes to try for a model's dynamic axes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGE = 96  # from here on the other sizes are taken below the example, which c
 
 
 def other_sizes(examples: Mapping[str, int]) -> list[Sizes]:
-    """Sizes beside those of the example, a few small ones rather than many.
+    """Sizes other than the example's: a few, preferably small.
 
     Larger ones, which most nets take; then primes; smaller ones, odd and even in turn; equal odd
     ones; even ones that are no multiples of 4. Where several are free they differ from each other,

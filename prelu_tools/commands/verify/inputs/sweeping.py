@@ -1,4 +1,4 @@
-"""Runs in which every row of the tables that inputs index is used."""
+"""Runs that use every row of the tables that inputs index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables that inputs index: found by moving one input at a time, whatever lies between."""
+"""Find the tables that inputs index, by changing one input at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the reference alone, to find out what it takes."""
+"""Run the reference alone, to find out what it accepts."""
 
 from __future__ import annotations
 

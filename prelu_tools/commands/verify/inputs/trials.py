@@ -1,4 +1,4 @@
-"""Inputs that may turn a decision: rows alone, other scales and signs, other sizes."""
+"""Inputs that may change a decision: single rows, other scales and signs, other sizes."""
 
 from __future__ import annotations
 

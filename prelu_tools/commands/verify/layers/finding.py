@@ -1,4 +1,4 @@
-"""Layers that no pattern finds in a candidate, found there by what they compute."""
+"""Find layers that are not recognised in a candidate by their values."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ class _Call:
 def find_layers(search: LayerSearch, layers: Sequence[PReLULayer]) -> dict[str, Found]:
     """Look for layers by their values, in all floating tensors of the candidate's main graph.
 
-    A tensor that has the values of a layer's output in every run is its output, in whatever axis
-    order; the one with the values of its input is looked for too, and says more of the slopes.
+    A tensor that has the values of a layer's output in every run is its output, in any axis order;
+    the one with the values of its input is looked for too, and says more of the slopes.
     """
     source = search.source.searchable
     if source is None:

@@ -1,4 +1,4 @@
-"""A layer of a candidate by itself: how its axes lie, and how far off its slopes are."""
+"""A layer of a candidate in isolation: its axis order, and the error of its slopes."""
 
 from __future__ import annotations
 

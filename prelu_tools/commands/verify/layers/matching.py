@@ -133,8 +133,8 @@ class LayerJudge:
             layer: the layer's name.
             expected: what it gave, or was given.
             found: the array.
-            place: the run and the call in which it gave that, so that each value has its own
-                limit; None for what it was given, of which the limit is the layer's.
+            place: the run and the call in which it gave that, so that each value has its own limit;
+                None for what it was given, whose limit is the layer's.
         """
         comparison = Comparison(self._limit(layer, place, found, expected))
         comparison.add(expected, found)

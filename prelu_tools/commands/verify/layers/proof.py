@@ -1,4 +1,4 @@
-"""What layers prove where every output agrees: FAIL means that the models differ."""
+"""What layers prove if every output agrees: FAIL means that the models differ."""
 
 from __future__ import annotations
 

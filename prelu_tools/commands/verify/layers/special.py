@@ -1,4 +1,4 @@
-"""Feed special values to each layer by itself, on both sides."""
+"""Feed special values to each layer in isolation, on both sides."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def compare_special_values(
 ) -> tuple[SpecialValue, ...]:
     """Every special value, through every layer with every one of its slopes, where both differ.
 
-    A layer whose slopes are not the reference's is passed over: it has failed already. Of a layer
-    each kind of difference is told once.
+    A layer whose slopes are not the reference's is skipped: it has failed already. Each kind of
+    difference is reported once per layer.
 
     Args:
         reference: the source that is taken to be right.
@@ -82,7 +82,7 @@ def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation
     """From the reference's axes to the candidate's; None if that is not known."""
     left, right = mine.slopes, other.slopes
     fitting = AxisAlignment.inside(left.shape, right.shape)
-    if left.size != right.size and right.size == 1:  # equal ones, of which one was kept
+    if left.size != right.size and right.size == 1:  # equal ones, which were merged into one
         fitting = AxisAlignment.between((None,) * left.ndim, (None,) * right.ndim)
     return fitting.stated(moved_from(mine.axes, other.axes), layouts.permutation(left.ndim))
 

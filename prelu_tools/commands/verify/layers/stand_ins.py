@@ -1,4 +1,4 @@
-"""PReLUs that the reference does not have, in the place of calls that the candidate lacks."""
+"""PReLUs that the reference does not have, where the candidate lacks calls."""
 
 from __future__ import annotations
 

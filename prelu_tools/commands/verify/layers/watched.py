@@ -1,4 +1,4 @@
-"""What was seen of one layer while the candidate ran, and what that says against it."""
+"""Observations of one layer while the candidate ran, and the faults that they show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a difference as large as rounding to codes makes it? By the size that drawn rounding has."""
+"""Is a difference as large as rounding to codes makes it? Compare it with simulated rounding."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Closeness:
             found: what is compared with it.
             base: the output to which the noise was added.
             draws: the output with noise, a few times.
-            allowed: what a difference may be beside, broadcasting: rounding in floating point.
+            allowed: what a difference may be next to, broadcasting: rounding in floating point.
         """
         if expected.shape != found.shape:
             self.broken = True

@@ -1,14 +1,14 @@
-"""Judge a quantized candidate: its slopes and weights strictly, its rounding by its size.
+"""Judge a quantized candidate: slopes and weights strictly, rounding by its size.
 
 Three questions, each with the limit that fits it:
 
 1. Are the slopes and the weights those of the reference? What the file means in floating point
-   (`graph/quantized/meaning.py`) is compared with the reference; it may differ by what rounding to
-   the steps of its weights does, which is drawn. Nothing quantized: no more than rounding in
-   floating point.
+   (`graph/quantized/meaning.py`) is compared with the reference; it may differ by the effect of
+   rounding weights to their steps, which is simulated. Without quantized weights: by no more than
+   rounding in floating point.
 2. Do the kernels compute what the file says? Each PReLU on its own input, within its codes; the
    outputs, against the file's meaning with noise of the size of its steps.
-3. Is what is left any good? The signal-to-noise ratio of each output, on inputs that were given.
+3. Is the result good enough? The signal-to-noise ratio of each output, on the given inputs.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def _parity(
 def _unproven(
     plan: QuantizedPlan, name: str, snr: float | None, found: Sequence[Closeness | None]
 ) -> Reason | None:
-    """Why an output that differs by no more than rounding may do is no proof; None if it is."""
+    """Why an output within the limits of rounding proves nothing; None if it proves something."""
     ratios = [None if each is None else each.decibels for each in found]
     if plan.meaning.kind == "dynamic":  # its ranges follow the inputs
         ratios.append(snr)

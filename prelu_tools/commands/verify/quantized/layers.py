@@ -336,7 +336,7 @@ class QuantizedLayers:
 def codes_of_input(meaning: Meaning, name: str) -> Codes | None:
     """The codes to which a quantized model rounds a tensor, or what it moves of it; None for none.
 
-    Runtimes round before they move: what is behind a Transpose may be rounded in front of it.
+    Runtimes round before they move: what is after a Transpose may be rounded in front of it.
     """
     left = [name]
     for tensor in left:

@@ -1,4 +1,4 @@
-"""Whether the channels are negated whose slopes are inverted: only then are these right."""
+"""Whether channels with inverted slopes are negated: only then are those slopes right."""
 
 from __future__ import annotations
 

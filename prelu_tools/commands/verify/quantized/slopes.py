@@ -85,7 +85,7 @@ def _inverted(mine: Array, other: Array, step: Array | float) -> Array:
 
 
 def _snap(mine: Array, other: Array, step: Array | float) -> tuple[Array, float]:
-    """The candidate's slopes, of which those are the reference's that are within half a step."""
+    """The candidate's slopes, replaced by the reference's where these are within half a step."""
     if not float(np.max(step)) > 0:
         return other, 0.0
     found = [_within(laid, other, step) for laid in _laid(mine, other)]
@@ -119,7 +119,7 @@ def _within(laid: Array, other: Array, step: Array | float) -> tuple[int, Array,
 
 
 def _is_within(laid: Array, other: Array, step: Array | float) -> Array:
-    """Which slopes are within half a step; equal, where there are no steps."""
+    """Which slopes are within half a step; equal, if there are no steps."""
     width = np.asarray(step)
     width = width.reshape(other.shape) if width.size == other.size else width
     wide = laid.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Quantized weights compared with the reference's, one by one."""
+"""Compare quantized weights with the reference's, one by one."""
 
 from __future__ import annotations
 

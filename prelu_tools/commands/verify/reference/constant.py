@@ -1,4 +1,4 @@
-"""What stayed the same for all inputs, so that a difference there would not have been seen."""
+"""Outputs and inputs that never changed, so that a difference could have gone unnoticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What candidates are compared with: the float64 run, value by value, where it agrees."""
+"""The expected values: those of the float64 run, where it agrees with float32."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run a reference on the inputs that a request asks for."""
+"""Run a reference on the inputs of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the reference a few more times, perturbed by rounding: how far may each value be off?"""
+"""Run the reference a few more times, perturbed by rounding, to see how far values move."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run_perturbed(
         outputs: what it gave for them.
         noise: how to move it.
         runs: how often.
-        stash: what its layers gave; takes the spread of that too. None if nobody asks.
+        stash: what its layers gave; takes the spread of that too. None if it is not needed.
 
     Raises:
         PReLUToolsError: its operators cannot be perturbed.

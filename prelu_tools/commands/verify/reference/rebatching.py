@@ -1,6 +1,6 @@
-"""The runs of a record at the sizes that candidates fix: as they are, or their rows in new batches.
+"""The runs of a record at the sizes that candidates fix: unchanged, or rebatched.
 
-A file that was exported for a batch of one takes each row of a recorded batch on its own.
+A file that was exported for a batch of one gets each row of a recorded batch separately.
 """
 
 from __future__ import annotations

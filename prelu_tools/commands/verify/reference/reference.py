@@ -1,4 +1,4 @@
-"""The reference of a verification, and everything that was seen of it."""
+"""The reference of a verification, and all observations of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Reference:
     stash: Stash
     """Outputs of layers, by run, layer and call; see `activation`."""
     outputs: list[dict[str, Array]] = field(default_factory=list)
-    """Outputs of each run: in float64, where that was available."""
+    """Outputs of each run: in float64, if that was available."""
     extents: dict[str, Extent] = field(default_factory=dict)
     """Scale and rounding of each output."""
     kinds: dict[str, str] = field(default_factory=dict)

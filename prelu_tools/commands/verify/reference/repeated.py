@@ -1,4 +1,4 @@
-"""Whether a model gives the same outputs for the same inputs, and a row the same in any batch."""
+"""Whether a model's outputs are reproducible, and a row's outputs independent of its batch."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def run_unobserved(source: Source, feeds: Sequence[Feeds], results: Results) -> 
     A framework may take other kernels then, and round otherwise; more than that is another model.
     """
     if source.framework == "onnx" or not feeds:
-        return []  # its outputs come from a session that nobody observes
+        return []  # its outputs come from a session without observers
     run = _one_of_each_size(feeds)[0]
     with source.runner() as runner:
         plain = runner.run(feeds[run])

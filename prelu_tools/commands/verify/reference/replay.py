@@ -1,4 +1,4 @@
-"""Take a record in the place of a reference that is run."""
+"""Use a record in place of running the reference."""
 
 from __future__ import annotations
 

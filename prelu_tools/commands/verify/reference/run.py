@@ -1,4 +1,4 @@
-"""Run the reference: once as it is, once in float64, and once more for what is left unreached."""
+"""Run the reference: as it is, in float64, and with a search for unreached slopes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a record is still that of its source, and of the source of the candidates."""
+"""Whether a record is up to date with its source and with the candidates' source."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Figures of a verification that may not get worse, and whether they did.
 
-Each figure is a distance from what is right: of an output or a layer the largest difference, of a
-share (coverage, power, rows with the same class) what is missing to 1. It may grow to `factor`
-times what it was, and to its floor in any case, so that rounding noise does not fail: an eighth of
-the limit that the check holds a difference to, 2 ulp of a layer by itself, a hundredth of a share.
+Each figure is a distance from the ideal: the largest difference of an output or a layer, or how far
+a share (coverage, power, rows with the same class) is below 1. It may grow to `factor` times its
+old value, and always to a floor, so that rounding noise never fails: an eighth of the check's limit
+for a difference, 2 ulp for an isolated error, 0.01 for a share.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def entry_of(result: VerifyResult, names: Mapping[str, str] | None = None) -> En
 
     Args:
         result: what was found.
-        names: what to call candidates whose spelling changes from run to run, by that spelling.
+        names: names for candidates whose path changes from run to run, by path.
     """
     figures = {
         part: {name: found.value for name, found in measured.items()}

@@ -1,4 +1,4 @@
-"""What `verify` found of one candidate on one execution provider."""
+"""What `verify` found for one candidate on one execution provider."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ProviderReport:
     options: Mapping[str, str] = field(default_factory=dict)
     """Options that were passed to it; TF32 is off unless they say otherwise."""
     is_runtime: bool = False
-    """Whether it is a runtime of its own, and not an execution provider of onnxruntime."""
+    """Whether it is its own runtime, and not an execution provider of onnxruntime."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How the parts of a model compare: outputs, layers, special values, names and sizes."""
+"""Comparisons of a model's parts: outputs, layers, special values, names and sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `verify` returns: frozen, complete, and free of any framework."""
+"""What `verify` returns: frozen, complete, independent of any framework."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class VerdictError(PReLUToolsError):
     """
 
     def __init__(self, message: str, result: VerifyResult | None = None) -> None:
-        """Keep the result beside the sentence."""
+        """Keep the result next to the sentence."""
         super().__init__(message)
         self.result = result
 

@@ -18,7 +18,7 @@ from prelu_tools.graph.walk import attribute_of, set_nodes
 
 
 def move_inputs(graph: onnx.GraphProto, source: Layout, wanted: InputLayout) -> None:
-    """Give inputs of rank 3 and more another axis order, with a Transpose behind each, in place.
+    """Give inputs of rank 3 and more another axis order, with a Transpose after each, in place.
 
     Args:
         graph: a main graph.

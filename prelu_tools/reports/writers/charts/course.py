@@ -20,7 +20,7 @@ from prelu_tools.reports.words import counted
 WIDTH, HEIGHT = 320, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 8, 22
 MOST_LINES = 32
-"""Slopes of a layer that have a line of their own; of more, some at even distances."""
+"""Slopes of a layer that have their own line; of more, some at even distances."""
 LEGEND = "bold: the median; thin: single slopes; shaded: from the smallest to the largest"
 _FARTHEST = 1e150  # beyond it a span would overflow
 
@@ -151,7 +151,7 @@ def _median(slopes: Array) -> float:
 
 
 def _line(frame: Frame, values: Array, style: str) -> Iterator[str]:
-    """A line through what is known, broken where it is not; a dot where nothing is beside it."""
+    """A line through what is known, broken where it is not; a dot where nothing is next to it."""
     run: list[tuple[float, float]] = []
     for place, value in enumerate([*values.tolist(), math.nan]):
         if math.isfinite(value):

@@ -1,7 +1,7 @@
-"""What the charts of a page draw, as plain data; a large model stays a small page.
+"""The data of a page's charts, reduced so that a large model stays a small page.
 
-Numbers have six digits; what is not finite is null, and counted. A layer of more slopes than there
-is room for is cut into runs of neighbours, each with its smallest, its mean and its largest.
+Numbers have six digits; values that are not finite are null, and counted. A layer with too many
+slopes is divided into runs of neighbours, each with its minimum, mean and maximum.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The slopes of a model by depth, as one figure: what was learned where.
 
-The same result gives the same bytes: the scatter is seeded, and nothing of the moment is stored.
+The same result gives the same bytes: the jitter is seeded, and no date is stored.
 """
 
 from __future__ import annotations
