@@ -251,12 +251,12 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
     """
     source_spec = parse_source_spec(text)
     if source_spec.file is None or options.custom_objects:
-        return open_source(text, options)  # classes of the user's own have to be asked
+        return open_source(text, options)  # user-defined classes have to be asked
     return _open_file(source_spec, source_spec.file, options, TO_INSPECT)
 
 
 def open_source(text: str, options: SourceOptions) -> Source:
-    """Open a source, whatever it is.
+    """Open a source of any kind.
 
     Raises:
         UsageError: it is spelled like nothing that is known.

@@ -1,4 +1,4 @@
-"""Models at a URL: whatever fsspec reads (https, s3, gs, file, memory) is copied here first.
+"""Models at a URL: whatever fsspec reads (https, s3, gs, file, memory) is copied first.
 
 The copy is in a temporary folder, which is removed when the block of `downloads` or the process
 ends. A file of external data that an ONNX file names is copied too. Python sources are read from
@@ -95,7 +95,7 @@ def local_copy(url: str) -> Path:
 
 
 def _is_folder(url: str, system: Any, path: str) -> bool:
-    """Whether a URL is of a folder; a web server has files, and is not asked: it may never end."""
+    """Whether a URL is a folder; web servers are not asked, because a listing may never end."""
     if url.partition("://")[0].lower() in ("http", "https"):
         return False
     return bool(system.isdir(path))
@@ -195,7 +195,7 @@ def _readable(url: str) -> Iterator[None]:
 
 
 def _name(url: str) -> str:
-    """The last part of the path: what tells the kind of a file."""
+    """The last part of the path, which shows the kind of a file."""
     path = _URL.sub("", url).split("?")[0].split("#")[0].rstrip("/")
     return PurePosixPath(path).name or "model"
 

@@ -116,7 +116,7 @@ def python_parts(text: str) -> tuple[str, str] | None:
 
 
 def path_spans(text: str) -> list[tuple[int, int]]:
-    """Where in a source the files stand that it names: a model or a Python file, and weights."""
+    """The positions of file names in a source: a model or a Python file, and weights."""
     if isinstance(text, FileName) or _is_url(text):
         return [(0, len(text))]
     split = _WEIGHTS.match(text)
@@ -305,7 +305,7 @@ def parse_call(call: str) -> tuple[str, list[Any], dict[str, Any]]:
 
 
 def model_framework(model: object) -> str | None:
-    """Which framework a live object belongs to, told by its class alone: nothing is imported."""
+    """The framework of a live object, judged by its class alone: nothing is imported."""
     for base in type(model).__mro__:
         if base.__module__.startswith("torch.nn.modules.") and base.__name__ == "Module":
             return "torch"

@@ -73,7 +73,7 @@ def run_on_cluster(
         address: of the scheduler, or `LOCAL`.
         n_workers: how many workers a local cluster has.
         limits: of each job.
-        started: told of each job as it is handed to the scheduler.
+        started: called with each job as it is handed to the scheduler.
 
     Raises:
         MissingExtraError: Dask is not installed.

@@ -12,7 +12,7 @@ from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import PReLUToolsError
 
 Files = dict[str, str | None]
-"""By path: a hash of the content; by URL: what its server says. None if it cannot be told."""
+"""By path: a hash of the content; by URL: what its server says. None if it is unknown."""
 _BLOCK = 1 << 20
 
 
@@ -36,12 +36,12 @@ def files_behind(sources: Sequence[str], beside: Iterable[Path] = ()) -> Files:
 
 
 def identities(paths: Iterable[Path]) -> Files:
-    """What tells whether these files have changed; all files of a folder."""
+    """A fingerprint that shows whether these files have changed; for a folder, all files in it."""
     return {str(file): _of_file(file) for path in paths for file in _each(path)}
 
 
 def is_as_it_was(files: Files) -> bool:
-    """Whether every file is there and unchanged, as far as that can be told."""
+    """Whether every file is there and unchanged, as far as that is known."""
     for name, known in files.items():
         now = _of_url(name) if is_url(name) else _of_file(Path(name))
         if known is None or now != known:

@@ -13,7 +13,7 @@ from prelu_tools.batch.memory import MemoryGate, likely_need
 from prelu_tools.batch.worker import Limits, Worker
 
 Started = Callable[[Job], Job]
-"""Is told each job before it starts, and gives the one that is to be done."""
+"""Called with each job before it starts; returns the one to do."""
 
 
 def run_here(
@@ -32,7 +32,7 @@ def run_here(
         jobs: what to do.
         n_workers: how many workers.
         limits: of each job.
-        started: told of each job, in the thread of its worker.
+        started: called with each job, in the thread of its worker.
         size_of: how many bytes the models of a job have.
         gate: who may start; None for one by this machine's memory.
     """

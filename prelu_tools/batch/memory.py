@@ -57,7 +57,7 @@ class MemoryGate:
         """Wait for room; False if the gate was shut meanwhile.
 
         Args:
-            who: whoever wants to start.
+            who: the job that wants to start.
             need: bytes that it is likely to take.
             held: says how many bytes its process holds at this time.
             full: called once if there is no room at first: to give back what it holds idle.
@@ -87,7 +87,7 @@ class MemoryGate:
         if not self._at_work:
             return True
         free, promised = self._available(), sum(wanted for wanted, _ in self._at_work.values())
-        if free >= promised + need:  # whatever is held: that takes long to find out
+        if free >= promised + need:  # whatever it holds: that takes long to find out
             return True
         promised = sum(max(0, wanted - now()) for wanted, now in self._at_work.values())
         return free - promised >= need - held()

@@ -31,7 +31,7 @@ from prelu_tools.reports.writers.json import one_line
 
 
 def perform(job: Job) -> Done:
-    """Do it, in this process; whatever goes wrong is part of what is returned."""
+    """Do it in this process; errors are part of the result."""
     if not job.can_run:
         return Done(job.failed(job.problem or ""), {})
     start = time.perf_counter()
@@ -87,7 +87,7 @@ def _result(job: Job) -> tuple[Any, Status, tuple[str, ...]]:
 
 
 def _spoken(job: Job) -> Speak:
-    """What names options as the file does that asks for the job."""
+    """Makes messages name options as the job's file does."""
     is_check = job.file is not None and job.file.endswith(".toml")
     return in_check_file if is_check else str
 

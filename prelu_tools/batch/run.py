@@ -26,7 +26,7 @@ from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, Wor
 
 
 class Watch(Protocol):
-    """Is told how it goes."""
+    """Called with the progress."""
 
     def begin(self, total: int, known: int) -> None:
         """So many models, and of so many the result is known."""
@@ -43,7 +43,7 @@ class StoppedError(Stopped):
 
 
 def run_batch(listed: JobList, plan: Plan, watch: Watch) -> BatchResult:
-    """Do every job, whatever becomes of the others.
+    """Do every job, even if others fail.
 
     Raises:
         StoppedError: Ctrl-C, SIGTERM or SIGHUP came; what was done until then is kept in a file.

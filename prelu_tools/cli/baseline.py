@@ -91,7 +91,7 @@ class BaselineChoice:
         return result if self.known is None else compared(result, self.known, self.factor)
 
     def renew(self, results: Mapping[str, VerifyResult | None], whole: bool, quiet: bool) -> None:
-        """Write the file if that was asked for, and say what became of it on standard error."""
+        """Write the file if that was requested, and report that on standard error."""
         from prelu_tools.cli.output import say
         from prelu_tools.commands.verify.baseline import renew
 
@@ -137,7 +137,7 @@ class KnownRequest:
         return InspectGates(fail_on, expect_layers, read_known(self.baseline))
 
     def renew(self, results: Sequence[Inspected], quiet: bool) -> None:
-        """Write the findings of models to the file, if that was asked for."""
+        """Write the findings of models to the file, if that was requested."""
         if not self.update_baseline:
             return
         from prelu_tools.core.results.inspect_gates import known_findings, known_model

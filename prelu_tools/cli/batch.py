@@ -25,7 +25,7 @@ batch_options = request_options(Plan)
 
 
 def are_many(sources: Sequence[str]) -> bool:
-    """Whether sources stand for any number of models; one file is told without loading more."""
+    """Whether sources stand for any number of models; for one file, nothing else is loaded."""
     if all(os.path.isfile(text) and text.endswith(_MODELS) for text in sources):  # noqa: PTH113
         return False
     from prelu_tools.batch.lists.pairs import are_many

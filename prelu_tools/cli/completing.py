@@ -11,7 +11,7 @@ from click.shell_completion import BashComplete, CompletionItem, add_completion_
 from click.shell_completion import split_arg_string as split
 
 VARIABLE = "_PRELU_TOOLS_COMPLETE"
-"""By this variable of the environment a shell asks for completions."""
+"""The environment variable by which a shell requests completions."""
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".weights.h5")
 
 Complete = Callable[[click.Context, click.Parameter, str], list["CompletionItem[str]"]]
@@ -86,7 +86,7 @@ def _defined(file: str, start: str) -> list[str]:
 
 
 # Bash takes a word apart at `:`, `=` and `@`, all of which a SOURCE may have in it. So the line is
-# split here, as a shell does, and what stands before bash's own part is taken off the answers.
+# split here, as a shell does, and the part before bash's own word is removed from the answers.
 _BASH = """\
 %(complete_func)s() {
     local IFS=$'\\n' response completion type value

@@ -22,7 +22,7 @@ from prelu_tools.core.process.stopping import Stopped, stop_at_signals
 
 EXIT_VERDICT, EXIT_USAGE, EXIT_NO_VERDICT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
-# Short helps stand here, so that `--help` imports no command.
+# The short help texts are here, so that `--help` imports no command.
 _COMMANDS = {
     "completion": "Print the completion script for bash, zsh or fish.",
     "doctor": "Show what is installed, what works, and what to install.",

@@ -39,7 +39,7 @@ class Output:
     """Whether a table shows what a page folds, and progress is a line for each stage (`-v`)."""
 
     def show(self, result: Result) -> None:
-        """Write the result everywhere it was asked for; what cannot be written costs only itself.
+        """Write the result to all requested places; a failure at one does not affect the others.
 
         Raises:
             PReLUToolsError: a report cannot be written.
@@ -104,7 +104,7 @@ class Output:
 def _has_colour() -> bool:
     """Whether standard output takes colours: a terminal, but for https://no-color.org.
 
-    FORCE_COLOR asks for them if there is no terminal, as in the log of a CI service.
+    FORCE_COLOR turns them on without a terminal, as in a CI log.
     """
     if os.environ.get("NO_COLOR"):
         return False
@@ -162,7 +162,7 @@ def write(path: Path, content: bytes) -> None:
 
 @contextmanager
 def progress(quiet: bool, verbose: bool = False) -> Iterator[ProgressCallback]:
-    """Something to tell the name of each stage to; it shows on a terminal, and leaves no trace.
+    """A callback for the name of each stage; it shows on a terminal, and leaves no trace.
 
     With `verbose`, where the frameworks write to the same terminal, each stage has its own line.
     """

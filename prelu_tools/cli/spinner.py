@@ -13,7 +13,7 @@ from prelu_tools.reports.printable import printable
 
 @contextmanager
 def spinner() -> Iterator[ProgressCallback]:
-    """Something to tell the name of each stage to; a line that is redrawn, and leaves no trace.
+    """A callback for the name of each stage: a line that is redrawn, and leaves no trace.
 
     It has its own descriptor: while a framework runs, standard error is turned away
     (`backends/quiet.py`).

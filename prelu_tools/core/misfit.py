@@ -11,7 +11,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class _Prefix:
-    """What stands before the names of one side, and not of the other."""
+    """The prefix that only one side's names have."""
 
     text: str
     is_in_file: bool
@@ -70,7 +70,7 @@ def _prefix(found: Collection[str], expected: Collection[str]) -> _Prefix | None
 
 
 def _heads(longer: Collection[str], shorter: Collection[str]) -> Iterator[str]:
-    """What stands before each name of one side that ends in one of the other."""
+    """The prefix of each name of one side that ends in a name of the other."""
     for name in longer:
         at = name.find(".")
         while at >= 0:

@@ -168,7 +168,7 @@ ExternalData = Literal["auto", "always", "never"]
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """What an export asks of the graph that a backend makes."""
+    """What an export requires of the graph that a backend makes."""
 
     opset: int = 18
     """Opset of the default domain that the result is to have. A converter that does not reach it

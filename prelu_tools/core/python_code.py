@@ -71,7 +71,7 @@ def read_code(path: Path) -> Code | None:
 
 
 def code_file(module: str) -> Path | None:
-    """The file of a module, by its path or its dotted name; None if only an import can tell."""
+    """The file of a module, by its path or its dotted name; None if only an import can find it."""
     if module.endswith(".py"):
         return Path(module)
     places: list[str] | None = [str(Path.cwd()), *sys.path]

@@ -94,7 +94,7 @@ class GraphView:
         own = {name: node for node in self.graph.node for name in node.output if name}
         tensors = {tensor.name: tensor for tensor in self.graph.initializer}
         inputs = {value.name for value in self.graph.input}
-        if outer is not None:  # what the node around it gives is there, whatever is stored
+        if outer is not None:  # the outputs of the node around it exist, whatever is stored
             tensors = {name: tensor for name, tensor in tensors.items() if name not in inputs}
         self.producer: MutableMapping[str, onnx.NodeProto] = own
         self.initializers: MutableMapping[str, onnx.TensorProto] = tensors

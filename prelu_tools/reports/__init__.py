@@ -64,7 +64,7 @@ class Style:
     folder: str = ""
     """The current folder's path within the repository, for formats that need it."""
     current: str = ""
-    """The current folder itself, if that is asked for."""
+    """The current folder itself, if that is requested."""
 
 
 class Writer(Protocol):

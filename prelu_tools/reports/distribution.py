@@ -31,9 +31,9 @@ class Scale:
     high: float
     """Where it ends; 1 or more."""
     cut_low: bool
-    """Whether slopes lie below it."""
+    """Whether slopes are below it."""
     cut_high: bool
-    """Whether slopes lie above it."""
+    """Whether slopes are above it."""
 
     def cell(self, value: float, n_cells: int) -> int:
         """The cell that a finite value falls into, from 0; the outermost one for what is beyond."""

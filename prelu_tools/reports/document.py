@@ -70,7 +70,7 @@ class Column:
     kind: Literal["name", "text", "word", "figure"] = "figure"
     """What its cells are: a `name` is never broken, and shortened where it is too long."""
     needed: bool = True
-    """Whether a narrow table keeps it; what it says then stands below the table."""
+    """Whether a narrow table keeps it; its content is then shown below the table."""
     brief: bool = True
     """Whether a terminal shows it at all; pages and Markdown show every column."""
     drawn: bool = False

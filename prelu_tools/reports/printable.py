@@ -22,7 +22,7 @@ _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udf
 
 
 # What steers a reader of logs: GitHub's `::name ...::` and `##[name]`, Azure's and TeamCity's own.
-# A table may break a line anywhere, so they are spelled out wherever they stand.
+# A table may break a line anywhere, so they are spelled out everywhere.
 _COMMANDS = re.compile(r":(?=:[A-Za-z][\w-]*(?: [^\n]*?)?::)|#(?=#(?:\[|vso\[|teamcity\[))")
 
 

@@ -90,7 +90,7 @@ def unreached(result: VerifyResult) -> tuple[str, ...]:
 
 
 def baseline_lines(result: VerifyResult) -> tuple[str, ...]:
-    """At most one sentence: how it stands against an earlier run, if that was asked for."""
+    """At most one sentence: the comparison with an earlier run, if that was requested."""
     report = result.baseline
     if report is None:
         return ()
@@ -123,7 +123,7 @@ def _tolerance(tolerance: Tolerance) -> str:
 
 
 def where(report: CandidateReport) -> str:
-    """What ran a candidate: the execution providers, or the one that was asked for; or nothing."""
+    """What ran a candidate: the execution providers, or the requested one; or nothing."""
     if report.provider is None:
         return ""
     return ", ".join(report.provider.actual) or report.provider.requested

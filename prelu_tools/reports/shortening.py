@@ -15,7 +15,7 @@ def shortened(name: str, width: int, tail: int | None = None) -> str:
     Args:
         name: the name.
         width: cells, at least 1.
-        tail: cells for the end; half of the room unless told.
+        tail: cells for the end; half of the room by default.
     """
     if cell_len(name) <= width:
         return name

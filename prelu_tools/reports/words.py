@@ -36,7 +36,7 @@ def number(value: float | None) -> str:
 
 
 def moved(value: float | None) -> str:
-    """A change in at most 8 characters; 0 for none at all, a dash if it cannot be told."""
+    """A change in at most 8 characters; 0 for none at all, a dash if it is unknown."""
     return "0" if value == 0 else number(value)
 
 

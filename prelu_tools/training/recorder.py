@@ -65,7 +65,7 @@ class Recorder:
 
         Raises:
             UsageError: `every` is not a number of steps, or wandb is not installed.
-            MissingExtraError: tensorboard is asked for, and is not installed.
+            MissingExtraError: tensorboard is requested, and is not installed.
         """
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise UsageError(f"every={every!r}: expected a number of steps, 1 or more")
@@ -110,7 +110,7 @@ class Recorder:
         What cannot be read or written is warned of, and ends the recording, and not the training.
 
         Raises:
-            UsageError: W&B is asked for, and has no run.
+            UsageError: W&B is requested, and has no run.
         """
         model, rules = self._model, self._rules
         if model is None or rules is None or not model.layers or self._is_off:

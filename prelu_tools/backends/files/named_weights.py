@@ -42,7 +42,7 @@ class NamedTensors(ABC):
 
 
 def contents_of(file: NamedTensors) -> Contents:
-    """The slopes of a file, told by names and shapes."""
+    """The slopes of a file, identified by names and shapes."""
     first: dict[object, str] = {}
     aliases: dict[str, list[str]] = {}
     for name in file.names():

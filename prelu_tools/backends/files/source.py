@@ -170,7 +170,7 @@ def input_of(slope_shape: tuple[int, ...]) -> Shape | None:
 
 
 def told_by_names(names: Sequence[str], why: str) -> str:
-    """The note for slopes that were told by their names alone.
+    """The note for slopes that were identified by their names alone.
 
     Args:
         names: the layers; may be none.

@@ -47,7 +47,7 @@ class Entry:
     """How many bytes it takes there."""
     checksum: int
     is_sliced: bool
-    """Whether it lies there in parts, each under its own key."""
+    """Whether it is there in parts, each under its own key."""
 
     @property
     def is_float(self) -> bool:
@@ -85,8 +85,8 @@ class TensorBundle:
         """Look at every entry, as if all tensors were read.
 
         Raises:
-            MalformedError: one does not lie in its file, or is not as large as its shape says, or
-                all together are larger than the files.
+            MalformedError: one is not in its file, or is not as large as its shape says, or all
+                together are larger than the files.
         """
         lengths = {n: self._shard(n).stat().st_size for n in range(self._n_shards)}
         for key, entry in self.entries.items():
@@ -101,7 +101,7 @@ class TensorBundle:
         """A floating tensor.
 
         Raises:
-            MalformedError: it is damaged, or lies there in parts.
+            MalformedError: it is damaged, or is there in parts.
         """
         entry = self.entries[key]
         dtype = FLOATS[entry.dtype]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from prelu_tools.core.prelu.layout import Layout
 
 Seen = Callable[[Any, Any, Any], None]
-"""Is told of a layer, of its input and of its output."""
+"""Called with a layer, its input and its output."""
 
 Around = Callable[[Any, Callable[[Any], Any], Any], Any]
 """Calls a layer: is given it, what computes its output, and its input."""
@@ -65,7 +65,7 @@ def watching(
     after: Seen | None,
     around: Around | None = None,
 ) -> Iterator[None]:
-    """Within the block, the calls of layers are told of.
+    """Within the block, calls of layers are reported.
 
     Args:
         model: the model with these layers.

@@ -107,7 +107,7 @@ class KerasSource(SourceDefaults):
         return self._decisions.of(runs)
 
     def _read(self, feeds: Mapping[str, Array], readings: Readings) -> dict[str, Array]:
-        """Run the model, and tell of what its layers read."""
+        """Run the model, and report what its layers read."""
         flat = [tf.constant(feeds[spec.name]) for spec in self.inputs()]
         try:
             with eagerly(), reading(readings, flat):
@@ -201,7 +201,7 @@ class KerasSource(SourceDefaults):
         return nullcontext(_KerasRunner(self, observe))
 
     def run_observed(self, feeds: Mapping[str, Array], observe: Observer) -> dict[str, Array]:
-        """Run the model once, and tell an observer of its calls."""
+        """Run the model once, and report its calls to an observer."""
         tally = Tally(self._find_calls(), observe)
 
         def after(layer: Any, x: Any, y: Any) -> None:

@@ -23,7 +23,7 @@ def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bo
 
     Args:
         sources: all that were opened with these options.
-        request: what is asked for; its `options` say how sources are read.
+        request: the request; its `options` say how sources are read.
         inspects: whether they are looked at only, and not run.
 
     Raises:

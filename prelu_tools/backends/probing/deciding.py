@@ -16,7 +16,7 @@ from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.results.verification.decisions import Decision
 
 Run = Callable[[Mapping[str, Array], Readings], dict[str, Array]]
-"""Runs a model, and tells of what its code reads."""
+"""Runs a model, and reports what its code reads."""
 Feeds = Mapping[str, Array]
 
 _OTHERS: Final[Sequence[Callable[[Any], Any]]] = (

@@ -74,7 +74,7 @@ def probe(
             they depend on is their origin.
         input_shape: the shape of its input, None for a dynamic dimension; the first one is the
             batch.
-        rows: the size of the batch that is asked with.
+        rows: the batch size of the probe.
 
     Returns:
         The slopes; None for no PReLU. What raises an error for some input is none either.
@@ -93,7 +93,7 @@ def probe(
 
 
 class _Asked:
-    """What is asked, with inputs of one shape."""
+    """The probes, with inputs of one shape."""
 
     def __init__(self, call: Call, shape: tuple[int, ...]) -> None:
         self._call = call
@@ -103,8 +103,8 @@ class _Asked:
     def slopes(self, changed: Mapping[str, Array]) -> Array | None:
         """The effective slope of each position; None if it is not a PReLU.
 
-        Where the slope is infinite or no number nothing is asked: such a position gives NaN for a
-        positive input in some forms.
+        Positions with an infinite or NaN slope are not probed: some forms return NaN there for a
+        positive input.
         """
         with np.errstate(all="ignore"):
             slopes = self._output(np.full(self._shape, -1, np.float32), changed)

@@ -132,7 +132,7 @@ def slope_sources(call: PReLUCall, values: Mapping[str, Array]) -> tuple[str, ..
 
     def matters(name: str) -> bool:
         own = np.asarray(values[name], np.float32)
-        # With a constant more than the origin the layer itself is asked.
+        # With a constant besides the origin, the layer itself is probed.
         changed = ({**values, name: own + moved} for moved in (np.float32(0), np.float32(0.37)))
         before, after = (slopes_with(call, each) for each in changed)
         return not np.array_equal(before, after, equal_nan=True)
@@ -162,7 +162,7 @@ def _apply(apply: Callable[[Array], Array], shape: Shape, x: Array) -> Array:
 
 
 class Tally:
-    """Numbers the calls of each layer while a model runs once, and tells the observer."""
+    """Numbers the calls of each layer while a model runs once, and reports them to the observer."""
 
     def __init__(self, calls: Iterable[PReLUCall], observe: Observer) -> None:
         self._layers = {call.parameter: call.layer for call in calls}

@@ -70,7 +70,7 @@ class Conversion:
     refused: tuple[RefusedRoute, ...] = ()
     """Routes that were tried before and failed, in order."""
     input_layouts: tuple[Layout, Layout] | None = None
-    """The axis order of the source's inputs and of the result's, where they were asked for."""
+    """The axis order of the source's inputs and of the result's, where they were requested."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -181,7 +181,7 @@ class Source(Protocol):
         ...
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
-        """The model in inference mode; `observe` is told of its PReLU calls as it runs."""
+        """The model in inference mode; `observe` is called with its PReLU calls as it runs."""
         ...
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:

@@ -41,7 +41,7 @@ class LiveModel(Protocol):
 
     @property
     def shows_gradients(self) -> bool:
-        """Whether `LayerState.gradient` tells of the training's own gradients."""
+        """Whether `LayerState.gradient` is that of the training itself."""
         ...
 
     def look(self) -> Sequence[LayerState]:

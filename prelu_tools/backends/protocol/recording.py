@@ -89,7 +89,7 @@ class RecordedCall:
     y: Stored | None = None
     """Its output there, in the source's own type."""
     row_axis: int | None = None
-    """The axis of the batch; None if its rows cannot be told apart."""
+    """The axis of the batch; None if its rows cannot be separated."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class OutputFacts:
     dependence: int | None = None
     """What it depends on: 0 nothing, 1 sizes, 2 values of the inputs; None if unknown."""
     row_axis: int | None = None
-    """The axis of the batch; None if its rows cannot be told apart."""
+    """The axis of the batch; None if its rows cannot be separated."""
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,9 @@ class Recording:
     seed: int
     """The seed of the inputs."""
     samples: int | None
-    """Rows that were asked for; None for the usual number."""
+    """Requested rows; None for the usual number."""
     ranges: Mapping[str, tuple[float, float]]
-    """The values that inputs may take, as they were asked for."""
+    """The requested ranges of inputs."""
     sizes: SizesTried = field(default_factory=SizesTried)
     """Sizes of free axes."""
     domains: tuple[InputDomain, ...] = ()

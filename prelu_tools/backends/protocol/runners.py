@@ -24,7 +24,7 @@ class Runner(Protocol):
 
 
 Observer = Callable[[str, int, Array, Array], None]
-"""Is told of each call of a PReLU: the layer's name, which call of it, its input and its output.
+"""Called for each call of a PReLU: the layer's name, the number of the call, its input and output.
 
 The arrays are in the model's own axis order and type, and may be gone once the observer returns.
 """
@@ -40,7 +40,7 @@ class WideRunner(Runner, Protocol):
 
 
 class PlacedRunner(Runner, Protocol):
-    """Runs a model on the execution provider that was asked for."""
+    """Runs a model on the execution provider that was requested."""
 
     @property
     def report(self) -> ProviderReport:

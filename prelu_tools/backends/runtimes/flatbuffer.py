@@ -30,7 +30,7 @@ class DamagedError(PReLUToolsError, ValueError):
 class Buffer:
     """The bytes of a file, and how much of them may still be looked at.
 
-    Vectors may lie on top of each other, so that a small file could say a lot; all that is read is
+    Vectors may overlap, so a small file could describe a lot of data; everything that is read is
     counted.
     """
 

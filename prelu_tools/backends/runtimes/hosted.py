@@ -98,7 +98,7 @@ class HostedSource(RuntimeSource):
 
 
 class _Named:
-    """A loaded model that is fed and asked by name."""
+    """A loaded model with inputs and outputs by name."""
 
     def __init__(
         self,

@@ -89,8 +89,8 @@ class Host:
 
         Args:
             generation: of the process that it is meant for; 0 for any.
-            head: what is asked.
-            arrays: what goes with it.
+            head: the request.
+            arrays: its arrays.
             label: the model's name, for messages.
 
         Returns:
@@ -128,7 +128,7 @@ class Host:
         return self._started, answer, found
 
     def drop(self, generation: int, number: int) -> None:
-        """A model is not needed any more; the process is told with the next message."""
+        """A model is no longer needed; the process learns that with the next message."""
         if generation == self._started:
             self._dropped.append(number)
 

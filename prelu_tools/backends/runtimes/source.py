@@ -57,7 +57,7 @@ class Loaded(Protocol):
     """A model that a runtime has loaded."""
 
     def run(self, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-        """The outputs by name, and the tensors that were asked for.
+        """The outputs by name, and the tensors that were requested.
 
         Raises:
             PReLUToolsError: the runtime rejects the inputs.

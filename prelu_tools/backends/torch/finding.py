@@ -18,7 +18,7 @@ from prelu_tools.core.prelu.slopes import Shape
 
 
 class CallFinder:
-    """Collects the PReLU calls of a module: a `Teller` of `Watch` that asks each of them."""
+    """Collects the PReLU calls of a module: a `Teller` of `Watch` that probes each of them."""
 
     def __init__(self, root: nn.Module) -> None:
         """Nothing is seen yet."""

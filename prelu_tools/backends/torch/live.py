@@ -38,7 +38,7 @@ class _Live:
     """How to read one layer."""
 
     call: PReLUCall | None
-    """What a run showed of it; None if names and shapes alone tell it."""
+    """What a run showed of it; None if it was identified by names and shapes."""
     sources: tuple[str, ...]
     """The names of the tensors that its slopes come from."""
     parameters: tuple[nn.Parameter, ...]

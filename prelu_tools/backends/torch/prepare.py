@@ -168,7 +168,7 @@ def check_types(module: nn.Module, label: str) -> None:
 
 
 def wrapper_of(module: nn.Module) -> tuple[str, str] | None:
-    """The attribute that the real module is in, told by the class's name: not all are imported."""
+    """The attribute with the real module, by the class's name: not all classes are imported."""
     for base in type(module).__mro__:
         if base.__module__.startswith("torch.") and base.__name__ in _WRAPPERS:
             return _WRAPPERS[base.__name__]

@@ -66,7 +66,7 @@ class CompiledGraph(nn.Module):
             ]
         )
         call: Any = partial(type(self)._call, self, signature)
-        call.__signature__ = signature  # for those who ask what it takes
+        call.__signature__ = signature  # for code that looks at its signature
         self.forward = call
         self.eval()
 

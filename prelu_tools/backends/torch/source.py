@@ -169,7 +169,7 @@ class TorchSource(SourceDefaults):
         return self._decisions.of(runs)
 
     def _read(self, feeds: Mapping[str, Array], readings: Readings) -> dict[str, Array]:
-        """Run the module, and tell of what its code reads."""
+        """Run the module, and report what its code reads."""
         tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
         args, kwargs = self._arguments().build(tensors)
         reading = Reading(readings)

@@ -32,7 +32,7 @@ def not_listed(check: InitCheck, known: Collection[str]) -> list[str]:
 
 
 def extended(checks: Sequence[InitCheck]) -> tuple[Path, tuple[InitCheck, ...], str]:
-    """The list of the current folder with what it lacks, which stands at its end.
+    """The list of the current folder with what it lacks, which is at its end.
 
     Returns:
         Its file, the checks that were added, and the new text; what was there is unchanged. A

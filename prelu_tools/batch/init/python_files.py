@@ -35,7 +35,7 @@ class PythonModel:
     is_alone: bool
     """Whether it is the only one of its file."""
     arguments: tuple[str, ...] | None
-    """What its call takes, where shapes have to be given; None if it tells them."""
+    """The parameters of its call if shapes have to be given; None if it states them."""
 
     @property
     def label(self) -> str:
@@ -49,7 +49,7 @@ class PythonModel:
         )
 
     def shapes(self, of_onnx: tuple[str, ...] | None) -> tuple[str, ...]:
-        """NAME:DIMS for each input that it cannot tell, as the ONNX file has them, in order."""
+        """NAME:DIMS for each input that it does not state, as in the ONNX file, in order."""
         if self.arguments is None or of_onnx is None or len(self.arguments) != len(of_onnx):
             return ()
         dims = (text.rpartition(":")[2] for text in of_onnx)

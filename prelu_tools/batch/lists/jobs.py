@@ -87,7 +87,7 @@ def verify_jobs(request: VerifyRequest) -> JobList:
     """A job for each pair; `request` has the reference and the candidates as the user gives them.
 
     Raises:
-        UsageError: it cannot be told what belongs together, or an option is for one check alone.
+        UsageError: it is not clear what belongs together, or an option is for a single check only.
         PReLUToolsError: there is no pair.
     """
     if request.save_inputs is not None:

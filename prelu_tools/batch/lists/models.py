@@ -143,7 +143,7 @@ def _meant(text: str, command: Command) -> Iterator[Found]:
 
 
 def _pattern(text: str) -> tuple[int, int] | None:
-    """Where in a source the pattern stands: a file's, a Python file's or that of weights."""
+    """The position of the pattern in a source: in a file, a Python file or weights."""
     if not text or is_literal(text):
         return None
     found = [span for span in path_spans(text) if _is_wild(text[slice(*span)])]

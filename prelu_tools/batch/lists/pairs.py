@@ -66,7 +66,7 @@ def pairs_of(reference: str, candidates: Sequence[str]) -> list[Pair]:
     list stands for all that it finds, except the reference.
 
     Raises:
-        UsageError: it cannot be told which belong together.
+        UsageError: it is not clear which belong together.
         PReLUToolsError: there is no reference.
     """
     if is_folder(reference) and len(candidates) == 1 and is_folder(candidates[0]):
@@ -160,7 +160,7 @@ def _stem_paths(text: str) -> Iterator[str]:
 
 
 def _stems(pattern: str) -> Iterator[str]:
-    """What stands in the place of `{stem}` in the names of files: within one folder's name."""
+    """The text that `{stem}` stands for in file names; it contains no folder separator."""
     if is_url(pattern):
         found = matching(pattern.replace(STEM, "*"))
     else:
@@ -214,7 +214,7 @@ def _looked_up(text: str, pair: Pair) -> tuple[list[str], str | None]:
 
 
 def placeholders(text: str) -> tuple[str, ...]:
-    """The names that stand in braces in it."""
+    """The names in braces in it."""
     return tuple(dict.fromkeys(_PLACE.findall(text)))
 
 

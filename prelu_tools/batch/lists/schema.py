@@ -46,7 +46,7 @@ def check_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as it stands in the file."""
+    """The text of the schema file."""
     return json.dumps(check_schema(), indent=2) + "\n"
 
 

@@ -21,7 +21,7 @@ def models_below(folder: str, is_model: Callable[[str], bool]) -> list[str]:
 
     Args:
         folder: where to look.
-        is_model: tells a model by the name of its file.
+        is_model: recognises a model by its file name.
     """
     top = os.path.realpath(folder)
     seen: set[str] = set()

@@ -50,7 +50,7 @@ def export(
 
     Args:
         request: what to export, and how.
-        progress: is told the name of each stage.
+        progress: called with the name of each stage.
         opened: the source, where it is a live object and `request.source` only its name.
 
     Raises:
@@ -145,7 +145,7 @@ def _verify(
         conversion: what it was made by.
         source: what it was made from.
         written: the file.
-        request: what was asked for.
+        request: the options.
         missing: layers of which calls are missing: merged, dropped, or in a form that is not known.
 
     Raises:

@@ -100,7 +100,7 @@ def _without_folder(text: str) -> str:
 
 
 def base_name(label: str) -> str:
-    """The source without its folders: the result must not depend on where it lies."""
+    """The source without its folders: the result must not depend on its place."""
     source_spec = parse_source_spec(label)
     name = Path(source_spec.module or source_spec.file or label).name
     call = f":{source_spec.call}" if source_spec.call else ""

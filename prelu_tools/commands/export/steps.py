@@ -29,7 +29,7 @@ def finished(
     opset: int,
     is_verified: bool,
 ) -> tuple[OnnxModel, tuple[str, ...]]:
-    """A conversion in the opset that was asked, canonical, described and checked.
+    """A conversion in the requested opset, canonical, described and checked.
 
     Args:
         conversion: what the backend made.
@@ -81,7 +81,7 @@ def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
 
 
 def in_type(model: OnnxModel, wanted: str | None) -> tuple[OnnxModel, tuple[str, ...]]:
-    """The model in the type that was asked for, and what the user should know of it.
+    """The model in the type that was requested, and what the user should know of it.
 
     Raises:
         PReLUToolsError: it cannot be had.

@@ -34,7 +34,7 @@ from prelu_tools.graph.io.writer import refuse_existing, write_model
 from prelu_tools.graph.match.layers import read_layers
 from prelu_tools.graph.passes.prune import relist_weights
 
-_SLOW = 1.0  # seconds a run: a slower model is tuned only if that is asked for
+_SLOW = 1.0  # seconds a run: a slower model is tuned only if that is requested
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
 _EVALUATED = 2  # rows for onnx's evaluator, which is slow
 
@@ -46,7 +46,7 @@ def optimize(
 
     Args:
         request: what to optimize, and how.
-        progress: is told what is being done.
+        progress: called with the name of each step.
         opened: the source, where it is open already; None to open it.
 
     Raises:
@@ -218,7 +218,7 @@ def _verify(work: Work, written: Path) -> VerifyResult:
 
 
 def _demand(exact: Exactness, equal: EqualityReport) -> None:
-    """Compare the result with what `--exact` asks.
+    """Compare the result with the requirement of `--exact`.
 
     Raises:
         ExportVerificationError: it does not hold.

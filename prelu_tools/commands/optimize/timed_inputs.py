@@ -48,7 +48,7 @@ def draw_inputs(source: OnnxGraph, model: OnnxModel, request: OptimizeRequest) -
     Args:
         source: the model.
         model: the same with slopes where they belong.
-        request: what was asked for.
+        request: the options.
 
     Raises:
         UsageError: the user's sizes are not those that the model fixes.

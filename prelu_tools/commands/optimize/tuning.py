@@ -82,7 +82,7 @@ def tune(
 ) -> Choices:
     """Time the forms of one group of like layers after the other, in the model itself.
 
-    Forms that are slower than the fastest beyond doubt (the 95 % interval of their ratio lies above
+    Forms that are slower than the fastest beyond doubt (the 95 % interval of their ratio is above
     1.01) leave the race; it ends when one is left, or when those that are left are equally fast.
     Then the choice of the cost model wins.
 
@@ -91,7 +91,7 @@ def tune(
         layers: the layers.
         seconds: how long this may take (see `Budget`); groups that are not reached keep what the
             cost model chose.
-        progress: is told what is being done.
+        progress: called with the name of each step.
     """
     choices = by_cost(layers)
     groups = _grouped(layers)

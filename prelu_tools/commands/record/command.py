@@ -63,7 +63,7 @@ def record(
 
     Args:
         request: what to record, and how.
-        progress: is told what is being done.
+        progress: called with the name of each step.
         opened: the source, if it is open.
 
     Raises:

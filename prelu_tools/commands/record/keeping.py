@@ -162,7 +162,7 @@ def _size(spread: Spread) -> int:
 
 
 def _coarser(reference: Reference, room: Room, kept: Kept) -> dict[str, PerturbedRuns]:
-    """The limits for narrower types, as far as they can be had and there is room."""
+    """The limits for narrower types, as far as they are available and there is room."""
     found = {}
     for kind in NARROW if reference.moved is not None else ():
         try:

@@ -79,7 +79,7 @@ class _Alone:
     calls: list[dict[Call, Array]] = field(default_factory=list)
 
     def axis(self, values: Array, alone: Sequence[Array | None]) -> int | None:
-        """The axis along which the rows lie, as far as each of them gives the same alone."""
+        """The axis of the rows, as far as each row gives the same result alone."""
         known = [one for one in alone if one is not None]
         if len(known) < len(self.rows):
             return None

@@ -44,7 +44,7 @@ def verify(request: VerifyRequest, progress: ProgressCallback = silent) -> Verif
 
     Args:
         request: what to check, and how.
-        progress: is told what is being done.
+        progress: called with the name of each step.
 
     Raises:
         PReLUToolsError: the reference cannot be read or run. What is wrong with a candidate is
@@ -91,7 +91,7 @@ def verify_source(
         source: the reference.
         request: what to check.
         candidates: those of the request's that are open already, by their spelling.
-        progress: is told what is being done.
+        progress: called with the name of each step.
     """
     start = time.perf_counter()
     if source.recording is None:

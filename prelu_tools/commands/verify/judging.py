@@ -20,7 +20,7 @@ def judge(
         reference: the reference, which was run.
         linked: the candidate.
         provider: what runs it; None for a candidate that onnxruntime does not run.
-        request: what the user asked for.
+        request: the options.
 
     Raises:
         PReLUToolsError: it cannot be run, or its outputs cannot be paired.

@@ -27,7 +27,7 @@ Read = TypeVar("Read")
 
 
 class NpzFile:
-    """An `.npz` file whose arrays are read when they are asked for.
+    """An `.npz` file whose arrays are read on demand.
 
     Args:
         path: the file.

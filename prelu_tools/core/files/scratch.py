@@ -87,8 +87,8 @@ def scratch_folder(path: Path, forget: Forget | None = None) -> AbstractContextM
 def scratch_file(path: Path) -> AbstractContextManager[Path]:
     """A new empty file next to `path`, which is gone when the block ends, if it is still there.
 
-    It has the permissions of any new file: the system applies the umask. To ask what the umask is,
-    as one has to after `tempfile.mkstemp`, changes it for all threads for a moment.
+    It has the permissions of any new file: the system applies the umask. Reading the umask, which
+    is necessary after `tempfile.mkstemp`, changes it for all threads for a moment.
 
     Raises:
         OSError: it cannot be made.

@@ -13,7 +13,7 @@ from prelu_tools.core.prelu.slopes import Shape, broadcasts
 
 
 class AxisAlignment(tuple[Permutation, ...]):
-    """The axis orders in which an array of one model may lie in another, the likeliest first.
+    """The possible axis orders of one model's array in another model, likeliest first.
 
     Each is a permutation as in numpy.transpose, from the first model's axes to the second's. With
     none, the arrays do not belong together; with several, there is a doubt.
@@ -64,7 +64,7 @@ class AxisAlignment(tuple[Permutation, ...]):
         )
 
     def laying(self, slopes: tuple[int, ...], shape: Shape) -> AxisAlignment:
-        """Those in which slopes of a shape lie on an input of another, of as many axes."""
+        """Those in which slopes of a shape broadcast to an input of as many axes."""
         if len(slopes) != len(shape):
             return AxisAlignment()
         return AxisAlignment(

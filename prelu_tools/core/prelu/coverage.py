@@ -25,7 +25,7 @@ class CoverageBook:
 
         Args:
             layer: the layer's name; one that is not known is passed over.
-            x: its input; of a rank on which its slopes cannot be laid it tells nothing.
+            x: its input; if its slopes do not broadcast to that rank, nothing is counted.
         """
         known = self._layers.get(layer)
         slopes = None if known is None else laid_over(known, x.ndim)

@@ -32,7 +32,7 @@ class Fault:
 def faults_in(
     layer: int, slopes: Sequence[Array], reached: Array, size: int, seed: int
 ) -> Iterator[Fault]:
-    """The faults of one layer that change any value: -0.0 is 0.0 here, for no output tells.
+    """The faults of one layer that change any value; -0.0 counts as 0.0.
 
     Args:
         layer: which of the layers.

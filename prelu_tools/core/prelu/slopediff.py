@@ -26,11 +26,11 @@ class SlopeDifference:
     description: str | None = None
     """What differs; None if nothing does."""
     ambiguous: bool = False
-    """The layout could not be told, and the answer hangs on it: no verdict."""
+    """The layout is unknown, and the answer depends on it: no verdict."""
     note: str | None = None
     """What is unusual although nothing differs; None if nothing is."""
     moved: bool = False
-    """Whether they are the same values, along other axes: right where the input lies so too."""
+    """Whether they are the same values, along other axes: right if the input's axes moved too."""
     rounded: bool = False
     """Whether they differ by no more than what a form that rounds in between makes of slopes."""
     n_equal: int = field(default=0, compare=False)
@@ -72,7 +72,7 @@ def compare_slopes(
     Args:
         reference: the layer that is taken to be right.
         candidate: the layer that is compared with it.
-        order: from the reference's axes to the candidate's, as in numpy.transpose; None to tell.
+        order: from the reference's axes to the candidate's, as in numpy.transpose; None to find it.
     """
     aligned = _of_one_rank(reference, candidate)
     reference, candidate = aligned if _orders(*aligned) else (reference, candidate)

@@ -118,7 +118,7 @@ def sharing_of(slopes: tuple[int, ...], input_shape: Shape | None) -> Sharing:
 
 
 def broadcasts(slope: tuple[int, ...], shape: Shape) -> bool:
-    """Whether numpy's rule lays slopes of a shape over an input, as far as its sizes are known."""
+    """Whether slopes broadcast to an input by numpy's rule, as far as its sizes are known."""
     if len(slope) > len(shape):
         return False
     tail = shape[len(shape) - len(slope) :]

@@ -96,7 +96,7 @@ def documented(
 def _on_the_other_side(
     value: float, slope: float, results: tuple[float, float], tiny: float
 ) -> bool:
-    """Whether x < 0 or x > 0 was told of 0 in place of a subnormal x, which then went on."""
+    """Whether a comparison treated a subnormal x as 0 while the value was passed on."""
     largest = tiny * max(1.0, abs(slope))
     return 0 < abs(value) < tiny and value in results and max(map(abs, results)) <= largest
 

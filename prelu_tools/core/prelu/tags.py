@@ -50,7 +50,7 @@ class TagBook:
         """Distinct positive float32 values for a parameter of this shape.
 
         Raises:
-            PReLUToolsError: more than 500 million elements were asked for in all.
+            PReLUToolsError: more than 500 million elements in all.
         """
         count = int(np.prod(shape, dtype=np.int64))
         if self._next + count > _CAPACITY:

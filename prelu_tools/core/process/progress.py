@@ -37,7 +37,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Within the block it is told of every part."""
+    """Within the block, it receives every part."""
     token = _listener.set(listener)
     try:
         yield
@@ -46,7 +46,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def counted(items: Iterable[Item], part: str, total: int | None = None) -> Iterator[Item]:
-    """The items, while the listener is told how many are done.
+    """The items, with their progress reported to the listener.
 
     Args:
         items: what to go through; of known length, unless `total` is given.

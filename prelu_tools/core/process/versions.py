@@ -24,7 +24,7 @@ def installed_versions() -> dict[str, str]:
     return dict(_installed())
 
 
-@cache  # it reads files, and is asked for each of thousands of models
+@cache  # it reads files, and is called for each of thousands of models
 def _installed() -> tuple[tuple[str, str], ...]:
     found = ((name, installed_version(name)) for name in PACKAGES)
     return tuple((name, version) for name, version in found if version is not None)

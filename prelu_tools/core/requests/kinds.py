@@ -34,7 +34,7 @@ class Kind(NamedTuple):
     annotation: str = "str"
     """The type of the keyword argument."""
     in_python: str = ""
-    """What a caller in Python is told was expected; "" for what `read` says."""
+    """The expected values in Python's notation; "" to use the message of `read`."""
     from_python: Callable[[Any], Any] | None = None
     """The request's value for a keyword argument; None if `read` takes it."""
     from_text: Callable[[Any], Any] | None = None

@@ -19,7 +19,7 @@ FAILING = {"error": ("error",), "warning": ("error", "warning"), None: ()}
 
 
 class KnownFinding(NamedTuple):
-    """A finding, as far as it has to be told from others."""
+    """The part of a finding that identifies it."""
 
     model: str
     """The model as the user spells it."""

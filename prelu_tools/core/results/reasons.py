@@ -26,7 +26,7 @@ WARNINGS: Final = frozenset(
 class Reason(str):
     """A sentence of a result with a stable code next to it.
 
-    It is a plain string to whoever shows it. The code stays the same where the words change.
+    It is shown as a plain string. The code stays the same when the wording changes.
     """
 
     code: str | None

@@ -84,7 +84,7 @@ def one_by_one(values: Array, scales: Sequence[float], running: bool = False) ->
         values: of float32; the terms lie along the last axis.
         scales: from 1 to 2. By each the terms round otherwise, so that sums which happen to be
             nearly exact do not seem to be so for any kernel: the mean counts.
-        running: whether every partial sum is asked for.
+        running: whether every partial sum is needed.
 
     Returns:
         Of the shape without that axis, but for a running sum.

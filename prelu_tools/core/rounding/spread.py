@@ -178,7 +178,7 @@ def _typical(base: Array) -> Array:
 
 
 def _around(own: Array, values: Array) -> Array:
-    """The spread of the neighbours of each value: by it, one that is small by chance is told.
+    """The spread of the neighbours of each value, to recognise one that is small by chance.
 
     The geometric mean along each axis, of the spread and of the spread relative to the values; the
     smallest of them. What did not move at all does not count: it is exact, as the 0 of a ReLU.

@@ -76,8 +76,8 @@ class Nodes:
         """Shares by which sums of the last axis are moved: see the function of that name."""
         shares = [self._measured(rows, axis) for _ in range(SCALES)]
         share = self.add("Mean", *shares)
-        drawn = self.random(share, ALIKE / 2)  # never near 0: of what is squared, a border is
-        least = self.add("Mul", self.add("Sign", drawn), self.number(ALIKE / 2))  # told by that
+        drawn = self.random(share, ALIKE / 2)  # never near 0: a squared value shows a border
+        least = self.add("Mul", self.add("Sign", drawn), self.number(ALIKE / 2))  # by this
         return self.add("Mul", share, self.add("Add", drawn, least))
 
     def _measured(self, rows: str, axis: int) -> str:

@@ -31,7 +31,7 @@ class Survey(NamedTuple):
     others: tuple[OtherActivation, ...]
     """LeakyRelu and Relu nodes that are part of no PReLU."""
     refused: tuple[RefusedForm, ...]
-    """Near misses; empty unless they were asked for."""
+    """Near misses; empty unless they were requested."""
 
 
 def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:

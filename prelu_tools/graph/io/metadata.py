@@ -37,13 +37,14 @@ def describe_layer(
     axes: tuple[int, ...] | None,
     sharing: str | None = None,
 ) -> None:
-    """Write the source's names on a PRelu node, and how its axes moved; what else stood there goes.
+    """Replace a PRelu node's metadata by the source's names and the moves of its axes.
 
     Args:
         node: the node.
         layer: the layer's name in the source.
         parameter: the slope tensor's name in the source.
-        axes: node input = transpose(source input, axes), as far as the slopes tell; None if not.
+        axes: node input = transpose(source input, axes), as far as the slopes show; None if
+            unknown.
         sharing: who shares a slope (`core.slopes.Sharing`); None to say nothing of it.
     """
     del node.metadata_props[:]

@@ -100,9 +100,9 @@ def _settle(proto: onnx.ModelProto, path: Path) -> Path:
 
 
 def files_beside(path: Path) -> tuple[str, ...]:
-    """The files that a model's tensors lie in, in its own folder; none if it cannot be read.
+    """The files with a model's tensors, in its own folder; none if it cannot be read.
 
-    What would lie outside that folder is left out: reading such a model refuses it.
+    Files outside that folder are left out: such a model is rejected on reading.
     """
     try:
         proto = read_model(path).proto

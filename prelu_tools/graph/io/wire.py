@@ -79,7 +79,7 @@ class MemoryBytes:
 
 
 class Field(NamedTuple):
-    """One field of a message: its number, and where it and its payload lie."""
+    """One field of a message: its number, and the positions of the field and its payload."""
 
     number: int
     start: int
@@ -88,7 +88,7 @@ class Field(NamedTuple):
 
 
 def fields(source: Readable, start: int, end: int) -> Iterator[Field]:
-    """The fields of a message that lies in a range.
+    """The fields of a message that is in a range.
 
     Raises:
         MalformedError: they do not fit in it.
@@ -143,5 +143,5 @@ def varint(value: int) -> bytes:
 
 
 def heading(number: int, length: int) -> bytes:
-    """What stands before the payload of a field that has a length."""
+    """The part before the payload of a field with a length."""
     return varint(number << 3 | 2) + varint(length)

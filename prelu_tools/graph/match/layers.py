@@ -96,7 +96,7 @@ def _in_source_order(match: Match) -> Array:
 
 
 def laid_for(call: Match, first: Match, values: Array) -> Array:
-    """Values that lie as the slopes of a layer's first call do, as those of another call lie.
+    """Rearrange values from the slopes' shape in a layer's first call to that in another call.
 
     A file may have the channels of one call first and those of another last.
     """

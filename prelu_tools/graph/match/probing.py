@@ -248,7 +248,7 @@ class Probe(Running):
             number = np.where(np.isfinite(values), values, values.dtype.type(0))
             other = number - np.abs(number) / values.dtype.type(4) - values.dtype.type(0.109375)
             after = self.tensors(one, {name: other.astype(values.dtype)})[self._y]
-            # A factor of both sides alike is none of a slope's: it stands before the PReLU.
+            # A factor of both sides is not part of a slope: it belongs before the PReLU.
             left = after[1].astype(np.float64) * before[0]
             right = before[1].astype(np.float64) * after[0]
             same = np.abs(left - right) <= _FAR * (np.abs(left) + np.abs(right))

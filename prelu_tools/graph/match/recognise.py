@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from prelu_tools.graph.match.probing import Answer, Miss, Probe
     from prelu_tools.graph.match.regions import Region
 
-# What asks a region is imported when there is one: PRelu nodes alone need none of it.
+# The probing code is imported on demand: PRelu nodes alone do not need it.
 
 _NO_NUMBERS = "OUSbc"  # kinds of numpy's types: objects, texts, truth values, complex numbers
 _BROADCASTING = 7  # the first opset in which a slope is laid over the input by numpy's rule

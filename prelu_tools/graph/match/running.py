@@ -44,7 +44,7 @@ class Running:
         self._layout = found.layout
         self._probed: Array | None = None
         self.keeps_positive = False
-        """Whether, as far as it was asked, nothing of what is positive is cut off."""
+        """Whether, as far as it was probed, no positive value is cut off."""
 
     @cached_property
     def nodes(self) -> tuple[onnx.NodeProto, ...]:

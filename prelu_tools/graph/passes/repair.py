@@ -43,7 +43,7 @@ class Repair:
     after: tuple[int, ...]
     """The shape that it has now."""
     axis: int
-    """The axis of the node's input that it lies along, from 0."""
+    """The axis of the node's input that it belongs to, from 0."""
     reason: str
     """Why that one, in words."""
 
@@ -63,7 +63,7 @@ def repair_slopes(
     Args:
         model: the model; its slopes become their own initializers where they change.
         axis: where a slope has two readings, the axis of the node's input that is meant (1: the
-            channels of NCHW, -1: the last); None to refuse. What leaves no doubt is not asked.
+            channels of NCHW, -1: the last); None to reject it. It is not used if there is no doubt.
         inputs: sizes of what is dynamic, by which the channels may be known.
 
     Returns:

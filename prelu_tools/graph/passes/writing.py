@@ -98,7 +98,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Place:
-    """What has to be known of the place of a PReLU to say which forms can stand there."""
+    """What decides which forms can replace a PReLU."""
 
     slopes: Array
     """In true sign, such that they broadcast to the input."""
@@ -114,7 +114,7 @@ class Writing:
     """Its operators, the last one of which makes the output. Other tensors are called by what they
     are for; x is the input, a the slopes, and `-1` is one number for each slope, as `-a` is."""
     fits: Callable[[Place], bool] = lambda place: True
-    """Whether it can stand in a place."""
+    """Whether it can be used at a place."""
     special: bool = True
     """Whether it gives what PRelu gives for infinities and NaN too."""
     rounds: bool = False

@@ -70,7 +70,7 @@ class IntegerPlace:
 
 
 def fitting_integer_forms(place: IntegerPlace, fastest: bool = False) -> tuple[str, ...]:
-    """The forms that can stand in a place: integer ones, the most exact first; then `float`.
+    """The forms that can be used at a place: integer ones, the most exact first; then `float`.
 
     Args:
         place: the place.
@@ -290,7 +290,7 @@ def _plain(place: IntegerPlace) -> str:
 def _product(
     to: IntegerWriter, place: IntegerPlace, operand: str, factors: Array, kind: str
 ) -> str:
-    """A real tensor times factors that lie as the slopes do."""
+    """A real tensor times factors that broadcast like the slopes."""
     output = f"{_plain(place)}/scaled"
     name = place.node.input[1]
     if kind == "conv":

@@ -100,7 +100,7 @@ RULES: Final = {"coreml": _coreml}
 
 
 def laid_shapes(shape: Shape, slope: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """The shapes that lay a slope over an input in the same way, the fewest axes first.
+    """The shapes with which a slope broadcasts to an input in the same way, fewest axes first.
 
     Args:
         shape: of the input.

@@ -202,7 +202,7 @@ def _of(difference: float, limit: float) -> float | None:
 
 
 def _layers(report: CandidateReport) -> Table:
-    """A row a layer; a failing one's node is named wherever that is not the layer's name."""
+    """A row a layer; a failing one's node is named if that is not the layer's name."""
     layers, quantized = report.layers, report.tolerance.origin == "quantized"
     has_node = any(x.verdict != "pass" and x.node not in (None, x.name) for x in layers)
     columns = (

@@ -250,7 +250,7 @@ def _finite(value: Any) -> Any:
 
 
 def embedded(data: object) -> str:
-    """JSON that can stand in a script element: no `<` is left, so nothing can end it."""
+    """JSON for a script element: without `<`, so that nothing can end it."""
     text = json.dumps(_finite(data), separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

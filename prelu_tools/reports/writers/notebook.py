@@ -16,7 +16,7 @@ _HEADING = re.compile(r"<(/?)h[1-6]>")
 
 
 def render(result: Result, style: Style) -> str:
-    """The result as an element, without headings: they would stand in the notebook's contents."""
+    """The result as an element, without headings, which a notebook's contents would list."""
     document = view_of(result, style)
     blocks = tuple(each for block in document.blocks for each in _still(block))
     body = _HEADING.sub(_as_paragraph, fragment(replace(document, blocks=blocks)))

@@ -114,7 +114,7 @@ class Hdf5:
         )
 
     def variables(self) -> Iterator[Variable]:
-        """Every dataset that lies in the file itself, whatever its place and name."""
+        """Every dataset that is in the file itself, whatever its place and name."""
         import h5py
 
         for path in self._objects():
@@ -192,7 +192,7 @@ class Hdf5:
         """The values of a variable.
 
         Raises:
-            ValueError: it declares more than the file holds, or lies in another file.
+            ValueError: it declares more than the file holds, or is in another file.
         """
         dataset = self._file[variable.path]
         if dataset.external or dataset.is_virtual:

@@ -37,9 +37,9 @@ class Leaf:
     place: str = ""
     """Where it is in the file."""
     is_ordered: bool = True
-    """Whether it stands where the model calls it."""
+    """Whether it is at the place where the model calls it."""
     hidden_in: str | None = None
-    """The class of the user's own that it was found inside, where only the weights tell of it."""
+    """The custom class that contains it, if only the weights show it."""
 
     @property
     def is_prelu(self) -> bool:

@@ -29,7 +29,7 @@ def read_slopes(file: Hdf5, leaves: Sequence[Leaf]) -> FoundSlopes:
     """Read the slopes of every layer that is a PReLU, or looks like one.
 
     A layer of a class that is not Keras' own is taken for one when it has one variable, of a shape
-    that can lie over its input, and a name that speaks of slopes.
+    that broadcasts to its input, and a name that suggests slopes.
 
     Args:
         file: where the variables are.
@@ -88,7 +88,7 @@ def _prelu_shape(leaf: Leaf, values: Array) -> Shape:
 
 
 def _laid_over(leaf: Leaf, values: Array) -> Shape | None:
-    """The input of another class, where its slope lies over it by numpy's rule."""
+    """The input of another class, to which its slope broadcasts by numpy's rule."""
     shape = leaf.input_shape
     if shape is None:
         return input_of(values.shape)

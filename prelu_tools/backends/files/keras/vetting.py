@@ -165,7 +165,7 @@ def _is_of_keras(module: str, name: str, kind: str) -> bool:
 
 
 def _refuse_reaching(kind: str, settings: Mapping[str, Any]) -> None:
-    """Reject a layer that reads what lies outside the file.
+    """Reject a layer that reads what is outside the file.
 
     Raises:
         PReLUToolsError: it does.

@@ -19,8 +19,9 @@ _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 def freeze(function: Any) -> Any:
     """A concrete function of the same signature, without variables and calls of functions.
 
-    TensorFlow inlines no function that XLA is to compile, as Keras asks of grouped convolutions;
-    the mark is dropped, and the functions renamed so that they are not taken for the known ones.
+    TensorFlow inlines no function that XLA is to compile, as Keras requires for grouped
+    convolutions; the mark is dropped, and the functions renamed so that they are not confused with
+    the known ones.
     """
     if not function.captured_inputs and not function.graph.as_graph_def().library.function:
         return function
@@ -70,7 +71,7 @@ def _past(aliases: dict[str, str], tensor: str) -> str:
 
 
 def callable_of(definition: Any, inputs: Iterable[Any], outputs: Iterable[Any]) -> Any:
-    """A concrete function that runs a GraphDef between tensors, which are told by their names."""
+    """A concrete function that runs a GraphDef between tensors, which are identified by name."""
     wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
     ends = [[wrapped.graph.as_graph_element(t.name) for t in side] for side in (inputs, outputs)]
     return wrapped.prune(*ends)

@@ -133,7 +133,7 @@ def _rename(definition: Any, function: str, old: str, new: str) -> None:
 
 
 def with_slopes(definition: Any, slopes: Mapping[Tap, Array]) -> Any:
-    """Put the stand-in in the place of marked calls, in the definition.
+    """Replace marked calls in the definition by the stand-in.
 
     Args:
         definition: a GraphDef; changed.

@@ -98,8 +98,8 @@ class Nodes:
         share = self.add("AddN", "sum", *measured, N=SCALES)
         half = ALIKE / 2
         drawn = self._random(self.add("Shape", "output", share, out_type=tf.int32), -half, half)
-        least = self.constant(half, self._kind)  # never near 0: of what is squared, a border is
-        least = self.add("Mul", "z", self.add("Sign", "y", drawn), least)  # told by that
+        least = self.constant(half, self._kind)  # never near 0: a squared value shows a border
+        least = self.add("Mul", "z", self.add("Sign", "y", drawn), least)  # by this
         drawn = self.add("AddV2", "z", drawn, least)
         share = self.add("Mul", "z", share, self.constant(1 / SCALES, self._kind))
         return self.add("Mul", "z", share, drawn)

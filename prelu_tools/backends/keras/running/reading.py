@@ -23,10 +23,10 @@ _FREE_OF_VALUES: Final = ("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesL
 
 @contextmanager
 def reading(readings: Readings, inputs: Sequence[Any]) -> Iterator[None]:
-    """Within the block, what is read of tensors that depend on the inputs is told of.
+    """Within the block, reads of tensors that depend on the inputs are reported.
 
     Args:
-        readings: is told.
+        readings: receives them.
         inputs: the inputs, as eager tensors.
     """
     dependent: dict[int, Any] = {id(tensor): tensor for tensor in inputs}  # held: ids are theirs

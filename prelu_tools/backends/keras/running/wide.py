@@ -27,7 +27,7 @@ _UNKNOWN = 64  # for a size that the trace does not know
 
 
 class ProgramRunner:
-    """Runs a program, and tells an observer of its PReLU calls."""
+    """Runs a program, and reports its PReLU calls to an observer."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class ProgramRunner:
 
         Args:
             program: the graph of a model.
-            tally: makes what is told of the calls of each run; None if it is not needed.
+            tally: makes the observer of each run; None if none is needed.
             wide: whether to compute in float64.
             noise: how to move the results of its operators; None for not at all.
 

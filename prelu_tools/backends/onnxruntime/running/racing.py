@@ -35,7 +35,7 @@ def open_run(model: OnnxModel, threads: int, label: str) -> Run:
     """Load a model on the CPU provider.
 
     Args:
-        model: its weights may lie in a file.
+        model: its weights may be in a file.
         threads: how many onnxruntime may use inside an operator.
         label: the model's name for messages.
 
@@ -126,7 +126,7 @@ def race(
         rounds: at least its start, and at most its stop.
         seed: of the order.
         threads: how many each of them uses.
-        judge: asked now and then, once `rounds.start` rounds are done.
+        judge: called now and then after the first `rounds.start` rounds.
     """
     generator = random.Random(seed)
     kind, clock = _clock(threads)

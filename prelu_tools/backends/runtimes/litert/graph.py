@@ -38,7 +38,7 @@ _LINEAR: Final[Mapping[str, str]] = {
     "TRANSPOSE_CONV": "ConvTranspose", "FULLY_CONNECTED": "Gemm", "AVERAGE_POOL_2D": "AveragePool",
     "MAX_POOL_2D": "MaxPool",
 }  # fmt: skip
-"""Called as in ONNX, for who asks what is before a layer; their inputs are not ONNX's."""
+"""Named as in ONNX, for code that looks at the layer before; their inputs are not ONNX's."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ _LINEAR: Final[Mapping[str, str]] = {
     "Deconvolution": "ConvTranspose", "DeconvolutionDepthwise": "ConvTranspose",
     "InnerProduct": "Gemm",
 }  # fmt: skip
-"""Called as in ONNX, for who asks what is before a layer."""
+"""Named as in ONNX, for code that looks at the layer before."""
 _FOUR: Final = ("Convolution", "ConvolutionDepthwise", "Deconvolution", "DeconvolutionDepthwise",
                 "Interp", "Pooling")  # fmt: skip
 _SAME_RANK: Final = ("PReLU", "ReLU", "ReLU6", "UnaryOp", "AbsVal", "Sigmoid", "TanH", "Dropout",

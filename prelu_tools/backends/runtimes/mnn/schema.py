@@ -39,7 +39,7 @@ _PACKING: Final = ("Convolution", "ConvolutionDepthwise", "Deconvolution",
                    "DeconvolutionDepthwise", "Convolution3D", "Pooling")  # fmt: skip
 _KEEPING: Final = ("PReLU", "ReLU", "ReLU6", "UnaryOp", "AbsVal", "Sigmoid", "TanH", "Scale",
                    "Eltwise", "BinaryOp", "Dropout", "Interp")  # fmt: skip
-"""Their results lie as their first input does."""
+"""Their results have the layout of their first input."""
 _WITH_WEIGHTS: Final = ("Convolution", "ConvolutionDepthwise", "Deconvolution",
                         "DeconvolutionDepthwise")  # fmt: skip
 
@@ -117,7 +117,7 @@ def _model(path: Path, buffer: Buffer) -> MnnModel:
 
 
 def packed_tensors(model: MnnModel) -> set[str]:
-    """The tensors that lie as NC4HW4 in a running model: from a convolution to a ConvertTensor."""
+    """The tensors in layout NC4HW4 in a running model: from a convolution to a ConvertTensor."""
     found: set[int] = set()
     for operator in model.operators:
         if operator.kind == "ConvertTensor":

@@ -30,7 +30,7 @@ _LINEAR: Final[Mapping[str, str]] = {
     "DeconvolutionDepthWise": "ConvTranspose", "InnerProduct": "Gemm", "BatchNorm": "Add",
     "Convolution1D": "Conv", "ConvolutionDepthWise1D": "Conv",
 }  # fmt: skip
-"""Called as in ONNX, for who asks what is before a layer."""
+"""Named as in ONNX, for code that looks at the layer before."""
 _FUSING: Final = ("Conv", "ConvTranspose", "Gemm")
 _THREE: Final = ("Convolution", "ConvolutionDepthWise", "Deconvolution", "DeconvolutionDepthWise",
                  "Interp", "PixelShuffle", "Padding", "Crop")  # fmt: skip

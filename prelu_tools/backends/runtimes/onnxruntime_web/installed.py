@@ -64,7 +64,7 @@ def installed(purpose: str) -> Installed:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what makes node load or do more than it is told to."""
+    """The environment without variables that make node load or do more."""
     return {name: value for name, value in os.environ.items() if not name.startswith("NODE_")}
 
 

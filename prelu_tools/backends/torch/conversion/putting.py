@@ -33,11 +33,11 @@ class Tagged(NamedTuple):
     parameters: dict[str, SlopeParameter]
     """The slope tensors by their key in the tags."""
     put: dict[tuple[str, int], torch.Tensor]
-    """For a call of slopes of this name, counted from 0, the tags as they lie over its input."""
+    """For a call of slopes of this name, counted from 0, the tags, broadcast to its input."""
     held: dict[str, torch.Tensor]
     """The tags of parameters that have to take their place in the module's own state."""
     shown: list[tuple[Array, Array]]
-    """Slopes that are neither, with their tags, as they lie over an input: the graph shows them."""
+    """Other slopes with their tags, broadcast to an input: the graph shows them."""
 
 
 def tagged(module: nn.Module, calls: Iterable[PReLUCall], tags: TagBook, puts: bool) -> Tagged:

@@ -21,7 +21,7 @@ from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.passes.pipeline import AFTER_TRACING, run_passes
 from prelu_tools.graph.passes.tidy import name_boundaries
 
-_OPSETS = (13, 20)  # that it is asked for
+_OPSETS = (13, 20)  # the opsets that it is requested to write
 
 
 class Fixed(NamedTuple):

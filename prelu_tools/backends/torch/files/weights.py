@@ -105,7 +105,7 @@ def read_state(path: Path, allow_unsafe: bool) -> StateFile:
 
             return StateFile(load_file(path), ())
         if not allow_unsafe and not all_plain(path):
-            # It may loop, or ask for all memory, where that does no harm.
+            # Here it may loop or ask for all memory without harm.
             run_isolated("prelu_tools.backends.torch.files.weights:rehearse", path)
         content = _load(path, allow_unsafe)
     except PReLUToolsError:

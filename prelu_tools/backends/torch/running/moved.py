@@ -174,7 +174,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         found = torch.from_numpy(one_by_one(rows.detach().numpy(), scales.tolist(), running))
         drawn = self._draw(
             found[..., :1] if running else found
-        )  # never near 0: of what is squared, a border is told by that
+        )  # never near 0: a squared value shows a border
         return (found * (drawn + drawn.sign()) * (ALIKE / 2)).reshape(tuple(shape))
 
     def _running(self, func: Any, args: Any, kwargs: Any) -> Any:

@@ -50,7 +50,7 @@ class Seen(NamedTuple):
 
 
 Teller = Callable[[Seen], bool]
-"""Is told of what may be a PReLU, and says whether it is one."""
+"""Called with a call that may be a PReLU; returns whether it is one."""
 
 
 class Watch(TorchFunctionMode):
@@ -66,12 +66,12 @@ class Watch(TorchFunctionMode):
     def __init__(
         self, root: nn.Module, names: Mapping[int, str], seen: Teller, by_operators: bool = False
     ) -> None:
-        """Watch a module; `tracer.take_inputs` has to be told what it is called with.
+        """Watch a module; `tracer.take_inputs` has to be called with its arguments.
 
         Args:
             root: the module.
             names: the names of its tensors by the ids of those that it runs with.
-            seen: is told of what may be a PReLU, and says whether it is one.
+            seen: called with calls that may be PReLUs; returns whether they are.
             by_operators: whether to watch the operators of ATen in place of functions.
         """
         super().__init__()
@@ -311,7 +311,7 @@ def _without_numbers(signature: CallSignature) -> CallSignature:
 
 
 def knowing(known: Mapping[CallSignature, str], seen: Teller) -> Teller:
-    """A `Teller` that is told of the calls alone that a `CallFinder` found to be PReLUs."""
+    """A `Teller` that only receives the calls that a `CallFinder` found to be PReLUs."""
     names = Known(known)
 
     def told(call: Seen) -> bool:
@@ -322,7 +322,7 @@ def knowing(known: Mapping[CallSignature, str], seen: Teller) -> Teller:
 
 
 def telling(calls: Iterable[PReLUCall], observe: Observer) -> Teller:
-    """A `Teller` that tells an observer of the known calls of one run."""
+    """A `Teller` that reports the known calls of one run to an observer."""
     tally = Tally(calls, observe)
 
     def seen(call: Seen) -> bool:

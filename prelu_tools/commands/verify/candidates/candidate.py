@@ -160,7 +160,7 @@ class CandidateJudge:
         )
 
     def run(self, layers: LayerJudge, observed: bool = True) -> Seen:
-        """Run it, twice at one size; its layers are observed where that is asked."""
+        """Run it, twice at one size; its layers are observed on request."""
         source = self.source
         own = source.layers() if observed else ()
         reached = CoverageBook(own)
@@ -325,7 +325,7 @@ class CandidateJudge:
         self.notes += notes
 
     def _tolerance_used(self, seen: Seen) -> Tolerance:
-        """A calibrated tolerance depends on what the reference could be asked."""
+        """A calibrated tolerance depends on which runs of the reference were possible."""
         tolerance = self.request.tolerance
         if tolerance.multiple is not None and self.reference.moved is not None:
             return SENSITIVITY

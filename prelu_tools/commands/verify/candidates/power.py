@@ -194,7 +194,7 @@ def _noticed(
 
 
 def _planted(target: _Target, slopes: Array) -> dict[str, Array]:
-    """Wrong slopes of a layer in each of its calls, as far as they can lie there."""
+    """Wrong slopes of a layer in each of its calls, if they broadcast there."""
     first = target.matches[0]
     calls = list(zip(target.inputs, target.matches, strict=True))
     if slopes.shape == first.slopes.shape:

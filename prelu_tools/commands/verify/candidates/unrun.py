@@ -46,7 +46,7 @@ def nothing_to_run(request: VerifyRequest, live: Container[str] = ()) -> VerifyR
     """The result where no candidate can be run at all, which is known before anything is loaded.
 
     Args:
-        request: what was asked for.
+        request: the options.
         live: the candidates that are objects in memory.
 
     Returns:

@@ -45,7 +45,7 @@ class Seen:
     doubts: list[str] = field(default_factory=list)
     """Why there is no verdict."""
     faults: list[str] = field(default_factory=list)
-    """What is wrong with it whatever its outputs are."""
+    """Faults that count whatever its outputs are."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def report_of(label: str, found: Findings, request: VerifyRequest) -> CandidateR
     Args:
         label: the candidate, as the user spelled it.
         found: what the checks found.
-        request: what the user asked for.
+        request: the options.
     """
     diverging = next((layer for layer in found.layers if layer.verdict == "fail"), None)
     concluded = list(_conclusions(found, request))

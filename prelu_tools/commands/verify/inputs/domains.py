@@ -70,7 +70,7 @@ def try_domains(
         shapes: their shapes.
         known: where to start.
         score: see `Score`.
-        most: how often to ask for that.
+        most: the maximum number of trials.
     """
     best = Found(dict(known), score(known))
     groups = _groups([s for s in specs if known[s.name].origin not in ("asked", "table")])

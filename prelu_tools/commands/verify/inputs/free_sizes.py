@@ -19,7 +19,7 @@ from prelu_tools.core.results.reasons import Reason
 
 _COUNTS = (3, 1, 2, 2, 1, 3)  # rows at each of the other sizes
 _MOST_RUNS = 40
-_PATIENCE = 2  # of the other sizes so many may be refused altogether
+_PATIENCE = 2  # how many of the other sizes may be rejected in all
 _MOST_NAMED = 6
 
 

@@ -71,7 +71,7 @@ class RowReplacer:
     def _bad(self, run: Feeds) -> IntArray:
         usable = self._trial.usable(run, self._drawer.rows)
         if usable is None:
-            return np.arange(0)  # why it fails is told when it is run
+            return np.arange(0)  # the reason for a failure is reported when it is run
         return np.flatnonzero(~usable)
 
     def notes(self) -> list[Reason]:

@@ -43,7 +43,7 @@ def axis_orders(
         if others is not None:
             fitting = fitting.taking(slopes.shape, others.shape) or fitting
     said = moved_from(mine.axes, other.axes)
-    if len(other.nodes) > 1:  # what is stated is of the first call: others may lie otherwise
+    if len(other.nodes) > 1:  # what is stated is of the first call: others may have other axes
         fitting = AxisAlignment(sorted(fitting, key=lambda order: order != said))
     else:
         fitting = fitting.only(said)
@@ -74,7 +74,7 @@ def own_ulps(reference: PReLULayer, orders: AxisAlignment, x: Array, y: Array) -
 
 
 def _laying(mine: PReLULayer, orders: AxisAlignment, shape: tuple[int, ...]) -> AxisAlignment:
-    """Those of the orders in which the slopes lie on an input.
+    """The axis orders in which the slopes broadcast to an input.
 
     Slopes lie as the first call of their layer has its axes: another call may have them otherwise
     in the reference itself, so that any usual order is tried where none of these fits.
@@ -142,7 +142,7 @@ def effective_slopes(slopes: Array, x: Array, y: Array) -> Array:
     """What slopes a layer has by its values: y / x where x is most negative; NaN if none is.
 
     Args:
-        slopes: any that lie on x as the layer's do.
+        slopes: any that broadcast to x like the layer's.
         x: its input.
         y: its output.
     """

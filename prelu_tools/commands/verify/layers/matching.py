@@ -82,7 +82,7 @@ class LayerJudge:
         )
         self._pairs = replace(pairs, pairs=typed)
         self._by_name = {other.name: (mine, other) for mine, other in self._pairs.pairs}
-        self._calls = {  # a layer that was taken apart is told of by the name of the whole
+        self._calls = {  # a layer that was split is reported by the name of the whole
             (layer.name, number): (node, 0) if node in self._by_name else (layer.name, number)
             for layer in found
             for number, node in enumerate(layer.nodes)
@@ -143,12 +143,12 @@ class LayerJudge:
     def _counterpart(
         self, mine: PReLULayer, other: PReLULayer, number: int, x: Array, y: Array
     ) -> tuple[Array | None, AxisAlignment, int]:
-        """What the reference gives in the same call, how its axes may lie, and which call that is.
+        """The reference's output in the same call, its possible axis orders, and the call's number.
 
         Calls that do not need each other stand in any order in a file. So it is the first one that
         gives the same and was no other call's, its own number before all, and where none does the
-        first that was no other's; a graph that uses the wrong one is told by what it gives in the
-        end.
+        first that was no other's; a graph that uses the wrong one is recognised by what it gives in
+        the end.
         """
         numbers = [number, *(n for n in range(len(mine.nodes)) if n != number)]
         free = [n for n in numbers if (self.run, mine.name, n) not in self._taken]

@@ -46,7 +46,7 @@ def compare_special_values(
         (mine, other)
         for own, other in pair_layers(reference.layers(), candidate.layers()).pairs
         for mine in [in_type_of(own, other)]
-        if mine.slopes.ndim  # a layer on a scalar has no rows to lay them in
+        if mine.slopes.ndim  # a layer on a scalar has no rows for them
         and all(np.issubdtype(layer.slopes.dtype, np.floating) for layer in (mine, other))
         and compare_slopes(mine, other, layouts.permutation(mine.slopes.ndim)).equal
     ]

@@ -12,7 +12,7 @@ from prelu_tools.core.arrays import Array
 _LEAST = 3.0
 """How many times the drawn noise a whole tensor may be off in any case."""
 _SINGLE = 3.0
-"""How many times as far as a channel a single value may be off."""
+"""How many times a channel's error a single value may have."""
 _MOST_PARTS = 4096
 _FEW = 0.02
 _ROUNDING = 1e-5  # of an output's size: rows of a softmax have the same sum, but for rounding

@@ -16,7 +16,7 @@ _NOISE = 0.2
 
 @dataclass
 class ChannelSigns:
-    """How what one layer gives lies to what the reference's gives, channel by channel.
+    """The sign of a layer's output relative to the reference's, channel by channel.
 
     With P_a(x) = max(x, 0) + a * min(x, 0): P_a(x) = -a * P_1/a(-x). A layer that has 1 / a in
     place of a is right if it is given -x: then what it gives has the other sign too.

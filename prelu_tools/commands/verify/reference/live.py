@@ -46,7 +46,7 @@ def running(
     Args:
         source: the reference.
         opened: the candidates, whose inputs and decisions count too.
-        request: what is asked for.
+        request: the options.
 
     Raises:
         PReLUToolsError: it cannot be run.

@@ -39,7 +39,7 @@ class Part:
     """Which of these rows it has."""
 
     def take(self, values: Array, axis: int | None) -> Array | None:
-        """A tensor of the run, for the part alone; None if its rows cannot be told apart.
+        """A tensor of the run, for the part alone; None if its rows cannot be separated.
 
         Args:
             values: of the whole run.

@@ -99,7 +99,7 @@ class Reference:
         return sum(self.rows.count(feed) for feed in feeds if feed) - int(again)
 
     def perturbed_to(self, unit: float) -> PerturbedRuns | None:
-        """What moved runs say that round every result to a coarser unit; run when first asked."""
+        """The spread of runs that round every result to a coarser unit; run on first use."""
         if self.moved is None or unit <= SINGLE:
             return self.moved
         if unit not in self.coarser:

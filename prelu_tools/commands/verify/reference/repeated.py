@@ -19,7 +19,7 @@ Results = Sequence[Mapping[str, Array]]
 ACTING_DROPOUT = "dropout_in_training_mode"
 """The code of a Dropout that drops values for sure."""
 _RANDOM = ("random_outputs", "random_node", ACTING_DROPOUT)
-_AGAIN = 6  # more runs, that tell two exact kernels from randomness
+_AGAIN = 6  # more runs, to tell two exact kernels from randomness
 _KERNELS = 4  # different results of all eight: half of them
 _ROUNDING = 1000  # units in the last place of the largest value: what another kernel may change
 _GROSS = 1e-2  # of the largest value: what no other kernel changes
@@ -39,7 +39,7 @@ def run_again(runner: Runner, feeds: Sequence[Feeds], results: Results) -> Repea
     """Run one batch of each size again, in the mode in which it was run before.
 
     A model of which nothing is random may still have two kernels for one operator, and choose by
-    where its buffers lie: their results differ by rounding, and come back. What is random differs
+    the alignment of its buffers: their results differ by rounding, and recur. Random results differ
     each time, or by more than rounding.
 
     Args:

@@ -18,7 +18,7 @@ from prelu_tools.core.results.verification.parity import (
 @comparable
 @dataclass(frozen=True, eq=False)
 class ProviderReport:
-    """What onnxruntime or another runtime was asked for, and what it did."""
+    """What was requested of onnxruntime or another runtime, and what it did."""
 
     requested: str
     """The name that the user gave."""
