@@ -403,7 +403,8 @@ REFUSED = {
     "custom": (f"{ENTER} t = {M}Transpose(q) y = DequantizeLinear(t, half, u100)",
                "node 't' (Transpose) works on integer codes in a way that is not supported"),
     "unknown and quantized": (f"t = {M}QAttention(x) y = Relu(t)",
-                              "node 't' (QAttention) is quantized, or contains quantized nodes, in a way"),
+                              "node 't' (QAttention) is quantized, or contains quantized nodes, in "
+                              "a way that is not supported"),
     "two activations": ("q, s, z = DynamicQuantizeLinear(x) i = MatMulInteger(q, q, z, z)"
                         " y = Cast<to = 1>(i)", "node 'i' multiplies two activations"),
     "outside": ("i = Cast<to = 2>(x) y = DequantizeLinear(i, half, u3)",
