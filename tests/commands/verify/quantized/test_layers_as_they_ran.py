@@ -641,3 +641,64 @@ def test_faults_add_to_what_a_layer_is_off_already(off: float, planted: int, hid
     x = np.float32([[-1, 8, -1]])
     rig.observe(x, np.where(x > 0, x, SLOPES * x) + np.float32(off))
     assert (rig.layers.power().planted, rig.layers.power().hidden) == (planted, hidden)
+
+
+# Slopes that are inverted
+
+STEEP = np.array([[2.0, 0.5, 4.0]], np.float32)
+INVERSE = np.array([[0.5, 0.5, 0.25]], np.float32)
+NEGATED = np.array([[-1.0, 1.0, -1.0]], np.float32)
+
+
+def _prelu(x: Array, slopes: Array) -> Array:
+    return np.asarray(np.where(x > 0, x, slopes * x))
+
+
+def _inverse(x: Array, is_seen: bool = True, runs: int = 1) -> Rig:
+    """A candidate with inverse slopes that was given this where the reference was given X."""
+    rig = Rig(slopes=STEEP, found=INVERSE, activation=_prelu(X, STEEP) if is_seen else None)
+    for run in range(runs):
+        assert rig.observe(x, _prelu(x, INVERSE), run=run).off == 0.0
+    return rig
+
+
+def test_inverse_slopes_are_right_in_negated_channels() -> None:
+    rig = _inverse(X * NEGATED, runs=2)
+    found = rig.parity()
+    assert (found.verdict, found.slopes_equal, found.difference) == ("pass", True, None)
+    assert (found.n_by_value, found.max_abs_diff) == (3, 0.0)
+    (note,) = rig.layers.notes("net.onnx")
+    assert code_of(note) == "channels_negated"
+    assert str(note) == (
+        "net.onnx: 2 slopes of 1 layers are the inverse of the reference's, in channels that are "
+        "negated, which computes the same"
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "is_seen", "verdict", "words"),
+    [
+        (X, True, "fail",
+         "2 slopes are 1 / a where the reference has a, and their channels are not negated"),
+        (X * NEGATED[:, ::-1] * [1, -1, -1], True, "fail",
+         "1 slopes are 1 / a where the reference has a, and their channels are not negated"),
+        (X * NEGATED, False, "inconclusive",
+         "2 slopes are 1 / a where the reference has a; that is right if their channels are "
+         "negated, which was not seen"),
+    ],
+    ids=["not negated", "one of them", "not seen"],
+)  # fmt: skip
+def test_inverse_slopes_elsewhere_are_not_right(
+    x: Array, is_seen: bool, verdict: str, words: str
+) -> None:
+    rig = _inverse(x.astype(np.float32), is_seen)
+    found = rig.parity()
+    assert (found.verdict, code_of(found.difference)) == (verdict, "slopes_inverted")
+    assert str(found.difference) == f"act: {words}"
+    assert list(rig.layers.notes("net.onnx")) == []
+
+
+def test_slopes_that_are_not_inverted_are_not_noted() -> None:
+    rig = Rig(activation=np.asarray(Y))
+    rig.observe(X, Y)
+    assert list(rig.layers.notes("net.onnx")) == []
