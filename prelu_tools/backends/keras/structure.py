@@ -46,7 +46,7 @@ class Structure:
     def _free_sizes(self, specs: list[TensorSpec]) -> None:
         """Free the sizes that a subclassed model was built for, where it takes others too."""
         is_stated = any(isinstance(size, int) for spec in specs for size in spec.shape[1:])
-        other = self._other() if is_stated and self._other is not None and not self.notes else None
+        other = self._other() if is_stated and self._other is not None else None
         found = other and freed_inputs(specs, other, self._label, self._takes)
         if found:
             self._specs, self.notes = one_size_a_name(found.specs), (found.note,)

@@ -35,6 +35,8 @@ class Arguments:
     """What the user should know of them."""
     is_assumed: bool = False
     """Whether the batch is free because nobody said otherwise."""
+    is_of_example: bool = False
+    """Whether the sizes are those of the example, and no others were tried."""
 
     def build(self, tensors: Mapping[str, torch.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """`(args, kwargs)` of a call with these tensors."""
@@ -248,7 +250,7 @@ def _from_examples(signature: python_inspect.Signature, given: Any, label: str) 
     specs = [_spec(name, tensor, batch) for name, tensor in found.items()]
     notes = (f"fixed in the graph: {', '.join(fixed)}",) if fixed else ()
     made = _arguments(slots, specs)
-    return replace(made, notes=notes, is_assumed=True)
+    return replace(made, notes=notes, is_assumed=True, is_of_example=True)
 
 
 def _spec(name: str, tensor: torch.Tensor, batch: int | None) -> TensorSpec:
@@ -292,7 +294,8 @@ def _overridden(known: Arguments, given: Sequence[InputOption], label: str) -> A
         else spec
         for spec in known.specs
     ]
-    return replace(known, specs=tuple(one_size_a_name(specs)), is_assumed=False)
+    known = replace(known, is_assumed=False, is_of_example=False)
+    return replace(known, specs=tuple(one_size_a_name(specs)))
 
 
 def _sizes_like(shape: Sequence[Dim], example: Sequence[int]) -> tuple[int, ...]:
