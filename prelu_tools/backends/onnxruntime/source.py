@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class OnnxSource(SourceDefaults):
-    """An ONNX file, to be read and run; `convertible.py` takes it further."""
+    """An ONNX file, to be read and run; `ConvertibleOnnx` can be exported too."""
 
     framework = "onnx"
 
@@ -152,7 +152,7 @@ class OnnxSource(SourceDefaults):
     @cached_property
     def computes_in(self) -> str | None:
         """See `Source.computes_in`: by the graph."""
-        from prelu_tools.graph.facts.precision import computes_in
+        from prelu_tools.graph.facts.rounding import computes_in
 
         model = self.located[0].calls[0][0].model if self.located else self.model
         return computes_in(model.proto)
