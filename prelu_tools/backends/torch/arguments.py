@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name
+from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, stated_spec
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes
@@ -215,10 +215,7 @@ def _from_options(
     signature: python_inspect.Signature, given: Sequence[InputOption], label: str
 ) -> Arguments:
     """Tensors by name: at their places in the signature, or in order under other names."""
-    specs = [
-        TensorSpec(option.name, option.dtype, option.shape, example_sizes(option.shape))
-        for option in given
-    ]
+    specs = [stated_spec(option.name, option.dtype, option.shape, None) for option in given]
     slots = {spec.name: _Slot(spec.name) for spec in specs}
     names = set(signature.parameters)
     calls: tuple[tuple[Any, ...], dict[str, Any]] = (tuple(slots.values()), {})
