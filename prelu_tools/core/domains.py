@@ -1,4 +1,4 @@
-"""The values that an input may take, and where that is known from."""
+"""The values that an input may take, and how that is known."""
 
 from __future__ import annotations
 

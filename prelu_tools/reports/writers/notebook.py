@@ -1,4 +1,4 @@
-"""A result in a notebook: the elements of the HTML page, with the verdict as a bar beside them."""
+"""A result in a notebook: the elements of the HTML page, with the verdict as a bar next to them."""
 
 from __future__ import annotations
 
