@@ -60,7 +60,7 @@ class MemoryGate:
             who: the job that wants to start.
             need: bytes that it is likely to take.
             held: says how many bytes its process holds at this time.
-            full: called once if there is no room at first: to give back what it holds idle.
+            full: called once if there is no room at first, to release idle memory.
         """
         with self._changed:
             if self._open and not self._has_room(need, held):
@@ -83,7 +83,7 @@ class MemoryGate:
             self._changed.notify_all()
 
     def _has_room(self, need: int, held: Callable[[], int]) -> bool:
-        """What is promised to those at work, and not taken yet, is not free."""
+        """Memory that running jobs may still take does not count as free."""
         if not self._at_work:
             return True
         free, promised = self._available(), sum(wanted for wanted, _ in self._at_work.values())

@@ -70,7 +70,7 @@ def _others() -> tuple[str, ...]:
 
 @cache
 def _hook() -> None:
-    """Listen to what is opened; that cannot be undone, and costs little."""
+    """Record opened files; this cannot be undone, and costs little."""
 
     def hear(event: str, arguments: tuple[Any, ...]) -> None:
         if _watched is None or event != "open":

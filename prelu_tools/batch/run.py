@@ -39,7 +39,7 @@ class Watch(Protocol):
 
 
 class StoppedError(Stopped):
-    """The run was stopped from outside; the text says what is kept, and how to go on."""
+    """The run was stopped from outside; the text says what is kept, and how to continue."""
 
 
 def run_batch(listed: JobList, plan: Plan, watch: Watch) -> BatchResult:
@@ -99,7 +99,7 @@ def _running(jobs: Sequence[Job], plan: Plan, started: Callable[[Job], Job]) -> 
 
 
 def _starter(file: ResultsFile | None, watch: Watch) -> Callable[[Job], Job]:
-    """What a job is, once it starts: a file that a killed run of ours left may be replaced."""
+    """A job as it starts: it may replace a file that a killed run of ours left."""
     lock = threading.Lock()
 
     def started(job: Job) -> Job:
@@ -120,7 +120,7 @@ def _starter(file: ResultsFile | None, watch: Watch) -> Callable[[Job], Job]:
 
 
 def _workers(done: Sequence[Done]) -> tuple[tuple[WorkerInfo, ...], tuple[str, ...]]:
-    """Everyone who did something, and in what they differ from this process."""
+    """All workers, and how they differ from this process."""
     workers = {one.worker.name: one.worker for one in done if one.worker is not None}
     here, notes = installed_versions(), []
     kinds: dict[str, list[str]] = {}

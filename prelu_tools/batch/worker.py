@@ -35,7 +35,7 @@ IDLE_SECONDS = 600.0
 START_SECONDS = 120.0
 """How long a worker may take until it can be spoken to."""
 _LOOK = 0.1  # seconds between two looks at a worker that has a limit, or at its owner
-_TIDYING = 10.0  # seconds that a worker without an owner may take to put away what it has begun
+_TIDYING = 10.0  # seconds that a worker without an owner may take to clean up
 # `-P`, and the path of this process without the current folder: a file there is no module, unless
 # the user names it (`backends/source_spec.py`).
 _START = (
@@ -217,7 +217,7 @@ def _resident(process: subprocess.Popen[bytes] | None) -> int:
 
 
 def serve(descriptor: int) -> None:
-    """The process' side: say who it is, then answer each job with what became of it."""
+    """The worker's side: identify itself, then answer each job with its outcome."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stop_at_signals()
     connection = Connection(descriptor)
@@ -241,7 +241,7 @@ def serve(descriptor: int) -> None:
 def _end_with(parent: int) -> None:
     """A worker whose owner was killed has nobody to answer to.
 
-    What it is about to write may be written by the next run already, which cannot remove it.
+    The next run may already be writing the same file, and could not remove it.
     """
     while os.getppid() == parent:
         time.sleep(_LOOK)
@@ -251,13 +251,13 @@ def _end_with(parent: int) -> None:
 
 
 def _end() -> None:
-    """End this process and what it started."""
+    """End this process and its children."""
     shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 
 def describe() -> WorkerInfo:
-    """This process, and what it has."""
+    """This process and its properties."""
     from prelu_tools.backends.onnxruntime.running.session import available_providers
 
     try:

@@ -23,7 +23,7 @@ _FILE = Needs(lambda values: values.baseline is not None, "it needs --baseline F
 
 @dataclass(frozen=True)
 class BaselineRequest:
-    """What the figures are compared with, and whether it is renewed."""
+    """The baseline to compare figures with, and whether to renew it."""
 
     baseline: Path | None = option(
         OWN_FILE, "Fail if figures are worse than in this file.", default=None, metavar="FILE.json"
@@ -55,7 +55,7 @@ class BaselineRequest:
 
         path, update = self.baseline, self.update_baseline
         if path is not None and update:
-            old_entries(path)  # what is not a baseline is refused now, and not after an hour
+            old_entries(path)  # a file that is not a baseline is rejected now, not after an hour
         known = None if path is None or update else read_baseline(path)
         return BaselineChoice(path, self.baseline_factor or DEFAULT_FACTOR, update, known)
 
@@ -117,7 +117,7 @@ class KnownRequest:
     def gates(
         self, fail_on: Literal["error", "warning"] | None, expect_layers: int | None
     ) -> InspectGates:
-        """What a model has to be like; the file is read before anything runs.
+        """The gates for a model; the file is read before anything runs.
 
         Raises:
             UsageError: an option would be ignored.

@@ -96,7 +96,7 @@ class _Lines(_Blind):
 
 @contextmanager
 def _watching(quiet: bool, verbose: bool) -> Iterator[Watch]:
-    """What shows on a terminal, and nowhere else."""
+    """Output for a terminal only."""
     if quiet or not sys.stderr.isatty():
         yield _Blind()
     elif verbose:

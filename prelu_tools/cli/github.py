@@ -30,7 +30,7 @@ def is_summary(path: str) -> bool:
 def append_summary(markdown: str) -> None:
     """Put blocks of Markdown after what is in the step's summary; nothing if there is none.
 
-    What has no room is left out at the end of a block, and that is said.
+    A block that is too long is cut, with a note.
 
     Raises:
         PReLUToolsError: it cannot be written.

@@ -76,7 +76,7 @@ class Command(click.Command):
 
 
 def _state(path: Path) -> tuple[int, ...] | None:
-    """What changes where a file is put in place or appended to; None if there is none."""
+    """A file's identity, to see whether it was replaced or appended to; None if it is missing."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -145,7 +145,7 @@ def parse_reports(
 
 
 def source_and_output(source: str, output: str) -> Callable[[Function], Function]:
-    """The argument of one model and `-o` for what is made of it, by their names in the help."""
+    """The argument for one model and `-o` for its output, by their names in the help."""
 
     def add(function: Function) -> Function:
         function = click.option(

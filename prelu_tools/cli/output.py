@@ -112,7 +112,7 @@ def _has_colour() -> bool:
 
 
 def say(text: str, longest: int = _LONGEST_SENTENCE) -> None:
-    """Write to standard error what may have names out of a file in it."""
+    """Write text to standard error that may contain names from a file."""
     to_stderr(one_line(shortened(text, longest)))
 
 

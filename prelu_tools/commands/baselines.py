@@ -18,11 +18,11 @@ class OtherSchemaError(PReLUToolsError):
 
 
 def read_document(path: Path, kind: str) -> dict[str, Any]:
-    """Read a baseline; what its fields mean is for the command that wrote it.
+    """Read a baseline; the command that wrote it interprets the fields.
 
     Args:
         path: the file.
-        kind: what it says that it is.
+        kind: the kind that it has to state.
 
     Raises:
         OtherSchemaError: it is a baseline of another schema.

@@ -15,7 +15,7 @@ from prelu_tools.graph.targets.slope_shapes import RULES, WAYS
 
 
 def for_target(model: OnnxModel, target: str) -> tuple[OnnxModel, tuple[Reason, ...]]:
-    """The model with its PReLU written so that a runtime reads it right, and what was done.
+    """The model with its PReLU written for a runtime, and a description of the changes.
 
     Args:
         model: every PReLU is a PRelu node; others stay as they are.

@@ -49,7 +49,7 @@ class Limits:
     wall_seconds: float
     """Seconds by the clock, for one that waits and does nothing: on a busy machine all do."""
     memory: int
-    """Bytes beyond what the process has at its start, where the system can limit it."""
+    """Bytes in addition to the process's initial memory, if the system can limit that."""
 
 
 def limits_for(size: int) -> Limits:

@@ -124,7 +124,7 @@ def _last(path: str) -> str:
 
 
 class _Before:
-    """The last layer with a matrix or a kernel, and what sizes it and the layers since put out."""
+    """The last layer with a matrix or a kernel, and the output sizes of it and of later layers."""
 
     def __init__(self) -> None:
         self.n_parameters: int | None = None
@@ -178,7 +178,7 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def strip_prefixes(tensors: Mapping[str, Value]) -> tuple[dict[str, Value], list[str]]:
-    """Take off what DataParallel, Lightning and torch.compile put before every name, or nearly.
+    """Remove the prefixes that DataParallel, Lightning and torch.compile add to (nearly) all names.
 
     Beside the model's own a training keeps a few tensors, as `n_averaged` and `loss.weight`.
 
@@ -201,7 +201,7 @@ def _is_before_most(prefix: str, names: Collection[str]) -> bool:
 
 
 def read_from(taken: Sequence[str]) -> str:
-    """A note on what led to a file's tensors: keys, and prefixes of names, which end in `.`."""
+    """A note on the way to a file's tensors: keys, and prefixes of names, which end in `.`."""
     keys = " > ".join(one for one in taken if not one.endswith("."))
     prefixes = ", ".join(one for one in taken if one.endswith("."))
     said = (

@@ -49,7 +49,7 @@ class FileSource(SourceDefaults):
     """A file that is read for its slopes; see `Source`."""
 
     def __init__(self, label: str, contents: Contents) -> None:
-        """Take what was read from a file."""
+        """Take the contents of a file."""
         self.label = label
         self.framework = contents.framework
         self.producer = contents.producer
@@ -190,7 +190,7 @@ def source_of(reader: str, path: Path, label: str, extra: str) -> FileSource:
         reader: `module:function`, which takes a path and returns `Contents`.
         path: the file.
         label: what to call it.
-        extra: of this package, that brings what the reader imports.
+        extra: the extra of this package with the reader's dependencies.
 
     Raises:
         MissingExtraError: that is not installed.

@@ -13,7 +13,7 @@ Seen = Callable[[Any, Any, Any], None]
 """Called with a layer, its input and its output."""
 
 Around = Callable[[Any, Callable[[Any], Any], Any], Any]
-"""Calls a layer: is given it, what computes its output, and its input."""
+"""Calls a layer, given the layer, the function that computes its output, and its input."""
 
 
 _KINKS = frozenset((
@@ -44,7 +44,7 @@ def holds_numbers(layer: Any) -> bool:
 
 
 def has_kinks(model: Any) -> bool:
-    """Whether a functional model computes with `keras.ops` what may differ by sign."""
+    """Whether a functional model uses `keras.ops` that may treat signs differently."""
     operations = getattr(model, "operations", ())
     return any(
         type(each).__name__ in _KINKS and ".ops." in type(each).__module__ for each in operations

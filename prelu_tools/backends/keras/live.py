@@ -131,7 +131,7 @@ class LiveKerasModel:
         )
 
     def _decay(self, variable: Any) -> float:
-        """What the optimizer takes of a variable, and what its layer's regularizer adds."""
+        """The weight decay of a variable by the optimizer and by its layer's regularizer."""
         decay = 0.0
         optimizer = self._optimizer
         if optimizer is not None and optimizer.weight_decay:

@@ -36,7 +36,7 @@ class RecordedSource(SourceDefaults):
     """What `prelu-tools record` kept of a model; see `Source`."""
 
     def __init__(self, label: str, recording: Recording) -> None:
-        """Take what was read from a file."""
+        """Take the contents of a file."""
         self.label = label
         self.framework = recording.framework
         self.producer = recording.producer

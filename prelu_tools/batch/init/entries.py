@@ -87,7 +87,7 @@ def table(check: InitCheck, head: str = TABLES[OWN_FILE]) -> Iterator[str]:
     """A check, line by line; a comment where something has to be filled in.
 
     Args:
-        check: what to write.
+        check: the check.
         head: how its table begins.
     """
     if check.needed:

@@ -45,7 +45,7 @@ def valid_options(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settled(options: Mapping[str, Any], local: Callable[[str], str | None]) -> StatedOptions:
-    """What a check takes over, and what it does not.
+    """The options that a check adopts, and those that it does not.
 
     Args:
         options: what `valid_options` returned.

@@ -29,7 +29,7 @@ class PythonModel:
     name: str
     """The class or the function."""
     call: str
-    """What is written after the colon: the name, with what has to be filled in for arguments."""
+    """The text after the colon: the name, with placeholders for required arguments."""
     needed: tuple[str, ...]
     """The arguments that have to be filled in."""
     is_alone: bool
@@ -108,7 +108,7 @@ def _model(path: Path, code: Code, maker: Maker, is_alone: bool) -> PythonModel:
 
 
 def _call_arguments(node: Definition) -> tuple[str, ...] | None:
-    """What `forward` or `call` takes; None for a function, and where `example_inputs` says more."""
+    """The parameters of `forward` or `call`; None for a function, or with `example_inputs`."""
     if not isinstance(node, ast.ClassDef) or method_of(node, "example_inputs"):
         return None
     made = method_of(node, "forward") or method_of(node, "call")

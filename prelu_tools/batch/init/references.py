@@ -38,7 +38,7 @@ class OnnxFile:
 
     @property
     def made_from(self) -> tuple[Stated, str, str] | None:
-        """What it shares with all files that were made alike; None for unknown."""
+        """A key shared by all files with the same origin; None if unknown."""
         return None if self.stated is None else (self.stated, self.sha256, toml(self.options))
 
 
@@ -79,7 +79,7 @@ class References:
         self._python = python_models(folder, [path for path in files if path.suffix == ".py"])
 
     def of(self, model: OnnxFile, is_only: bool) -> Reference | None:
-        """What a model is compared with: what it says that it was exported from, or by its name.
+        """The reference for a model: the source that it records, or one found by name.
 
         A record comes before the model that it stands for: it needs no framework.
 
@@ -101,7 +101,7 @@ class References:
         return None if lacks_weights else named
 
     def _stated(self, model: OnnxFile) -> Reference | None:
-        """A record of what the model says that it was exported from, or that itself."""
+        """The source that the model records, or a record of that source."""
         said, place = model.stated, model.path
         if said is None:
             return None

@@ -40,7 +40,7 @@ class Found:
 
 
 def search(folder: Path) -> Found:
-    """Look for pairs of a source and the ONNX files made of it: by what these say, or by names.
+    """Find pairs of a source and its ONNX files, by their recorded sources or by names.
 
     Nothing is imported: Python sources are parsed, ONNX files and records skimmed.
 
@@ -68,7 +68,7 @@ def search(folder: Path) -> Found:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files and SavedModels below a folder, but for what is hidden or installed."""
+    """Files and SavedModels below a folder, except hidden and installed ones."""
     for place, names, files in os.walk(folder):
         here = Path(place)
         if "saved_model.pb" in files and here != folder:

@@ -35,7 +35,7 @@ class Stated:
 
 
 def stated(text: str) -> Stated | None:
-    """Take apart what a file says; None if it says nothing that can be written in a check."""
+    """Parse the source that a file records; None if it cannot be written in a check."""
     if not text or not text.isprintable():
         return None
     parts = python_parts(text)
@@ -47,7 +47,7 @@ def stated(text: str) -> Stated | None:
 
 
 class StatedSources:
-    """What the files of a folder may say that they were made from."""
+    """The sources that the files of a folder record."""
 
     def __init__(self, folder: Path, files: Sequence[Path]) -> None:
         """Nothing is read yet.

@@ -51,7 +51,7 @@ class Found:
     text: str
     """How it is spelled; a `FileName` where a folder or a pattern gave it."""
     place: str
-    """What to call what is made of it: its path below the folder that was named, no suffix."""
+    """A name for its output: its path below the named folder, without suffix."""
     row: Row | None = None
     """The row of the list that has it; None if it was given on the command line."""
     is_alone: bool = True
@@ -72,7 +72,7 @@ def is_many(text: str) -> bool:
 
 
 def is_pattern(text: str) -> bool:
-    """Whether files are looked for that match it; what exists is itself, whatever its name is."""
+    """Whether it is a pattern to search for; an existing file is itself, whatever its name."""
     return _pattern(text) is not None
 
 
@@ -117,7 +117,7 @@ def _of_list(text: str, command: Command) -> Iterator[Found]:
 
 
 def place_of(text: str) -> str:
-    """What to call what is made of a model that was named by itself."""
+    """A name for the output of a model that was named directly."""
     parts = python_parts(text)
     if parts is not None:
         head, weights = parts
@@ -226,7 +226,7 @@ def _below(path: str, folder: str) -> str:
 
 
 def local_size(texts: Sequence[str]) -> int:
-    """Bytes of the files of these sources, as far as they are here: what memory goes by."""
+    """Bytes of the local files of these sources, which memory limits go by."""
     total = 0
     for text in texts:
         parts = python_parts(text)

@@ -35,7 +35,7 @@ _MARK = "__place__"  # part of a name in Python
 
 @dataclass(frozen=True)
 class Pair:
-    """A reference with what is to be compared with it."""
+    """A reference with its candidates."""
 
     name: str
     """Its default name."""
@@ -48,7 +48,7 @@ class Pair:
     written: Mapping[str, str] = field(default_factory=dict)
     """Each source, and what it was found by, as it is written."""
     problem: str | None = None
-    """What is missing of it, in words, which keeps it from passing; None for nothing."""
+    """What is missing, in words, so that it cannot pass; None for nothing."""
     can_run: bool = True
     """Whether there is a reference and a candidate."""
 
@@ -109,7 +109,7 @@ def _refuse_without_placeholders(reference: str, candidates: Sequence[str]) -> N
 
 
 def _by_place(left: str, right: str) -> Iterator[Pair]:
-    """What only one of two folders has is a pair too: one that cannot be checked.
+    """A model in only one of two folders is a pair too: one that cannot be checked.
 
     Records in the first one are references.
     """
@@ -224,7 +224,7 @@ def filled(text: str, places: Mapping[str, str] | None, escape: bool = False) ->
     Args:
         text: a candidate, or another text that follows the reference.
         places: what the placeholders stand for; None if the reference is written out.
-        escape: whether what is filled in is to mean itself in a pattern.
+        escape: whether to escape filled-in text in a pattern.
 
     Raises:
         UsageError: it has one that is not known, or the reference is written out.
@@ -251,7 +251,7 @@ def _source(text: str, places: Mapping[str, str] | None, escape: bool = False) -
     """A source with its placeholders filled in: a file is one, whatever its name is.
 
     Raises:
-        UsageError: as `filled`; or what is filled in would be Python code, and is not a name there.
+        UsageError: as `filled`; or the text to fill in would be Python code and is not a name.
     """
     found = filled(text, places, escape)
     if not placeholders(text) or places is None:

@@ -65,7 +65,7 @@ def _cells(path: str) -> Iterator[Row]:
 
 
 def _value(key: str, text: str) -> Any:
-    """A cell as TOML would have it: text where its key takes text, else what it spells there."""
+    """A cell as in TOML: text if its key takes text, otherwise the value that it spells."""
     option = KEYS["verify"].get(key)
     if option is None or (option.kind.type in ("text", "file", "folder") and not option.kind.many):
         return text
@@ -152,7 +152,7 @@ def _seen_from(folder: Path, text: str) -> str:
 
 
 def as_written(text: str) -> str:
-    """A pattern without the brackets around what means itself in it."""
+    """A pattern without brackets around escaped characters."""
     return _ESCAPED.sub(r"\1", text)
 
 

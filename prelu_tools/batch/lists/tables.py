@@ -25,7 +25,7 @@ class ListError(UsageError):
     """Something in a list makes no sense.
 
     Args:
-        message: what, and what was expected.
+        message: what was found, and what was expected.
         path: the file.
         line: where in it, from 1; None if it is the file as a whole.
     """
@@ -54,7 +54,7 @@ class Row:
     """The same for the fields of `SourceOptions`."""
 
     def error(self, message: str) -> ListError:
-        """What to raise where it makes no sense; the row is called by its number and its name."""
+        """The error for a row that makes no sense, naming its number and name."""
         known = (self.values.get(key) for key in ("name", "reference", "source"))
         name = next((text for text in known if text is not None), None)
         named = f" ({name!r})" if isinstance(name, str) else ""

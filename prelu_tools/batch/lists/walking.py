@@ -91,5 +91,5 @@ def unlistable(pattern: str) -> list[str]:
 
 
 def _can_list(folder: str) -> bool:
-    """Whether it can be; what is missing, or is not a folder, lists nothing."""
+    """Whether it can be listed; a missing path, or a file, has no entries."""
     return not os.path.isdir(folder) or _listed(folder) is not None  # noqa: PTH112

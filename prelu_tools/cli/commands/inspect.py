@@ -197,7 +197,7 @@ def _show_series(
 
 
 def _gated(result: Seen, gates: InspectGates) -> Seen:
-    """The result with what the gates say of it."""
+    """The result with the verdict of the gates."""
     return replace(result, failures=gates.reasons(result))
 
 

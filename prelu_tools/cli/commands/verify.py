@@ -112,7 +112,7 @@ def _refuse_a_reference_alone(
 
 
 def _refuse_options_of_one_check(ctx: click.Context) -> None:
-    """What says how to check has no place next to a list that says so for each of its checks."""
+    """Options that say how to check are rejected for a list, which sets them for each check."""
     for param in ctx.command.params:
         given = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
         if given and isinstance(param, click.Option) and param.name not in _FOR_EVERY_CHECK:

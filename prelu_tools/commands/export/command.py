@@ -117,7 +117,7 @@ def _told(source: Source, warnings: Sequence[str]) -> list[str]:
 
 
 def _check_request(request: ExportRequest) -> None:
-    """Say no before anything is loaded to what can only come to nothing."""
+    """Reject hopeless requests before anything is loaded."""
     refuse_existing(request.output, request.force)
     known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
     if request.opset is not None and request.opset not in known:
@@ -142,8 +142,8 @@ def _verify(
     """Compare the file with its source.
 
     Args:
-        conversion: what it was made by.
-        source: what it was made from.
+        conversion: the conversion that made it.
+        source: its source.
         written: the file.
         request: the options.
         missing: layers of which calls are missing: merged, dropped, or in a form that is not known.

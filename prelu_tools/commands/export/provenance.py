@@ -49,7 +49,7 @@ def provenance(source: Source, label: str, route: str, is_file: bool = True) -> 
 
 
 def learned_file(label: str) -> Path | None:
-    """The file that has what a source has learned: its weights'; None for Python code alone."""
+    """The file with a source's weights; None for Python code alone."""
     source_spec = parse_source_spec(label)
     return source_spec.weights or source_spec.file
 

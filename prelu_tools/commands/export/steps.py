@@ -33,7 +33,7 @@ def finished(
 
     Args:
         conversion: what the backend made.
-        source: what it was made from.
+        source: its source.
         origin: its metadata: see `provenance`.
         opset: of the result.
         is_verified: whether it will be compared with its source.

@@ -37,6 +37,6 @@ class InspectRequest:
         default=None, metavar="RUNTIME", sources=_GRAPHS,
     )  # fmt: skip
     explain: bool = False
-    """Whether to say why what resembles PReLU is none."""
+    """Whether to explain why near misses are not PReLU."""
     options: SourceOptions = field(default_factory=SourceOptions)
     """How to read the source."""

@@ -147,7 +147,7 @@ def _layer(reports: Sequence[LayerReport | None]) -> LayerSeries:
 def _followed(
     looks: Sequence[Look | None],
 ) -> tuple[tuple[LayerPoint | None, ...], tuple[str, ...]]:
-    """A layer at each point, and what all of them say."""
+    """A layer at each point, and findings over all points."""
     track = SlopeTrack()
     points = [
         None if look is None else LayerPoint(*look, movement=track.add(look[0])) for look in looks
@@ -156,7 +156,7 @@ def _followed(
 
 
 def _findings(layer: LayerSeries, n_points: int) -> list[Finding]:
-    """What all checkpoints together say of a layer."""
+    """Findings about a layer over all checkpoints."""
     found = []
     first, last = layer.first, layer.last
     missing = n_points - len(layer.present)

@@ -20,7 +20,7 @@ _ROWS = 16  # rows a run, so that memory does not grow with the data
 def layer_usage(
     source: OnnxGraph, layers: Sequence[LocatedLayer], path: Path
 ) -> tuple[LayerUsage | None, ...]:
-    """Run a model on the arrays of an `.npz` file and look at what goes into each layer.
+    """Run a model on the arrays of an `.npz` file and observe the inputs of each layer.
 
     None stands for a layer that cannot be looked at as it runs (see `taps_of`), or never ran.
 

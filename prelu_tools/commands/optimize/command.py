@@ -106,7 +106,7 @@ def _left(work: Work) -> tuple[str, ...]:
 
 
 def _fitted(work: Work, plain: OnnxModel, choices: Choices) -> OnnxModel:
-    """The model as the target reads it right; what was rewritten is said in the choices."""
+    """The model in a form that the target reads correctly; the choices say what was rewritten."""
     target = work.request.target
     if target == "onnxruntime-cpu":
         return plain

@@ -90,7 +90,7 @@ def keep_bits(
     """
     found = list(_disturbing(bench, [layer.name for layer in layers], choices.forms, originals))
     settled = {name: form for name, form in choices.forms.items() if name not in found}
-    if not originals.agrees(bench.open(settled)):  # together they disturb what none does alone
+    if not originals.agrees(bench.open(settled)):  # together they change what none changes alone
         found, settled = [layer.name for layer in layers], {}
     for layer in (layer for layer in layers if layer.name in found):
         chosen = choices.forms[layer.name]
@@ -183,7 +183,7 @@ def _first_size(feeds: Feeds) -> int:
 
 
 def processor() -> str:
-    """What the machine calls its processor; "" if it does not."""
+    """The processor's name; "" if it is unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_bytes().decode("utf-8", "replace").splitlines()
     except OSError:

@@ -34,7 +34,7 @@ class RewritableLayer:
     cost: float
     """Nanoseconds that it takes as a PRelu node, as the cost model has it."""
     kind: tuple[object, ...]
-    """What layers have in common that are timed together."""
+    """The common properties of layers that are timed together."""
 
 
 def rewritable_layers(

@@ -57,22 +57,22 @@ class Bench:
 
 @dataclass
 class Choices:
-    """The forms of the layers, and how they were come by."""
+    """The forms of the layers, and how they were chosen."""
 
     forms: dict[str, str]
-    """For each layer's name the form."""
+    """The form of each layer, by name."""
     chosen: dict[str, Chosen]
-    """Who chose it."""
+    """How each form was chosen."""
     groups: dict[str, int] = field(default_factory=dict)
-    """Layers of one number were timed together."""
+    """Layers with the same number were timed together."""
     gains: dict[str, tuple[float, Ratio]] = field(default_factory=dict)
-    """What the whole model gains by a layer in seconds, and its group's ratio against PRelu."""
+    """The seconds that a layer saves in the whole model, and its group's ratio against PRelu."""
     notes: list[str] = field(default_factory=list)
     """What the user should know."""
 
 
 def by_cost(layers: Sequence[RewritableLayer]) -> Choices:
-    """What the cost model chooses."""
+    """The choices of the cost model."""
     forms = {layer.name: layer.forms[0] for layer in layers}
     return Choices(forms, dict.fromkeys(forms, "cost model"))
 
@@ -89,8 +89,8 @@ def tune(
     Args:
         bench: how to time.
         layers: the layers.
-        seconds: how long this may take (see `Budget`); groups that are not reached keep what the
-            cost model chose.
+        seconds: how long this may take (see `Budget`); groups that are not reached keep the cost
+            model's choice.
         progress: called with the name of each step.
     """
     choices = by_cost(layers)

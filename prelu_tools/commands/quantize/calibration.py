@@ -26,9 +26,9 @@ class CalibrationData:
     """The data, in runs of the model."""
 
     calibration: tuple[Feeds, ...]
-    """What ranges are taken from."""
+    """The part that ranges are computed from."""
     held_out: tuple[Feeds, ...]
-    """What they are not."""
+    """The part that is held out."""
     rows: tuple[int, int]
     """Rows of both."""
     extra: Mapping[str, Array] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def read_calibration(path: Path, specs: Sequence[TensorSpec], needs_extra: bool)
 def _arrays(
     path: Path, specs: Sequence[TensorSpec], needs_extra: bool
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The rows of each input, and what else there is."""
+    """The rows of each input, and other arrays."""
     parts = list(_files(path, specs))
     names = [spec.name for spec in specs]
     joined: dict[str, list[Array]] = {}

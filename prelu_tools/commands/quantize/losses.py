@@ -58,7 +58,7 @@ class Losses:
 
 
 class Watched:
-    """A model in floating point, run on data: its outputs and what its PReLU layers give."""
+    """A model in floating point, run on data: its outputs and those of its PReLU layers."""
 
     def __init__(self, proto: onnx.ModelProto, tensors: Mapping[str, str], label: str) -> None:
         """Load it.
@@ -73,7 +73,7 @@ class Watched:
         self._session = Session(tapped(proto, tensors.values()), "cpu", label)
 
     def run(self, feeds: Feeds) -> tuple[dict[str, Array], dict[str, Array]]:
-        """The outputs, and by the layer's name what it gives."""
+        """The outputs, and the layers' outputs by name."""
         inside = [name for name in self._tensors.values() if name not in self._names]
         found = self._session.fetch(feeds, [*self._names, *inside])
         layers = {layer: found[name] for layer, name in self._tensors.items()}

@@ -89,7 +89,7 @@ def _outside(model: OnnxModel) -> tuple[LocatedLayer, ...]:
 def look(
     found: FloatModel, feeds: Sequence[Feeds], label: str, shapes: Sequence[Sequence[object]]
 ) -> None:
-    """Run the model on the calibration data, and keep what its PReLU layers are given.
+    """Run the model on the calibration data, and store the inputs of its PReLU layers.
 
     Args:
         found: the model.
@@ -227,7 +227,7 @@ class Prepared:
         return found
 
     def written(self, forms: Mapping[str, str]) -> onnx.ModelProto:
-        """A copy with each call in its form; what stays in floating point in its fastest one."""
+        """A copy with each call in its form; calls in floating point in the fastest form."""
         copy = onnx.ModelProto()
         copy.CopyFrom(self.proto)
         writer = self._writer(copy)
@@ -246,7 +246,7 @@ class Prepared:
 
 
 def call_name(layer: str, number: int) -> str:
-    """What a call of a layer is called among forms."""
+    """The name of a layer's call among forms."""
     return layer if not number else f"{layer}#{number + 1}"
 
 

@@ -16,16 +16,16 @@ import numpy as np
 from prelu_tools.core.arrays import Array
 
 _LOWS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
-_HIGHS = (1.0, 0.95, 0.9)  # less would cut off what other data have: measured on photographs
+_HIGHS = (1.0, 0.95, 0.9)  # a smaller range would clip other data: measured on photographs
 _N_CODES = 256  # of 8 bits
 _MOST = 40_000  # values of a layer that are kept
 FASTEST, NOTICEABLE, EXACT = float("inf"), 1.1, 1.0
-"""What two scales are worth: nothing if one can do; 0.4 dB; any gain."""
+"""The gain that justifies two scales: none if one scale suffices; 0.4 dB; any gain."""
 
 
 @dataclass(frozen=True)
 class BestRange:
-    """The ranges of one layer, and what they lose."""
+    """The ranges of one layer, and their loss."""
 
     x: tuple[float, float]
     """The range of its input."""
@@ -36,7 +36,7 @@ class BestRange:
 
 
 Rounding = Callable[[Array, Array, float, float], BestRange]
-"""What rounding to the codes of a range does to values with these slopes."""
+"""The effect of rounding to the codes of a range on values with these slopes."""
 
 
 @dataclass

@@ -75,7 +75,7 @@ def _another(
 
 
 def _best(work: Work, own: Quantizer, plain: Measured) -> tuple[Quantizer, Attempt]:
-    """With or without channels closer in size: what loses less on the calibration data."""
+    """With or without equalized channels: the one that loses less on the calibration data."""
     ways = [own, _another(work, own, equalized)]
     tried = [(way, _attempt(work, way, FASTEST)) for way in ways if way is not None]
     return min(

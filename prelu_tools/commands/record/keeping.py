@@ -29,7 +29,7 @@ _MEGABYTE = 1e6
 
 @dataclass
 class Room:
-    """What is left of the bytes that a record may hold."""
+    """The bytes left for a record."""
 
     left: float
     """In bytes."""
@@ -37,7 +37,7 @@ class Room:
     """All of it, in megabytes."""
 
     def need(self, count: int) -> None:
-        """Take what a record cannot do without.
+        """Take a required part.
 
         Raises:
             PReLUToolsError: it is more than is left.
@@ -50,7 +50,7 @@ class Room:
             )
 
     def take(self, count: int) -> bool:
-        """Take what it can do without; False if there is no room for it."""
+        """Take an optional part; False if there is no room for it."""
         if count > self.left:
             return False
         self.left -= count
@@ -69,7 +69,7 @@ class Kept:
     runs: list[RecordedRun] = field(default_factory=list)
     """All runs of the reference."""
     n_observed: int = 0
-    """Those of which it has what the layers gave."""
+    """The runs with layer outputs."""
     not_coarser: dict[str, str] = field(default_factory=dict)
     """By type, why there are no limits for it."""
 
@@ -86,11 +86,11 @@ def run_to_look_at(reference: Reference, room: Room) -> int:
 def keep_runs(
     reference: Reference, looked: Looked, looked_at: int, seen: Stash, room: Room
 ) -> Kept:
-    """Choose what is kept of each run: of layers as much as there is room for.
+    """Choose what to keep of each run: as much of the layers as there is room for.
 
     Args:
         reference: the reference, which was run.
-        looked: what was seen when it was run again.
+        looked: the observations of the second run.
         looked_at: the run of which the inputs of layers are kept.
         seen: has these.
         room: what the record may hold.
@@ -192,7 +192,7 @@ def _calls(reference: Reference, run: int) -> Iterator[tuple[tuple[str, int], in
 def _observed(
     reference: Reference, looked: Looked, looked_at: int, seen: Stash, room: Room
 ) -> dict[int, tuple[RecordedCall, ...]]:
-    """What layers gave, of the small runs first."""
+    """The layers' outputs, of small runs first."""
     order = smallest(reference.feeds)
     order.sort(key=lambda run: run != looked_at)
     found = {}
@@ -229,7 +229,7 @@ def _call(
 
 
 def observed_words(kept: Kept, runs: Sequence[object], limit: float) -> str | None:
-    """A note where what layers gave is not kept of every run."""
+    """A note if layer outputs are not kept for every run."""
     if kept.n_observed == len(runs):
         return None
     return (

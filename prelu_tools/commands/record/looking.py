@@ -17,7 +17,7 @@ from prelu_tools.core.prelu.coverage import CoverageBook
 
 Call = tuple[str, int]
 """A layer's name, and which call of it."""
-_NEAR = 1e-3  # of the largest value: what another size of the batch may change
+_NEAR = 1e-3  # relative to the largest value: the effect of another batch size
 
 
 @dataclass
@@ -39,7 +39,7 @@ def look(reference: Reference, looked_at: int, stash: Stash) -> Looked:
 
     Args:
         reference: the reference, which was run.
-        looked_at: the run of which what the layers are given and give is kept.
+        looked_at: the run whose layer inputs and outputs are kept.
         stash: takes that, as `x` and `y` in the place of a precision.
     """
     found = Looked()
@@ -130,5 +130,5 @@ def smallest(feeds: Sequence[Feeds]) -> list[int]:
 
 
 def n_bytes(arrays: Mapping[str, Array]) -> int:
-    """What arrays take in all."""
+    """The total size of arrays."""
     return sum(values.nbytes for values in arrays.values())

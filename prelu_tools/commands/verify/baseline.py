@@ -22,7 +22,7 @@ KIND = "verify-baseline"
 
 @dataclass(frozen=True)
 class Renewed:
-    """What became of a baseline that was to be renewed."""
+    """The outcome of renewing a baseline."""
 
     path: str
     """The file."""
@@ -81,10 +81,10 @@ def _count(value: object) -> int:
 
 
 def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -> Renewed:
-    """Write what was measured, whole or not at all; the same figures give the same bytes.
+    """Write the figures, completely or not at all; the same figures give the same bytes.
 
     Nothing is written if a check has no verdict. For a failed check, the file keeps what it
-    had: what is wrong is not a measure.
+    had: wrong results are not a measure.
 
     Args:
         path: the file.
@@ -109,7 +109,7 @@ def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -
 
 
 def old_entries(path: Path) -> Mapping[str, Entry]:
-    """What a file that is to be renewed has; nothing if it is not there, or of another schema.
+    """The content of a file to renew; empty if it is missing or has another schema.
 
     Raises:
         PReLUToolsError: the existing file is not a baseline, and is not overwritten.

@@ -173,7 +173,7 @@ def _checked_size(archive: zipfile.ZipFile, name: str, path: Path) -> int:
 def _refuse_odd(archive: zipfile.ZipFile, path: Path) -> None:
     """Reject an archive that can be read in two ways, reaches outside, or is a bomb.
 
-    Weights hardly compress: what unpacks to more than any of them can be holds none.
+    Weights hardly compress: an archive that unpacks to more than weights can does not contain any.
     """
     size = path.stat().st_size
     for fault in faults_of(archive, path):

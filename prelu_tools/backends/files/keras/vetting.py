@@ -152,7 +152,7 @@ def _plain(kind: str) -> str:
 
 
 def _is_of_keras(module: str, name: str, kind: str) -> bool:
-    """Whether what is named can be part of a model, and is not a tool of Keras' or Python's."""
+    """Whether a name can be part of a model, rather than a tool of Keras or Python."""
     own = f"{module}.".removeprefix("keras.src.").removeprefix("keras.")
     if module == "builtins":
         return not hasattr(builtins, name) or name in _PLAIN_BUILTINS

@@ -17,7 +17,7 @@ _LARGE = 1_000_000  # elements; a value as large as this may be smaller as what 
 
 
 def fold(definition: Any, kept: Iterable[str]) -> Any:
-    """Put constants in the place of what depends on nothing else.
+    """Replace tensors that depend only on constants by constants.
 
     Args:
         definition: a GraphDef of one frame, without control inputs; changed.

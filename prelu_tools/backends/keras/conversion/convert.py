@@ -37,7 +37,7 @@ from prelu_tools.graph.passes.pipeline import AFTER_TF2ONNX, run_passes
 from prelu_tools.graph.passes.spelling import spell_out
 from prelu_tools.graph.passes.tidy import name_boundaries
 
-_LARGE = 1 << 16  # bytes; above, a weight is an input of what tf2onnx converts
+_LARGE = 1 << 16  # bytes; larger weights become inputs of the graph that tf2onnx converts
 _NEWEST = 18  # opset of tf2onnx
 
 
@@ -53,7 +53,7 @@ def convert_program(
     Args:
         program: the graph.
         calls: what is known of the slopes of each of its taps.
-        wanted: what the result is to be.
+        wanted: the properties of the result.
         show: whether to let the framework write to standard error.
         notes: what the user should know.
 

@@ -96,7 +96,7 @@ def _add_barriers(graph: onnx.GraphProto, types: Iterable[onnx.ValueInfoProto]) 
 
 
 def _keep_types(graph: onnx.GraphProto, types: Mapping[str, onnx.ValueInfoProto]) -> None:
-    """Say what is known of the types of tensors: inference ends at an unknown operator."""
+    """Add the known types of tensors: inference ends at an unknown operator."""
     left = [value for value in graph.value_info if value.name not in types]
     del graph.value_info[:]
     graph.value_info.extend(left)

@@ -17,7 +17,7 @@ from prelu_tools.core.options import SourceOptions
 
 
 def can_load() -> bool:
-    """Whether Keras 2 is installed, and TensorFlow is what models run on."""
+    """Whether Keras 2 is installed and models run on TensorFlow."""
     return keras.backend.backend() == "tensorflow" and find_spec("tf_keras") is not None
 
 

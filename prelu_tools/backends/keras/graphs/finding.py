@@ -92,7 +92,7 @@ def _inside(program: Program, wanted: set[str], owner: str, depth: int = 0) -> I
 def _asked(program: Program, part: Part, wanted: set[str], is_body: bool) -> Found | None:
     """What a part answers, where it keeps the shape of its input.
 
-    In a body, what has a size in front is one element, and no batch.
+    In a body, a tensor is one element, without a batch axis.
     """
     shape = _common_shape(*(_shape(program, tensor) for tensor in (part.x, part.y)))
     kinds = {program.imported.as_graph_element(tensor).dtype for tensor in (part.x, part.y)}

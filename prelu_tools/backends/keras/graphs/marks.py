@@ -51,7 +51,7 @@ def taps_of(definition: Any, marks: Mapping[int, Mark]) -> list[Tap]:
 
     Args:
         definition: a GraphDef.
-        marks: what is marked, by its number.
+        marks: the marked calls, by number.
     """
     found = list(_taps_in(definition.node, "", marks))
     for function in definition.library.function:

@@ -101,7 +101,7 @@ class Parts:
                     yield Part(x, f"{name}:0", (*inside, *behind), weights)
 
     def _may_belong(self, node: Any) -> bool:
-        """Whether a node may be part of a PReLU: of products those by what is computed alone.
+        """Whether a node may be part of a PReLU; products, only if they have no stored factor.
 
         What multiplies by a weight as it is stored is a separate layer.
         """
@@ -142,7 +142,7 @@ class Parts:
 
 
 def read_once(program: Program) -> Program:
-    """The same program, in which what is computed again in the same way is read from the first.
+    """The same program with repeated computations replaced by the first.
 
     A layer that is called again on the same tensor gives the same.
     """
@@ -172,7 +172,7 @@ def _keeps_axes(equation: str) -> bool:
 
 
 def _in_order(nodes: Mapping[str, Any]) -> list[str]:
-    """The nodes, each after what it reads."""
+    """The nodes, each after those that it reads."""
     found: dict[str, None] = {}
     for start in nodes:
         waiting = [start]

@@ -193,7 +193,7 @@ def holders(definition: Any) -> dict[str, Any]:
 def rename_functions(definition: Any, suffix: str) -> None:
     """Give the functions of a GraphDef other names, in place.
 
-    TensorFlow takes what has the name of a function that it knows for that one.
+    TensorFlow identifies functions by name alone.
     """
     names = {f.signature.name: f"{f.signature.name}{suffix}" for f in definition.library.function}
     for function in definition.library.function:

@@ -73,7 +73,7 @@ def _constant(node: Any) -> int | None:
 
 
 def _add_top_bit(nodes: Any, name: str, x: str, is_body: bool) -> str:
-    """Add what has the sign bit of x alone, as an int32; the tensor."""
+    """Add nodes for the sign bit of x, as an int32; returns the tensor."""
     zero = _add_constant(nodes, f"{name}/zero", 0, _FLOAT, is_body)
     top = _add_constant(nodes, f"{name}/top", _TOP, _INT, is_body)
     less = _add(nodes, f"{name}/less", "Less", [x, zero], "z", is_body, T=_FLOAT)

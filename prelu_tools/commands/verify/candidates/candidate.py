@@ -57,7 +57,7 @@ _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 
 @dataclass
 class Judged:
-    """A candidate on a provider: the report, and what it rests on."""
+    """A candidate on a provider: the report, and its basis."""
 
     report: CandidateReport
     """What was found."""
@@ -87,7 +87,7 @@ class CandidateJudge:
         self.notes: list[str] = []
 
     def judged(self) -> Judged:
-        """Every check, in an order in which each finds what it rests on."""
+        """Every check, each after those that it depends on."""
         layers = self._layer_judge(self.source)
         seen = self.run(layers)
         sources = self.reference.source, self.source
@@ -303,8 +303,8 @@ class CandidateJudge:
     def _renamed(self, layers: LayerJudge) -> LayerJudge:
         """The layers in other pairs, where names and order paired layers of unequal slopes.
 
-        Every output agrees, so that the candidate may call its layers otherwise. Pairs by slopes
-        count if each layer, in its own place, then gives what its counterpart gives.
+        Every output agrees, so the candidate may have other layer names. Pairs by slopes count if
+        each layer, at its place, then has the outputs of its counterpart.
         """
         wrong = misnamed(layers.parities({}))
         reached = all((self.reference.coverage.counts(name) > 0).all() for name in wrong)

@@ -38,7 +38,7 @@ class OutputJudge:
             layouts: what the user said.
             moved: the ranks of the inputs that had to be moved to another layout.
             tolerance: what they may differ by.
-            spreads: what the moved runs say of them, for each run; None if there were none.
+            spreads: the spread in the perturbed runs, for each run; None if there were none.
         """
         self._references = references
         self._extents = extents
@@ -49,7 +49,7 @@ class OutputJudge:
         self._spreads = spreads
 
     def limit(self, name: str, run: int, candidate: Array) -> Limit:
-        """What the candidate's output may differ by from the reference's of this name, in a run."""
+        """The limit for the candidate's output that corresponds to this output, in a run."""
         spread = None if self._spreads is None else self._spreads[run].get(name)
         values = self._references[run][name]
         extent = self._extents[name]

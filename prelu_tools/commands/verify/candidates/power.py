@@ -34,7 +34,7 @@ _SECONDS = 60.0  # in large models fewer, about as many as can be tried in this 
 
 @dataclass(frozen=True)
 class PowerPlan:
-    """What faults are planted in, and who has to notice."""
+    """The model to plant faults in, and the checks that have to notice them."""
 
     references: tuple[PReLULayer, ...]
     """The reference's layers."""
@@ -129,7 +129,7 @@ def plant(
 
     Args:
         copy: the copy.
-        faults: what to plant.
+        faults: the faults to plant.
         stop_at_first: whether the first run in which anybody notices is enough.
 
     Raises:
@@ -261,9 +261,9 @@ class SlopeCopy:
         return layer, self.plan.outputs.notices(outputs, run)
 
     def shows(self, fault: Fault) -> bool:
-        """Whether it changes what its layer gives, in any run, by more than rounding does.
+        """Whether it changes its layer's output, in any run, by more than rounding does.
 
-        What it does not change need not be noticed: slopes that are nearly equal, inputs near 0.
+        Faults without an effect need not be noticed: nearly equal slopes, inputs near 0.
         """
         target = self.targets[fault.layer]
         slopes = self.right | _planted(target, fault.slopes)
@@ -284,7 +284,7 @@ class SlopeCopy:
 
 
 def _ends(view: GraphView, match: Match) -> tuple[TensorPlace, TensorPlace]:
-    """What goes into a PReLU of the copy, and what comes out."""
+    """The input and the output of a PReLU in the copy."""
     path, kind = path_of(view) or (), element_type(view, match)
     return TensorPlace(path, match.x, kind), TensorPlace(path, prelu_output(match), kind)
 

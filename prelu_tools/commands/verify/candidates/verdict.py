@@ -144,10 +144,10 @@ def _nothing_compared(n_additional: int) -> str:
 
 
 def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None) -> Iterator[str]:
-    """What differs of each layer and at which node.
+    """The difference of each layer, and its node.
 
-    First what is wrong with a layer itself, in order; then those that fail by their output in the
-    running model only, which may hand on what they were given; then all others.
+    First what is wrong with a layer itself, in order; then those that fail only by their output in
+    the running model, which may only propagate an error; then all others.
     """
     for layer in sorted(layers, key=_blame):
         if layer.difference is None:

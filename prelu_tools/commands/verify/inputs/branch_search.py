@@ -50,25 +50,25 @@ class BranchPlan:
 
 @dataclass
 class BranchSearch:
-    """What became of the decisions."""
+    """The outcome of the search."""
 
     feeds: list[Feeds] = field(default_factory=list)
-    """Inputs to run in addition to the others: each takes a way that those before it did not."""
+    """Inputs to run in addition to the others: each takes a branch that those before it did not."""
     doubts: dict[str, list[Reason]] = field(default_factory=dict)
     """For each decider's name: the branches that no input took."""
     notes: list[Reason] = field(default_factory=list)
-    """What none of the sizes took."""
+    """Notes on branches that only the search took, or that no tried size took."""
 
 
 def search_branches(source: Source, feeds: Sequence[Feeds], plan: BranchPlan) -> BranchSearch:
-    """See which ways the inputs take, and look for inputs that take the others.
+    """Find out which branches the inputs take, and search for inputs that take the others.
 
     A trial counts only where the reference runs on it and gives finite outputs.
 
     Args:
         source: the reference.
         feeds: its inputs.
-        plan: whose decisions, and what may be tried.
+        plan: the models with decisions, and what may be tried.
     """
     turned = BranchSearch()
     for decider in plan.deciders:
@@ -152,7 +152,7 @@ def _tried(
 def _tell(
     decider: Decider, book: DecisionBook, runner: Runner, trial: Feeds
 ) -> tuple[Sequence[Decision], Literal["much", "little", "nothing"]]:
-    """What a trial decides, and what it is worth: little where the outputs are one value each."""
+    """The decisions of a trial, and its value: little if each output has only one value."""
     try:
         decisions = decider.decisions([trial])
         if not book.news(decisions):

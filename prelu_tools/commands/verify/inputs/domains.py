@@ -43,7 +43,7 @@ def _known(spec: TensorSpec, asked: tuple[float, float] | None) -> Values:
 
 @dataclass(frozen=True)
 class Found:
-    """What trying has shown."""
+    """The result of the trials."""
 
     domains: dict[str, Values]
     """The domain of each input."""

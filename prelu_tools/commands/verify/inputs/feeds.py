@@ -19,7 +19,7 @@ NO_ROWS = "has no rows, so nothing would be compared: expected at least one"
 
 
 def n_values(feeds: Mapping[str, Array]) -> int:
-    """How many values a run has in all: what it costs, roughly."""
+    """The total number of values of a run: roughly its cost."""
     return sum(values.size for values in feeds.values())
 
 

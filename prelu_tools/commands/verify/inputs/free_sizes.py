@@ -27,7 +27,7 @@ class OtherSizes:
     """Finds the sizes that the reference takes."""
 
     def __init__(self, drawer: Drawer, trial: Trial, number: int) -> None:
-        """Take what draws, what runs, and the last number of a run that was used."""
+        """Take the drawer, the runner, and the number of the last run."""
         self._drawer = drawer
         self._trial = trial
         self._number = number
@@ -75,7 +75,7 @@ class OtherSizes:
         return SizesTried(tuple(self._tried), tuple(self._refused))
 
     def notes(self) -> list[Reason]:
-        """What to say of them: something where the reference refused any."""
+        """The note on them, if the reference rejected any."""
         if not self._refused:
             return []
         tried = "; ".join(in_words(sizes) for sizes in self._tried)

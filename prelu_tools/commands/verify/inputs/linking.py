@@ -60,7 +60,7 @@ def link_inputs(
         PReLUToolsError: their numbers or shapes differ, or the layout is in doubt.
     """
     by_name = {spec.name: spec for spec in candidate}
-    if set(by_name) <= {spec.name for spec in reference}:  # what it does not use may be left out
+    if set(by_name) <= {spec.name for spec in reference}:  # unused inputs may be left out
         pairs = [(spec, by_name[spec.name]) for spec in reference if spec.name in by_name]
     elif len(reference) == len(candidate):
         pairs = list(zip(reference, candidate, strict=True))

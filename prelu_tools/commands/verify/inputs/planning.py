@@ -59,7 +59,7 @@ class InputPlan:
     notes: list[str] = field(default_factory=list)
     """What the user should know of them."""
     doubts: list[str] = field(default_factory=list)
-    """What keeps a comparison on them from proving anything."""
+    """Reasons why a comparison on them would prove nothing."""
 
 
 def plan_inputs(source: Source, others: Others, plan: DrawPlan) -> InputPlan:
@@ -77,8 +77,8 @@ def plan_inputs(source: Source, others: Others, plan: DrawPlan) -> InputPlan:
         plan: what to draw.
 
     Raises:
-        PReLUToolsError: a model fixes a batch of no rows, or the reference takes nothing of what
-            was tried.
+        PReLUToolsError: a model fixes a batch of no rows, or the reference accepts none of the
+            inputs that were tried.
     """
     shapes = known_shapes(source.inputs(), others)
     with trying(source) as trial:
@@ -86,7 +86,7 @@ def plan_inputs(source: Source, others: Others, plan: DrawPlan) -> InputPlan:
 
 
 def drawer_within_tables(source: Source, plan: DrawPlan) -> Drawer:
-    """What draws inputs whose ids are within their tables; the model is tried on nothing else."""
+    """A drawer of inputs with ids within their tables; the model is tried on no others."""
     with trying(source) as trial:
         settler = _Planner(source, known_shapes(source.inputs(), []), plan, trial)
         settler.read_tables()
@@ -128,7 +128,7 @@ class _Planner:
         )
 
     def drawer(self, domains: Domains | None = None) -> Drawer:
-        """What draws, within these values or those that are known by now."""
+        """A drawer within these values, or within the known ones."""
         known = self._domains if domains is None else domains
         return Drawer(self._specs, self._shapes, self._plan, known, self._examples)
 
@@ -197,7 +197,7 @@ class _Planner:
         return float(np.mean(usable)) if usable else 1.0
 
     def _refusal(self) -> PReLUToolsError:
-        self._score(self._domains)  # what it says of the usual ones
+        self._score(self._domains)  # its error on the usual ones
         names = ", ".join(spec.name for spec in self._specs)
         return PReLUToolsError(
             f"{self._trial.error}. No inputs were found that it accepts: set the values of "

@@ -22,7 +22,7 @@ class RowReplacer:
     """Replaces rows that are of no use."""
 
     def __init__(self, drawer: Drawer, trial: Trial) -> None:
-        """Take what draws, and what runs."""
+        """Take the drawer and the runner."""
         self._drawer = drawer
         self._trial = trial
         self._number = _FIRST

@@ -8,7 +8,7 @@ Sizes = dict[str, int]
 """A size for each name of a free axis."""
 
 STEPS = (1, 2, 4, 8, 16, 32, 64)
-"""What the sizes of nets that halve their maps a few times are multiples of."""
+"""Sizes of nets that halve their maps a few times are multiples of this."""
 
 _LARGE = 96  # from here on the other sizes are taken below the example, which costs enough
 

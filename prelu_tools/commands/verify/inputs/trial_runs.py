@@ -63,7 +63,7 @@ class Trial:
         return all(self.usable(feeds, rows) is not None for feeds in runs)
 
     def close(self) -> None:
-        """Let go of what was opened."""
+        """Release what was opened."""
         self._stack.close()
 
 

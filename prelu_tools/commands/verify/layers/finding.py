@@ -28,13 +28,13 @@ _ROUNDED = 64
 Place = tuple[int, int]
 """A run, and which call of a layer in it."""
 Agrees = Callable[[str, Array, Array, Place | None], bool]
-"""Whether a tensor is what a layer of the reference (by its name) gave at a place, or, without a
-place, what it was given."""
+"""Whether a tensor is the output of a reference layer (by name) at a place or, without a place, its
+input."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What came of looking for one layer by its values."""
+    """The result of searching for one layer by its values."""
 
     tensors: tuple[str, ...] = ()
     """A tensor of the candidate for each call of the layer; empty if it was not found."""
@@ -47,11 +47,11 @@ class Found:
     where: str = ""
     """Where it was looked for, for the end of a sentence."""
     wrong: str | None = None
-    """What its slopes are there, where these are not the reference's."""
+    """Its slopes there, if they are not the reference's."""
     is_unseen: bool = False
     """Whether no values were looked at: by its slope alone."""
     stated: bool = False
-    """Whether that is what the node says, and not what its values say."""
+    """Whether the node states them, rather than its values."""
 
 
 @dataclass(frozen=True)
@@ -241,10 +241,10 @@ def _text(slopes: Array) -> str:
 
 
 def _wrong(call: _Call) -> str | None:
-    """What the slopes of a call are by the values of its input and output, if not what they were.
+    """The slopes of a call by the values of its input and output, if they differ from the layer's.
 
-    The input may have been computed twice, in another order: what that rounds is in proportion to
-    the largest inputs, and so it is these that are looked at.
+    The input may have been computed twice, in another order, with a rounding error in proportion to
+    the largest inputs; so only these count.
     """
     slopes = laid_over(call.layer, call.x.ndim)
     pairs = list(itertools.product(call.inputs, call.outputs.values()))

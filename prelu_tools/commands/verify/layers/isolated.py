@@ -22,10 +22,10 @@ def axis_orders(
     shape: tuple[int, ...],
     expected: tuple[int, ...] | None,
 ) -> AxisAlignment:
-    """How the reference's axes may have become the candidate's: by what the node says, else shapes.
+    """The possible axis orders from reference to candidate: as the node says, otherwise by shapes.
 
-    What the user says of layouts is about inputs and outputs: inside, a converter has its own.
-    Where several fit, a wrong one gives other values, so that the best of them counts.
+    The user's layouts are for inputs and outputs: inside, a converter has its own. If several
+    orders fit, a wrong one gives other values, so the best one counts.
 
     Args:
         mine: the reference's layer.
@@ -124,9 +124,9 @@ def apart(slopes: Array, x: Array, y: Array, rounds: bool = False) -> int:
 
 
 def is_prelu_of(slopes: Array, x: Array, y: Array) -> bool:
-    """Whether y is PReLU of x with these slopes, but for what any way of computing it rounds.
+    """Whether y is PReLU of x with these slopes, up to the rounding of any way to compute it.
 
-    Some ways add halves of x that cancel: what they round is relative to x, and not to y.
+    Some ways add halves of x that cancel: their rounding error is relative to x, not to y.
     """
     try:
         with np.errstate(all="ignore"):
@@ -139,7 +139,7 @@ def is_prelu_of(slopes: Array, x: Array, y: Array) -> bool:
 
 
 def effective_slopes(slopes: Array, x: Array, y: Array) -> Array:
-    """What slopes a layer has by its values: y / x where x is most negative; NaN if none is.
+    """The slopes of a layer by its values: y / x where x is most negative; NaN if no x is negative.
 
     Args:
         slopes: any that broadcast to x like the layer's.

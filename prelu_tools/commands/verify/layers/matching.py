@@ -65,7 +65,7 @@ class LayerJudge:
             reference: the reference, which was run.
             found: the candidate's layers.
             layouts: what the user said.
-            tolerance: what the layers' outputs are held to.
+            tolerance: the tolerance for the layers' outputs.
             pairs: which layer is which; None to pair them by name and by order.
             narrow: the type that the candidate computes in.
         """
@@ -127,14 +127,14 @@ class LayerJudge:
     def agrees(
         self, layer: str, expected: Array, found: Array, place: tuple[int, int] | None = None
     ) -> bool:
-        """Whether an array is what a layer of the reference gave or was given.
+        """Whether an array is the output or the input of a reference layer.
 
         Args:
             layer: the layer's name.
-            expected: what it gave, or was given.
+            expected: its output or input.
             found: the array.
-            place: the run and the call in which it gave that, so that each value has its own limit;
-                None for what it was given, whose limit is the layer's.
+            place: the run and the call with that output, so that each value has its own limit; None
+                for an input, whose limit is the layer's.
         """
         comparison = Comparison(self._limit(layer, place, found, expected))
         comparison.add(expected, found)
@@ -199,7 +199,7 @@ class LayerJudge:
 
     @property
     def strays(self) -> bool:
-        """Whether a layer did not give what its counterpart gave, as far as that was seen."""
+        """Whether a layer's output differed from its counterpart's, as far as it was observed."""
         return any(
             watched.lost is not None or watched.along is None or watched.along.verdict == "fail"
             for watched in self._watched.values()
@@ -251,14 +251,14 @@ class LayerJudge:
         return (*(found[name] for name in order), *extra)
 
     def _explain(self, found: dict[str, LayerParity]) -> None:
-        """What is off end to end only, while all outputs agree, is said and fails nothing."""
+        """An error that is only end-to-end, while all outputs agree, is noted and fails nothing."""
         for mine, other in self._pairs.pairs:
             layer = found[mine.name]
             if layer.verdict == "fail" and self._only_propagates(mine, other, layer):
                 found[mine.name] = replace(layer, verdict="pass", difference=None, note=_REMARK)
 
     def _forgive(self, found: dict[str, LayerParity], order: Sequence[str]) -> None:
-        """What comes after the first layer that diverges only hands on what it was given."""
+        """Layers after the first divergence only propagate it."""
         others = {mine.name: (mine, other) for mine, other in self._pairs.pairs}
         diverged = False
         for name in order:
@@ -268,7 +268,7 @@ class LayerJudge:
             diverged = diverged or layer.verdict == "fail"
 
     def _only_propagates(self, mine: PReLULayer, other: PReLULayer, layer: LayerParity) -> bool:
-        """Whether nothing is wrong with a layer but what it was given."""
+        """Whether only the input of a layer is wrong."""
         watched = self._watched[mine.name]
         strayed = watched.along is not None and watched.along.verdict == "fail"
         same_use = len(mine.nodes) == len(other.nodes)

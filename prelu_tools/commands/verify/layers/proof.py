@@ -34,7 +34,7 @@ def settled(
     are looked for in the same way. A PReLU more than the reference has changes no output.
 
     Args:
-        layers: what `judge` found.
+        layers: the layers as `judge` found them.
         judge: knows the reference's layers, and the candidate's.
         search: where to look.
     """
@@ -56,7 +56,7 @@ def unsearched(
     layer under another name.
 
     Args:
-        layers: what `judge` found.
+        layers: the layers as `judge` found them.
         judge: knows the reference's layers, and the candidate's.
         search: where to look.
     """
@@ -129,8 +129,8 @@ def _settle(
 def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerParity:
     """A layer of the right slopes that is used more or less often than in the reference.
 
-    What stands for its other calls has to have its slopes: the outputs do not show those of a call
-    that meets no negative input.
+    Layers in place of its other calls must have its slopes: the outputs do not show the slopes of a
+    call without negative inputs.
     """
     words = str(layer.difference).removeprefix(f"{layer.name}: ")
     others = judge.stand_ins(layer.name)

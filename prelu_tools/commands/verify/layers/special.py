@@ -72,7 +72,7 @@ def compare_special_values(
 
 
 def _activation(reference: Source, layer: PReLULayer, x: Array) -> Array:
-    """What a layer of the reference makes of an input in a type that may be narrower than its."""
+    """The reference layer's output for an input in a type that may be narrower than its own."""
     own = next(other for other in reference.layers() if other.name == layer.name)
     with np.errstate(over="ignore", under="ignore"):
         return reference.activation(layer.name)(x.astype(own.slopes.dtype)).astype(x.dtype)

@@ -21,7 +21,7 @@ OUTPUT = "layer_output_differs"
 
 @dataclass
 class WatchedLayer:
-    """What was seen of one layer while the candidate ran."""
+    """Observations of one layer while the candidate ran."""
 
     along: Comparison | None = None
     own_ulps: int | None = None
@@ -29,11 +29,11 @@ class WatchedLayer:
     orders: frozenset[Permutation] | None = None
     """The axis orders in which all its outputs are the reference's; None if there is only one."""
     turned: bool = False
-    """Whether it gave what the reference did in an order that the slopes alone show."""
+    """Whether its outputs matched the reference's in an axis order that only the slopes show."""
 
 
 def difference_code(slopes: SlopeDifference, watched: WatchedLayer) -> str:
-    """What differs, in a word that stays."""
+    """The code of the difference."""
     if not slopes.same:
         return "axis_order_unknown" if slopes.ambiguous else AXES if slopes.moved else DIFFER
     if watched.lost:
@@ -42,7 +42,7 @@ def difference_code(slopes: SlopeDifference, watched: WatchedLayer) -> str:
 
 
 def behaviour_of(watched: WatchedLayer) -> str | None:
-    """What its runs say against it, in words."""
+    """The fault that its runs show, in words."""
     if watched.lost:
         return watched.lost
     if watched.own_ulps == UNLIKE:

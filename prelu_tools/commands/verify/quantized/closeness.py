@@ -65,11 +65,11 @@ class Closeness:
         """One run.
 
         Args:
-            expected: what is right.
-            found: what is compared with it.
+            expected: the right values.
+            found: the values to compare.
             base: the output to which the noise was added.
             draws: the output with noise, a few times.
-            allowed: what a difference may be next to, broadcasting: rounding in floating point.
+            allowed: the additional difference allowed for rounding in floating point; broadcasts.
         """
         if expected.shape != found.shape:
             self.broken = True
@@ -80,7 +80,7 @@ class Closeness:
 
     @property
     def worst(self) -> float:
-        """The largest share of what is allowed; above 1 the difference is no rounding."""
+        """The largest share of what is allowed; above 1, the difference is not rounding."""
         if self.broken:
             return float("inf")
         return max([self._share, *map(self._worst_of, self._sums.values())])
@@ -90,8 +90,8 @@ class Closeness:
     def alike(self) -> float:
         """The same for differences that are all alike: the whole scaled or shifted, or a channel.
 
-        Rounding is noise: of what it adds, hardly anything lies along the output itself, or along
-        a constant. So a factor that is too small for `worst` is seen here.
+        Rounding is noise: hardly any of it is proportional to the output itself, or constant. So a
+        factor that is too small for `worst` is found here.
         """
         shares = [0.0]
         for sums in self._along.values():

@@ -93,7 +93,7 @@ def judge_quantized(plan: QuantizedPlan, placement: Mapping[str, str]) -> Quanti
     """Answer the three questions for one candidate.
 
     Raises:
-        PReLUToolsError: what it means cannot be run.
+        PReLUToolsError: its meaning cannot be run.
     """
     layers = QuantizedLayers(plan.reference, plan.source.located, plan.meaning)
     if plan.layers and plan.source.located:
@@ -292,7 +292,7 @@ def _doubts(plan: QuantizedPlan) -> Iterator[str]:
 def _note_of_weights(
     plan: QuantizedPlan, weights: Mapping[str, Closeness | None], close: int, total: int
 ) -> Reason:
-    """How many weights were compared one by one, and what would be seen of the others."""
+    """The number of weights compared one by one, and the sensitivity for the others."""
     words = (
         f"{plan.label}: {close:,} of {total:,} quantized tensors match a tensor of the reference "
         "to within half a step in every value"

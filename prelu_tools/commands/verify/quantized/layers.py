@@ -35,7 +35,7 @@ _FLOAT = 4 * 2.0**-23  # of a value: forms in floating point round a few times
 
 @dataclass
 class _Seen:
-    """What was seen of one layer as the candidate ran."""
+    """Observations of one layer while the candidate ran."""
 
     off: float = 0.0
     """The largest distance from the reference's slopes on its own input, as a share of what
@@ -79,7 +79,7 @@ class QuantizedLayers:
         self._planted: list[tuple[bool, bool]] = []
 
     def tensors(self, known: Iterable[str]) -> tuple[str, ...]:
-        """What has to be fetched of each run, of the tensors that the candidate has."""
+        """The tensors of the candidate to fetch in each run."""
         has = set(known)
         names = [
             name
@@ -181,7 +181,7 @@ class QuantizedLayers:
             seen.end_to_end.add(expected, nearest)
 
     def _plant(self, slopes: Array, mine: PReLULayer, call: _Call) -> None:
-        """Add to what a layer gave what wrong slopes would have added, and look again."""
+        """Add the effect of wrong slopes to a layer's output, and compare again."""
         rows = max(1, _MOST_PLANTED * len(call.x) // max(call.x.size, 1))
         if slopes.shape[0] == 1:
             call = call._replace(x=call.x[:rows], y=call.y[:rows], cut=call.cut[:rows])
@@ -197,7 +197,7 @@ class QuantizedLayers:
             self._planted.append((share > 1, is_reached))
 
     def notes(self, label: str) -> Iterator[str]:
-        """What is unusual and right."""
+        """Unusual but right findings."""
         right = [signs for signs in self._signs.values() if signs.doubt is None]
         if right:
             total = sum(int(signs.inverted.sum()) for signs in right)
@@ -216,7 +216,7 @@ class QuantizedLayers:
 
     @np.errstate(all="ignore")
     def _share(self, slopes: Array, mine: PReLULayer, call: _Call) -> float:
-        """How far an output is from PReLU of its input, as a share of what rounding may do."""
+        """The distance of an output from PReLU of its input, as a share of allowed rounding."""
         match, x, y = call.match, call.x, call.y
         wide = x.astype(np.float64)
         expected = np.where(wide > 0, wide, slopes.astype(np.float64) * wide)
@@ -334,9 +334,9 @@ class QuantizedLayers:
 
 
 def codes_of_input(meaning: Meaning, name: str) -> Codes | None:
-    """The codes to which a quantized model rounds a tensor, or what it moves of it; None for none.
+    """The codes to which a quantized model rounds a tensor, or a moved copy of it; None for none.
 
-    Runtimes round before they move: what is after a Transpose may be rounded in front of it.
+    Runtimes round before they move: a tensor after a Transpose may be rounded before it.
     """
     left = [name]
     for tensor in left:

@@ -18,8 +18,8 @@ _NOISE = 0.2
 class ChannelSigns:
     """The sign of a layer's output relative to the reference's, channel by channel.
 
-    With P_a(x) = max(x, 0) + a * min(x, 0): P_a(x) = -a * P_1/a(-x). A layer that has 1 / a in
-    place of a is right if it is given -x: then what it gives has the other sign too.
+    With P_a(x) = max(x, 0) + a * min(x, 0): P_a(x) = -a * P_1/a(-x). A layer with 1/a in place of a
+    is right if its input is -x: then its output has the other sign too.
     """
 
     inverted: Array
@@ -27,11 +27,11 @@ class ChannelSigns:
     _sums: Array | None = field(default=None, init=False)
 
     def restored(self, expected: Array, found: Array) -> Array:
-        """Note what one call gave, and return it with the sign and the size of the reference's.
+        """Record the output of one call; returns it with the reference's sign and scale.
 
         Args:
-            expected: what the reference's layer gave.
-            found: what the candidate's gave, laid alike.
+            expected: the output of the reference's layer.
+            found: the candidate's, in the same layout.
         """
         which = align(self.inverted, expected.ndim)
         if expected.shape != found.shape or which.ndim != expected.ndim:

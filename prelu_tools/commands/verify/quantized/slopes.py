@@ -27,7 +27,7 @@ def steps_of(located: Sequence[LocatedLayer]) -> dict[str, Array | float]:
 
 @dataclass(frozen=True)
 class SnappedLayers:
-    """The layers of both sides, with equal slopes where a step explains what differs."""
+    """The layers of both sides, with equal slopes where the step explains the difference."""
 
     pairs: LayerPairs
     """The pairs. The reference's slopes are inverted where the candidate's are; the candidate's

@@ -22,8 +22,8 @@ _FLOAT = 1e-5  # of a value: normalisations were folded in float32
 def weights_within_half_a_step(meaning: Meaning, reference: OnnxGraph | None) -> tuple[int, int]:
     """How many quantized weights are, value by value, a tensor of the reference; and of how many.
 
-    Normalisations count as folded into the layers before them. What was equalized, or changed its
-    layout, is not found.
+    Normalisations count as folded into the layers before them. Equalized weights, and those in
+    another layout, are not found.
     """
     steps = meaning.steps
     known: dict[tuple[int, ...], list[Array]] = {}

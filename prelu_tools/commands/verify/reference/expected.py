@@ -33,7 +33,7 @@ class Expected:
 
 
 def expected_of(narrow: Array, wide: Array, scale: Array) -> Expected:
-    """Take the float64 run as what is right, where it is the same but for rounding.
+    """Use the float64 run where it equals the float32 run up to rounding.
 
     It is not where float32 overflows, on the other side of a border, and in a model that does
     something else in float64: the float32 run is what a candidate is compared with there. Where it
@@ -67,7 +67,7 @@ class ExpectedOutputs:
 
 
 def expected_outputs(narrow: Outputs, wide: Outputs, moved: PerturbedRuns) -> ExpectedOutputs:
-    """Take what float64 gave where it is the same but for rounding; widens the spreads in place."""
+    """Use float64 outputs where they equal float32 up to rounding; widens the spreads in place."""
     found = ExpectedOutputs()
     for run, (before, after) in enumerate(zip(narrow, wide, strict=True)):
         spreads, outputs = moved.outputs[run], dict(before)
@@ -88,7 +88,7 @@ def expected_outputs(narrow: Outputs, wide: Outputs, moved: PerturbedRuns) -> Ex
 
 
 def expected_layers(stash: Stash, seen: Iterable[tuple[int, str, int]]) -> dict[str, Extent]:
-    """The same for what layers gave, in the stash; what was seen in both is named there."""
+    """The same for layer outputs in the stash."""
     extents: dict[str, Extent] = {}
     for run, layer, call in seen:
         narrow, wide = (stash.get((kind, run, layer, call)) for kind in ("float32", "float64"))

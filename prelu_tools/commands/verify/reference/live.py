@@ -41,7 +41,7 @@ def check_ranges(source: Source, request: VerifyRequest) -> None:
 def running(
     source: Source, opened: Sequence[Linked], request: VerifyRequest
 ) -> Iterator[tuple[Reference, InputPlan]]:
-    """Run a reference; what it holds is gone after the block.
+    """Run a reference; its resources are released after the block.
 
     Args:
         source: the reference.

@@ -69,7 +69,7 @@ class ReferencePlan:
 def run_reference(
     source: Source, feeds: Sequence[Feeds], plan: ReferencePlan
 ) -> Iterator[Reference]:
-    """Run a reference; what it holds is gone after the block.
+    """Run a reference; its resources are released after the block.
 
     Raises:
         PReLUToolsError: it cannot be run.
