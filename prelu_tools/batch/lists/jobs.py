@@ -214,8 +214,7 @@ def _name(given: str | None, pair: Pair) -> str:
 
 
 def _layouts(given: Mapping[str, Layout], pair: Pair) -> dict[str, Layout]:
-    """The axis orders for a pair, by the names of its sources; for a pattern, by those of a
-    match."""
+    """The axis orders for a pair, by the names of its sources or of a pattern's match."""
     found = {one: given[text] for one, text in pair.written.items() if text in given}
     return found | {one: given[one] for one in (*ROLES, *pair.written) if one in given}
 
