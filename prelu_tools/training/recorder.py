@@ -107,7 +107,8 @@ class Recorder:
     def record(self, step: int) -> None:
         """Record all layers as they are after so many steps of the optimizer.
 
-        What cannot be read or written is warned of, and ends the recording, and not the training.
+        If something cannot be read or written, a warning is given and recording stops, but
+        training goes on.
 
         Raises:
             UsageError: W&B is requested, and has no run.
@@ -168,7 +169,7 @@ class Recorder:
 
 
 def recorder_for(folder: PathLike, every: int, options: Mapping[str, Any]) -> Recorder | None:
-    """A recorder in the first process of a training; None in the others, which write nothing."""
+    """A recorder in the first process of a training run; None in the others, which write nothing."""
     recorder = Recorder(folder, every, **options)  # in every process: all say what is wrong
     return recorder if is_first_process() else None
 

@@ -1,4 +1,4 @@
-"""How slopes moved over checkpoints, and over the log of a training."""
+"""How slopes moved over checkpoints, and over the log of a training run."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class LiveKerasModel:
         try:
             with keras.StatelessScope(), eagerly(), watching(self._model, None, after):
                 self._model(self._sample, training=True)
-        except Exception:  # a diagnosis must not stop a training
+        except Exception:  # a diagnosis must not stop the training run
             return None
         return {name: book.counts(name) for name in met}
 

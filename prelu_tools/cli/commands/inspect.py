@@ -48,7 +48,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 @click.option(
     "--series",
     is_flag=True,
-    help="Show how slopes moved over SOURCE..., checkpoints of one training.",
+    help="Show how slopes moved over SOURCE..., checkpoints of one training run.",
 )
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
 @click.option("--all", "others", is_flag=True, help="Also show every LeakyRelu and Relu.")
@@ -92,7 +92,7 @@ def command(
     SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two
     sources, it shows what changed from the first to the second. With more, or with a folder, a
     pattern ('models/*.onnx') or a list (.txt, .csv, .toml), it shows one line for each.
-    With --series they are checkpoints of one training, in the order of their numbers. slopes.jsonl,
+    With --series they are checkpoints of one training run, ordered by their numbers. slopes.jsonl,
     which a logger of prelu_tools.training writes, is already a series.
 
     \b

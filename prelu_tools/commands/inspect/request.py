@@ -14,7 +14,7 @@ _GRAPHS = "ONNX models (export it first, and inspect the result)"
 
 
 def is_log(text: str) -> bool:
-    """Whether a source is the log of a training, which a logger of `prelu_tools.training` wrote."""
+    """Whether a source is a log that a logger of `prelu_tools.training` wrote."""
     return text.lower().endswith(".jsonl")
 
 

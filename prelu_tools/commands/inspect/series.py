@@ -1,4 +1,4 @@
-"""How slopes moved: over checkpoints of one training, or over its log."""
+"""How slopes moved: over checkpoints of one training run, or over its log."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def _findings(layer: LayerSeries, n_points: int) -> list[Finding]:
         low, high = last.statistics.min, last.statistics.max
         text = (
             f"its slopes are from {low:.4g} to {high:.4g} in the last checkpoint, farther outside "
-            f"[{LOWEST:g}, {HIGHEST:g}] than before: the training diverges there"
+            f"[{LOWEST:g}, {HIGHEST:g}] than before: training diverges there"
         )
         found.append(Finding("diverging", "error", text, layer.name))
     elif "outside_range" in layer.trends:

@@ -67,7 +67,7 @@ def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Find
             "non_finite",
             "error",
             f"{count} of {layer.slopes.size} slopes are NaN or infinite, and so is the output "
-            "for negative inputs; go back to a checkpoint before the training diverged",
+            "for negative inputs; go back to a checkpoint before training diverged",
             layer.name,
         )
     if "at_init" in health:

@@ -1,4 +1,4 @@
-"""What `inspect --series` returns: how slopes moved over checkpoints, or over a training."""
+"""What `inspect --series` returns: how slopes moved over checkpoints, or over a training run."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Rehearsal:
             told = knowing(self._known, telling(self.calls, note))
             with Watch(module, tensor_names(module), told) as watch:
                 self._run(module, watch)
-        except Exception:  # a diagnosis must not stop a training
+        except Exception:  # a diagnosis must not stop the training run
             return None
         return {layer: book.counts(layer) for layer in met}
 
