@@ -169,7 +169,7 @@ class Recorder:
 
 
 def recorder_for(folder: PathLike, every: int, options: Mapping[str, Any]) -> Recorder | None:
-    """A recorder in the first process of a training run; None in the others, which write nothing."""
+    """A recorder in the first process of a training run; None in the others."""
     recorder = Recorder(folder, every, **options)  # in every process: all say what is wrong
     return recorder if is_first_process() else None
 
