@@ -69,7 +69,7 @@ def quiet(show: bool, logger: str | None = None) -> Iterator[None]:
 
 
 class _Silence:
-    """What is turned away while any thread is in a block: once, and given back once."""
+    """Streams that are redirected while any thread is in a block."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

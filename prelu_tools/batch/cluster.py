@@ -66,7 +66,7 @@ def release(run: str) -> None:
 def run_on_cluster(
     jobs: Sequence[Job], address: str, n_workers: int, limits: Limits, started: Started
 ) -> Generator[Done]:
-    """Do jobs on a cluster; each is given out as it is done, in no order, and exactly once.
+    """Do jobs on a cluster; yields each as it is done, in any order, exactly once.
 
     Args:
         jobs: what to do.

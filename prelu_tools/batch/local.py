@@ -24,7 +24,7 @@ def run_here(
     size_of: Callable[[Job], int],
     gate: MemoryGate | None = None,
 ) -> Generator[Done]:
-    """Do jobs with so many workers at once; each is given out as it is done, in no order.
+    """Do jobs with a number of workers; yields each as it is done, in any order.
 
     A caller that stops early leaves no worker running.
 

@@ -57,7 +57,7 @@ def no_baseline(
 
 
 def write_document(path: Path, kind: str, fields: Mapping[str, Any]) -> None:
-    """Put a baseline in place, whole or not at all; the same fields give the same bytes.
+    """Write a baseline, completely or not at all; the same fields give the same bytes.
 
     Raises:
         PReLUToolsError: it cannot be written.

@@ -39,7 +39,7 @@ def encoded(value: Any) -> bytes:
 
 
 def decoded(data: bytes, kinds: tuple[type, ...]) -> Any:
-    """The value that `encoded` was given.
+    """The value that was passed to `encoded`.
 
     Args:
         data: the bytes.

@@ -251,7 +251,7 @@ def _outside(label: str, run: Callable[[], object]) -> PReLUToolsError | None:
 
 
 def _treats_rows_alone(model: Any, structure: Structure) -> bool:
-    """Whether a model gives the same where all steps are rows of one call."""
+    """Whether a model's results are the same if all steps are rows of one call."""
     generator = np.random.default_rng(0)
     flat = [
         keras.ops.convert_to_tensor(

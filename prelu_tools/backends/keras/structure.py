@@ -108,7 +108,7 @@ class Structure:
         }
 
     def call(self, model: Any, flat: Sequence[Any]) -> Any:
-        """What a model gives for its inputs in order, in the structure that it takes.
+        """A model's outputs for its inputs in order, in the structure that it takes.
 
         A subclassed model that was never built does not say whether it takes a list or a
         dictionary: the first call shows it.
@@ -195,7 +195,7 @@ def _built_shape(model: Any) -> Any:
 
 
 def _n_required(model: Any) -> int:
-    """How many arguments a model's `call` has to be given."""
+    """The number of required arguments of a model's `call`."""
     parameters = inspect.signature(type(model).call).parameters.values()
     given = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
     return len(given) - 1  # self

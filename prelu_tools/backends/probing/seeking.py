@@ -37,8 +37,8 @@ class Pick(NamedTuple):
 
 
 Pull = Callable[[Mapping[str, Array], list[Pick]], tuple[Array, dict[str, Array]]]
-"""Runs a batch; gives for each pick the smallest input that its slope meets in its row (over all
-calls of the layer), and for each floating input the gradient of the sum of these."""
+"""Runs a batch; returns, for each pick, the smallest input of its slope in its row (over all calls
+of the layer), and for each floating-point input the gradient of the sum of these."""
 
 
 def seek(

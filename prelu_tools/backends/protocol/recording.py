@@ -53,7 +53,7 @@ class RecordedSpread:
     reach: Stored | None = None
     """How far a value on a border may be off."""
     lost: Stored | None = None
-    """Where a moved run gave no finite number."""
+    """Where a perturbed run was not finite."""
     rough: Stored | None = None
     """What is made of rounding."""
 
@@ -63,11 +63,11 @@ class RecordedOutput:
     """An output of one run."""
 
     given: Stored
-    """As the source gave it."""
+    """The value as the source returned it."""
     expected: Stored | None = None
-    """What a candidate is compared with, in float64; None for `given`."""
+    """The expected value in float64; None if it is `given`."""
     spread: RecordedSpread | None = None
-    """None if the source's operators could not be moved by rounding."""
+    """None if the source's operators could not be perturbed by rounding."""
     coarser: Mapping[str, RecordedSpread] = field(default_factory=dict)
     """The same for candidates that compute in a narrower type, by its name."""
 
@@ -81,7 +81,7 @@ class RecordedCall:
     call: int
     """Which call of it."""
     expected: Stored
-    """What it gave: in float64 where the record's precision is that."""
+    """Its output: in float64 if the record's precision is float64."""
     scale: Stored | None = None
     """How far rounding may take each value; None if that is not known."""
     x: Stored | None = None
@@ -103,7 +103,7 @@ class RecordedRun:
     counts: Mapping[str, Stored]
     """By the layer's name: for each slope, flat, the positions where its input was negative."""
     calls: tuple[RecordedCall, ...] = ()
-    """What the layers gave; empty if the record would have become too large."""
+    """The layers' outputs; empty if the record would be too large."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class RecordedLayer:
     layer: PReLULayer
     """The layer."""
     scale: float
-    """Largest absolute finite value that it gave."""
+    """Largest absolute finite value of its output."""
     own_error: float | None
     """Largest difference of its float32 run from its float64 run; None without the latter."""
     is_unread: bool
@@ -175,7 +175,7 @@ class Recording:
     precision: Literal["float64", "float32"]
     """The precision of the values that candidates are compared with."""
     moved_runs: int
-    """How often each run was repeated with its operators moved by rounding; 0 for never."""
+    """How often each run was repeated with its operators perturbed by rounding; 0 for never."""
     looked_at: int
     """The run in which layers are looked for by their values."""
     seed: int

@@ -44,7 +44,7 @@ class PlacedRunner(Runner, Protocol):
 
     @property
     def report(self) -> ProviderReport:
-        """Which provider each node was given to."""
+        """The provider that each node was assigned to."""
         ...
 
     def placement(self) -> dict[str, str]:

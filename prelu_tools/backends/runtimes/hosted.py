@@ -35,7 +35,7 @@ class HostedSource(RuntimeSource):
         """The model, which takes its inputs in their order.
 
         Args:
-            outputs: tensors of the graph that it is to give: the model's own, and then others.
+            outputs: tensors of the graph to return: the model's own outputs, then others.
 
         Raises:
             PReLUToolsError: the runtime is not installed, or cannot load it.

@@ -275,7 +275,7 @@ def _rows_inside(spec: TensorSpec, first: TensorSpec | None) -> TensorSpec:
 
 
 def _overridden(known: Arguments, given: Sequence[InputOption], label: str) -> Arguments:
-    """The examples, with the shapes that the user gave in their places."""
+    """The examples, with the user's shapes in place of theirs."""
     if not given:
         return known
     shapes = {option.name: option.shape for option in given}

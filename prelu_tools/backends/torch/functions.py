@@ -67,7 +67,7 @@ def _overloads(label: str) -> list[Any]:
 
 @cache
 def is_repeatable(label: str) -> bool:
-    """Whether functions of this name give the same for the same once more: none that draws."""
+    """Whether functions of this name are deterministic."""
     if label in MOVES or label in PRODUCTS or label in _NAMED:
         return True
     overloads = _overloads(label)

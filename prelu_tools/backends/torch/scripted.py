@@ -118,7 +118,7 @@ def unscripted(module: nn.Module) -> nn.Module | None:
 
 
 def _code(module: Any) -> str:
-    """What a ScriptModule computes, without the numbers that torch gives to classes."""
+    """What a ScriptModule computes, without torch's numbering of classes."""
     return re.sub(r"\b___torch_mangle_\d+\.", "", module.inlined_graph.str(False))
 
 

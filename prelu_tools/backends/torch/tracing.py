@@ -26,7 +26,7 @@ from prelu_tools.backends.torch.functions import (
 
 @dataclass(eq=False)
 class Node:
-    """What a function gave."""
+    """The result of a function."""
 
     index: int
     """Its number, in the order of the calls."""
@@ -54,12 +54,12 @@ class Node:
     """Whether it was found to be the output of a PReLU."""
 
     def tensor(self) -> torch.Tensor | None:
-        """The tensor, as long as it lives and holds what the function gave."""
+        """The tensor, as long as it exists and holds the function's result."""
         tensor = self.held()
         return None if tensor is None or self.is_older(tensor) else tensor
 
     def hold(self, tensor: torch.Tensor, strongly: bool = False) -> None:
-        """Have a tensor in the place of what the function gave."""
+        """Replace the function's result by another tensor."""
         self.held = (lambda: tensor) if strongly else weakref.ref(tensor)
         self.version = None if self.version is None else _version(tensor)
 
@@ -113,7 +113,7 @@ class Tracer:
     knows_versions: bool = True
     """Whether a tensor knows how often it was written over: not below PyTorch's views."""
     n_unknown: int = 0
-    """How many tensors were met that nothing in sight gave: what made them ran out of sight."""
+    """The number of tensors of unknown origin: the functions that made them were not seen."""
     _nodes: Any = field(default_factory=WeakIdKeyDictionary)
     _made: dict[Any, Node] = field(default_factory=dict)
     _count: int = 0
@@ -123,14 +123,14 @@ class Tracer:
         """Take what the model is called with: no constant, as any other tensor that is not made.
 
         Args:
-            given: whatever tensors are nested in.
+            given: tensors in any nesting.
         """
         for tensor in pytree.tree_leaves(given):
             if isinstance(tensor, torch.Tensor):
                 self._new(tensor, is_constant=False)
 
     def take_outputs(self, returned: Any) -> None:
-        """Take what the model returned: what nothing in sight gave is unknown too."""
+        """Take the model's outputs: tensors of unknown origin count as unknown too."""
         for tensor in pytree.tree_leaves(returned):
             if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
                 self._node(tensor)
@@ -230,7 +230,7 @@ class Tracer:
         return node
 
     def move(self, node: Node, tensor: torch.Tensor) -> None:
-        """Have another tensor in the place of what a function gave."""
+        """Replace the result of a function by another tensor."""
         node.hold(tensor)
         self._nodes[tensor] = node
 
@@ -263,7 +263,7 @@ class Tracer:
 
 
 class _Picked:
-    """A function that gives several tensors, as the one that gives one of them."""
+    """A function with several results, as the one that returns one of them."""
 
     def __init__(self, function: Any, place: int) -> None:
         self.__name__ = str(getattr(function, "__name__", ""))
@@ -285,7 +285,7 @@ def shown(value: Any) -> str:
 
 
 def _spelled(function: Any, arguments: Any) -> tuple[Any, ...]:
-    """A call and what it is given, so that equal ones are equal."""
+    """A call with its arguments, such that equal calls are equal."""
     leaves, structure = pytree.tree_flatten(arguments)
     given = (one.index if isinstance(one, Node) else shown(one) for one in leaves)
     return function, str(structure), *given

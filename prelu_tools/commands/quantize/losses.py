@@ -65,7 +65,7 @@ class Watched:
 
         Args:
             proto: the model.
-            tensors: for each layer's name the tensor that its first call gives.
+            tensors: the output tensor of each layer's first call, by layer name.
             label: its name for messages.
         """
         self._names = [value.name for value in proto.graph.output]
@@ -110,7 +110,7 @@ def losses_of(
 
 
 def _results(meaning: Meaning, proto: onnx.ModelProto) -> dict[str, str]:
-    """By the layer's name the tensor of the file that its first call gives."""
+    """The output tensor of each layer's first call, by layer name."""
     known = {name for node in proto.graph.node for name in node.output}
     located = quantized_layers(locate_layers(all_views(meaning.model)))
     names = {item.layer.name: item.matches[0].node.output[0] for item in located}

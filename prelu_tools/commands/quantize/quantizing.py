@@ -61,7 +61,7 @@ class FloatModel:
 
     @property
     def results(self) -> dict[str, str]:
-        """By the layer's name the tensor that its first call gives."""
+        """The output tensor of each layer's first call, by layer name."""
         return {x.layer.name: x.matches[0].node.output[0] for x in self.located}
 
 

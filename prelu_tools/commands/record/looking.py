@@ -31,7 +31,7 @@ class Looked:
     output_axes: dict[str, int | None] = field(default_factory=dict)
     """The axis of the rows of each output, or `WITHOUT_ROWS`; None if they are not apart."""
     call_axes: dict[Call, int | None] = field(default_factory=dict)
-    """The same for what each call gave."""
+    """The same for the outputs of each call."""
 
 
 def look(reference: Reference, looked_at: int, stash: Stash) -> Looked:

@@ -67,7 +67,7 @@ def rebuild(kind: Any, value: Any, load: Callable[[str], Array], place: str = ""
     Args:
         kind: the type, as an annotation has it.
         value: the JSON.
-        load: gives an array by its name.
+        load: returns an array by name.
         place: where the value is.
 
     Raises:

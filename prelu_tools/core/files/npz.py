@@ -98,7 +98,7 @@ def write_arrays(file: IO[bytes], arrays: Iterable[tuple[str, Callable[[], Array
 
     Args:
         file: open for writing.
-        arrays: the name of each array, and what gives it; one is held at a time.
+        arrays: the name of each array, and a function that returns it; one is held at a time.
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, load in arrays:

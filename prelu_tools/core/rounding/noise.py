@@ -18,15 +18,16 @@ from prelu_tools.core.arrays import Array
 SINGLE = 2.0**-23
 """The unit of float32: the distance from 1 to the next number."""
 REACH = 8.0
-"""Half units by which the moved runs move a result that one rounding moves by one at most.
+"""Half units by which the perturbed runs move a result that one rounding moves by one at most.
 
 More than one, so that the noise is not lost in the type's own grid, and so that what another kernel
-rounds across a border (of a `floor`, of a nearest neighbour) crosses it in the moved runs too.
+rounds across a border (of a `floor`, of a nearest neighbour) crosses it in the perturbed runs too.
 """
 MANY = 2048
 """Terms of a sum above which it is measured how they round; of fewer the most is expected."""
 ALIKE = 2 * REACH
-"""Times what `one_by_one` measures, by which the moved runs move a sum at most, and half of that at
+"""Times what `one_by_one` measures, by which the perturbed runs move a sum at most, and half of
+that at
 least: a kernel that adds in yet another order was off by twice as much."""
 SCALES = 4
 """How often it is measured, each time with the terms scaled otherwise, from 1 to 2."""
@@ -38,7 +39,7 @@ HUGE = 1e30
 
 @dataclass(frozen=True)
 class Noise:
-    """How a moved run is to be moved."""
+    """How a perturbed run is to be moved."""
 
     seed: int
     """The seed of the random numbers."""

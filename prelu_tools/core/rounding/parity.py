@@ -24,11 +24,11 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
 class Border:
     """Values on a border that rounding crosses: of a comparison, a floor, an index, a neighbour.
 
-    Two honest kernels may settle them otherwise, and the moved runs show which they are. Those of
-    them that differ may be at most as many as moved in the runs: these move by more than another
+    Two honest kernels may settle them otherwise, and the perturbed runs show which they are. Those
+    of them that differ may be at most as many as moved in the runs: these move by more than another
     kernel does. None may be off by more than the runs jump in its row (see `Spread.reach`). A value
-    that happened to cross in no moved run (one of two sides each time: 1 in 64 of six runs) differs
-    too now and then, by no more than any jumped.
+    that happened to cross in no perturbed run (one of two sides each time: 1 in 64 of six runs)
+    differs too now and then, by no more than any jumped.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Border:
         """One run.
 
         Args:
-            spread: what its moved runs say.
+            spread: what its perturbed runs say.
             wrong: the values that are beyond their limit.
             unlike: those that are finite on one side only.
             difference: of the others.

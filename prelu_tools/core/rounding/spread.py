@@ -37,19 +37,19 @@ class Spread:
     reach: Array | None = None
     """How far a value on a border may be off: twice the longest jump in its row; broadcasts."""
     lost: Array | None = None
-    """Where a moved run gave no finite number; None if nowhere."""
+    """Where a perturbed run was not finite; None if nowhere."""
     rough: Array | None = None
-    """What is made of rounding: the moved runs move it about as far as it is from 0."""
+    """What is made of rounding: the perturbed runs move it about as far as it is from 0."""
 
 
 class SpreadBook:
-    """Collects the moved runs of one tensor next to the run that was not moved."""
+    """Collects the perturbed runs of one tensor next to the unperturbed run."""
 
     def __init__(self, base: Array) -> None:
         """Nothing is collected yet.
 
         Args:
-            base: what the run gave that was not moved.
+            base: the outputs of the unperturbed run.
         """
         self._base = base
         self._floats = np.issubdtype(base.dtype, np.floating)
@@ -63,7 +63,7 @@ class SpreadBook:
         self._runs = 0
 
     def add(self, values: Array) -> None:
-        """One moved run. Another shape is another side everywhere: sizes depend on values."""
+        """One perturbed run. Another shape is another side everywhere: sizes depend on values."""
         self._runs += 1
         if values.shape != self._base.shape:
             flips = np.ones(self._base.shape, bool)
@@ -137,10 +137,10 @@ def pooled(norm: Array, runs: int, base: Array) -> Array:
     """The scale of what rounding does to each value.
 
     Args:
-        norm: of the differences from the run that was not moved: the root of the sum of their
-            squares over the moved runs.
+        norm: of the differences from the unperturbed run: the root of the sum of their squares over
+            the perturbed runs.
         runs: how many these were.
-        base: the values of the run that was not moved.
+        base: the values of the unperturbed run.
     """
     if not base.size:
         return np.zeros(base.shape, np.float32)

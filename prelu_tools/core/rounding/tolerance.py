@@ -17,10 +17,10 @@ ULPS = 4.0
 """Units in the last place of the largest value, where the reference happens to round to nothing."""
 CALIBRATED = Tolerance(0.0, 0.0, False, "calibrated", multiple=MULTIPLE, ulps=ULPS)
 FACTOR = 16.0
-"""Times the rounding of a value that the moved runs show. The worst honest pair was at 14 of them:
-see docs/verify.md."""
+"""Times the rounding of a value that the perturbed runs show. The worst honest pair was at 14 of
+them: see docs/verify.md."""
 SENSITIVITY = Tolerance(0.0, 0.0, False, "sensitivity", multiple=FACTOR, ulps=FACTOR / 2)
-"""What is used in place of `CALIBRATED` where the reference's moved runs are there."""
+"""What is used in place of `CALIBRATED` where the reference's perturbed runs are there."""
 QUANTIZED = Tolerance(0.0, 0.0, False, "quantized")
 """The tolerance of a quantized candidate: the effect of rounding to its own codes, as drawn."""
 
@@ -46,7 +46,7 @@ class Extent:
         return self.own_error is None or self.own_error <= (rtol + atol) * self.scale
 
     def note(self, values: Array, wide: Array | None = None) -> None:
-        """Add what one run gave, and what the same run in float64 gave."""
+        """Add the values of one run, and of the same run in float64."""
         exact = values if wide is None else wide
         if not np.issubdtype(exact.dtype, np.inexact):
             return
@@ -93,7 +93,7 @@ def limit_of(
             rounding is not known.
         extent: of the reference's tensor.
         dtype: the type of the candidate's: a narrower one than float32 rounds more, in proportion.
-        spread: what the moved runs say of each of its values; None if there are none.
+        spread: what the perturbed runs say of each of its values; None if there are none.
         values: the reference's values, of the same shape.
     """
     if tolerance.multiple is not None and spread is not None and values is not None:

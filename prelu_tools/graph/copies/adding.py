@@ -41,7 +41,7 @@ class Nodes:
         self._seed = seed
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """A node; the name of what it gives."""
+        """Add a node; returns the name of its output."""
         name = f"{self._stem}/{len(self.made)}"
         self.made.append(helper.make_node(operator, inputs, [name], **attributes))
         return name
@@ -117,7 +117,7 @@ ADDED: Mapping[str, tuple[Added, float]] = {
     "ReduceL2": (_squares, 0.5),
     **dict.fromkeys(("Softmax", "LogSoftmax", "ReduceLogSumExp"), (_exponentials, 1.0)),
 }
-"""What an operator adds up, and the power of that sum in what it gives."""
+"""What an operator sums, and the power of that sum in its result."""
 LOGARITHMS = ("LogSoftmax", "ReduceLogSumExp")
 """Logarithms of a sum: a relative error of the sum is an absolute error of the result."""
 
@@ -133,12 +133,12 @@ def rows_of(nodes: Nodes, tensor: str, rank: int, axes: Sequence[int]) -> tuple[
 
 
 def normalised(nodes: Nodes, node: onnx.NodeProto, rank: int, amount: float, once: float) -> str:
-    """What a norm gives in float32, written as sums: mean and variance are off for all of a group.
+    """The result of a norm, written as float32 sums: mean and variance are off per group.
 
     Args:
         nodes: where it is written.
         node: the norm.
-        rank: of what it is given.
+        rank: the rank of its input.
         amount: by which share its mean and deviation are moved in any case.
         once: by which share each result is.
     """

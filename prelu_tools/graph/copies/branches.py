@@ -105,7 +105,7 @@ class _Counter:
         return total
 
     def _counting(self, graph: onnx.GraphProto, node: onnx.NodeProto) -> str:
-        """Let a node give what its bodies count; the name of that."""
+        """Make a node return the counts of its bodies; returns the name of that output."""
         result = self._name()
         if node.op_type == "If":
             for body, number in self._numbers[id(node)]:

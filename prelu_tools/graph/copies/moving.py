@@ -147,7 +147,7 @@ class _Mover:
         kind: int,
         behind: list[onnx.NodeProto],
     ) -> str | None:
-        """What a sum of many terms gave, moved by how these round; None for axes not known."""
+        """The result of a sum of many terms, perturbed by their rounding; None for unknown axes."""
         axes = _summed(node, view, rank)
         if not axes or view.model.opset < _WITH_RUNNING_SUMS:
             return None

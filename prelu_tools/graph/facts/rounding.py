@@ -34,7 +34,7 @@ EXACT = _names(
     Unsqueeze Upsample Where Xor
     """
 )
-"""They give values that they were given, or whole numbers; of bodies the operators count."""
+"""Their results are input values or whole numbers; in bodies, the operators count."""
 LINEAR = _names(
     """
     AveragePool Conv ConvTranspose CumSum DFT Einsum GRU Gemm GlobalAveragePool LSTM MatMul RNN

@@ -24,7 +24,7 @@ from prelu_tools.graph.view import GraphView
 
 _KEPT: Final = 1 << 16  # bytes of a computed constant that a view remembers
 _WIDEST: Final = 8  # bytes of an element
-_MOST_ELEMENTS: Final = 1 << 20  # of what onnx's reference implementation is given or makes
+_MOST_ELEMENTS: Final = 1 << 20  # elements of inputs or outputs of onnx's reference implementation
 _MOST_PRODUCTS: Final = 1 << 26  # of the sizes of its inputs
 _TAKING_PARTS: Final = ("Mul", "Add", "Sub", "Div", "Max", "Min", "Sum", "Mean", "Where", "Concat")
 

@@ -32,7 +32,7 @@ def fitting_forms(item: LocatedLayer, special: bool, rounding: bool) -> Iterator
 
     Args:
         item: the layer.
-        special: whether infinities and NaN have to give what PRelu makes of them.
+        special: whether infinities and NaN have to give PRelu's results.
         rounding: whether a form may round otherwise than PRelu.
     """
     places = [Place(match.slopes, view.shape(match.x)) for view, match in item.calls]

@@ -116,7 +116,7 @@ class Writing:
     fits: Callable[[Place], bool] = lambda place: True
     """Whether it can be used at a place."""
     special: bool = True
-    """Whether it gives what PRelu gives for infinities and NaN too."""
+    """Whether it equals PRelu for infinities and NaN too."""
     rounds: bool = False
     """Whether it rounds otherwise than PRelu, which multiplies once."""
 

@@ -24,7 +24,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.graph.walk import attribute_of, is_onnx, users_of
 
 _LINEAR: Final = ("AveragePool", "GlobalAveragePool", "Identity")
-"""Operators that give d * y for d * y, channel by channel."""
+"""Operators that map d * y to d * y, channel by channel."""
 _PER_CHANNEL: Final = (*_LINEAR, "MaxPool", "GlobalMaxPool")
 """The same for d > 0."""
 _POWER: Final = 0.5  # of the whole way: activations gain what the weights after lose
@@ -40,9 +40,9 @@ class _Place:
     slopes: str
     """The tensor of its slopes."""
     source: onnx.NodeProto
-    """The layer that gives it, and nothing else."""
+    """The layer that produces it, and nothing else."""
     users: tuple[onnx.NodeProto, ...]
-    """The layers that read what it gives."""
+    """The layers that read its output."""
 
 
 def equalize(proto: onnx.ModelProto, peaks: Mapping[str, Array]) -> int:
@@ -169,7 +169,7 @@ def _is_plain(
 
 
 def _channels(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> int:
-    """How many channels a layer gives; 0 for one that takes no factors for them."""
+    """The number of a layer's output channels; 0 if it accepts no factors for them."""
     dims = constants[node.input[1]].dims
     if node.op_type == "ConvTranspose":
         return 0

@@ -128,7 +128,7 @@ class IntegerWriter:
         """The layers that can be written in integers.
 
         Args:
-            names: for each layer's name the tensor that its PRelu node gives.
+            names: the output tensor of each layer's PRelu node, by layer name.
         """
         found = {}
         for name, output in names.items():

@@ -68,7 +68,7 @@ def _constant_nodes(definition: Any, kept: set[str]) -> dict[str, Any]:
 
 
 def _is_pure(node: Any) -> bool:
-    """Whether a node gives one array that depends on its inputs alone."""
+    """Whether a node has one output, which depends only on its inputs."""
     declared = op_def_registry.get(node.op)
     if declared is None or declared.is_stateful or len(declared.output_arg) != 1:
         return False

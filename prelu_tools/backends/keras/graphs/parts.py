@@ -62,7 +62,7 @@ class Parts:
         self.constant = self._find_constants()
         """Nodes that depend on weights and on numbers of the code alone."""
         self.known = {node_of(tap.y) for tap in program.taps}
-        """Nodes that give the output of a known PReLU: nothing reaches across them."""
+        """Nodes that return the output of a known PReLU: no part reaches across them."""
 
     def _find_constants(self) -> set[str]:
         found: set[str] = set()
@@ -144,7 +144,7 @@ class Parts:
 def read_once(program: Program) -> Program:
     """The same program with repeated computations replaced by the first.
 
-    A layer that is called again on the same tensor gives the same.
+    A layer that is called again on the same tensor returns the same.
     """
     definition = tf.compat.v1.GraphDef()
     definition.CopyFrom(program.definition)

@@ -32,7 +32,7 @@ class Nodes:
         self._count = 0
 
     def add(self, operator: str, output: str, *inputs: str, kind: Any = None, **values: Any) -> str:
-        """A node; the name of what it gives."""
+        """Add a node; returns the name of its output."""
         self._count += 1
         node = self._nodes.add(name=f"{self._stem}/{self._count}", op=operator, input=inputs)
         node.attr["T"].type = (kind or self._kind).as_datatype_enum
@@ -54,7 +54,7 @@ class Nodes:
         return name
 
     def moved(self, x: str, axes: Sequence[int], rank: int, result: str, is_softmax: bool) -> str:
-        """What a sum of x along some axes gave, or a softmax, moved by how its terms round."""
+        """The result of a sum or softmax along some axes, perturbed like its rounding terms."""
         whole = tf.int32
         taken = self.constant(list(axes), whole)
         sizes = self.add("Shape", "output", x, out_type=whole)

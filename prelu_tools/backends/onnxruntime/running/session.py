@@ -85,7 +85,7 @@ class Session:
 
     @property
     def report(self) -> ProviderReport:
-        """Which provider each node was given to."""
+        """The provider that each node was assigned to."""
         from prelu_tools.core.results.verification.candidate import ProviderReport
 
         counts: Counter[str] = Counter()
@@ -125,7 +125,7 @@ class Session:
             raise PReLUToolsError(
                 f"{self._label} fails on inputs {shapes}: {sentence(error)}"
             ) from error
-        return dict(zip(names, results, strict=True)) if names else {}  # of none it gives them all
+        return dict(zip(names, results, strict=True)) if names else {}  # an empty list means all
 
 
 def session_options(folder: Path | None = None) -> Any:

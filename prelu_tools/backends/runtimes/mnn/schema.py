@@ -131,7 +131,7 @@ def packed_tensors(model: MnnModel) -> set[str]:
 
 
 def _unread(tensors: Sequence[str], operators: Sequence[Operator]) -> tuple[str, ...]:
-    """The results that no operator reads: what a file that names no outputs gives."""
+    """The results that no operator reads: the outputs of a file that names none."""
     read = {number for operator in operators for number in operator.inputs}
     made = [number for operator in operators for number in operator.outputs]
     return tuple(tensors[number] for number in made if number not in read)

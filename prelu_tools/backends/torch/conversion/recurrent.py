@@ -47,7 +47,7 @@ def free_lengths() -> Iterator[None]:
 def step_by_step(module: nn.Module) -> Iterator[None]:
     """Within the block an LSTM of a module runs as the operators that it is made of.
 
-    oneDNN's is a single one, and nothing inside can be seen or moved by rounding.
+    oneDNN's is a single one, and nothing inside can be seen or perturbed by rounding.
     """
     if not any(isinstance(part, nn.LSTM) for part in module.modules()):
         yield
@@ -63,7 +63,7 @@ def _forget(operators: Sequence[Any]) -> None:
 
 
 def _shaped(own: Callable[..., Any]) -> Callable[..., Any]:
-    """An operator that gives tensors of the right shapes for tensors without values."""
+    """An operator that returns tensors of the right shapes for tensors without values."""
 
     def shaped(
         x: torch.Tensor,

@@ -52,7 +52,7 @@ _SMALLEST_HALF = 2.0**-14  # the smallest normal number of float16
 
 
 class Moving(OperatorMode):  # type: ignore[no-untyped-call]
-    """Moves what operators give while it is entered."""
+    """Perturbs the results of operators while it is entered."""
 
     def __init__(self, noise: Noise) -> None:
         """Draw the random numbers; those of torch itself stay as they are."""
@@ -100,7 +100,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         return self._around(func, args, kwargs, 2.0, sum_growth(_largest_axis(*args)))
 
     def _shuffled(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """What sorts is given its values in another order, so that ties turn out otherwise."""
+        """Reorders the input of sorts, so that ties are resolved differently."""
         named = {argument.name: argument.default_value for argument in func._schema.arguments}
         named |= dict(zip(named, args, strict=False)) | kwargs
         x = named["self"]
@@ -246,7 +246,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         return (result, mean, scale, *rest)
 
     def _move(self, result: Any, once: float, growth: float = 0.0) -> Any:
-        """Results, moved in place: an operator may have written into what it was given."""
+        """Perturb results in place: an operator may have written into its arguments."""
         for tensor in pytree.tree_leaves(result):
             if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
                 self._move_in_place(tensor, once, growth)

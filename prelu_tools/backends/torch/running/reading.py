@@ -62,7 +62,7 @@ class Reading(TorchFunctionMode):
         return result
 
     def _note(self, name: str, given: Any) -> None:
-        """Take a call down, with the parameters and the numbers that are given to it."""
+        """Record a call, with its parameters and numbers."""
         leaves = pytree.tree_leaves(given)
         with torch._C.DisableTorchFunction():
             marks = [id(x) for x in leaves if isinstance(x, torch.nn.Parameter)]

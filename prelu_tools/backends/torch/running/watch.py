@@ -265,7 +265,7 @@ class _Entered(TorchFunctionMode):
 
 
 def _bodies(operator: Any, args: Any) -> list[tuple[Any, Any]]:
-    """The functions that an operator runs, with what it gives to them at first."""
+    """The functions that an operator runs, with their first arguments."""
     name = operator.name()
     if name == "cond":
         return [(args[1], args[3]), (args[2], args[3])]

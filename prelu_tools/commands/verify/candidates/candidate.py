@@ -134,7 +134,7 @@ class CandidateJudge:
 
     @property
     def perturbed_runs(self) -> PerturbedRuns | None:
-        """The reference's moved runs, in the type that the candidate computes in."""
+        """The reference's perturbed runs, in the type that the candidate computes in."""
         return self.reference.perturbed_to(resolution_of(self.source.computes_in or "float32"))
 
     def _layer_judge(self, source: Source, pairs: LayerPairs | None = None) -> LayerJudge:

@@ -37,7 +37,7 @@ class Seen:
     reached: CoverageBook
     """Which of its slopes the inputs reached."""
     again: RepeatedRun
-    """Whether it gives the same when it is run again."""
+    """Whether its outputs are the same when it is run again."""
     provider: ProviderReport | None = None
     """What ran it."""
     placement: Mapping[str, str] = field(default_factory=dict)

@@ -31,7 +31,7 @@ class RowReplacer:
         self._seen = 0
 
     def mended(self, runs: Sequence[Feeds]) -> list[Feeds]:
-        """The runs with other rows for those which give NaN; a second one of the first row too."""
+        """The runs with rows that give NaN replaced; also a second run of the first row."""
         rows = self._drawer.rows
         alone = len(runs) > 1 and rows.count(runs[1]) == 1 < rows.count(runs[0])
         first = rows.take(runs[0], [0]) if alone else {}

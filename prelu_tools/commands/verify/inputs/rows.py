@@ -19,7 +19,7 @@ class Rows:
     """Where the rows of a model's inputs are."""
 
     axes: Mapping[str, int]
-    """The axis of each input that has rows; the others are given to every row whole."""
+    """The batch axis of each input that has rows; the others are passed to every row whole."""
     names: frozenset[str]
     """The names of the size; none where the models fix it."""
 

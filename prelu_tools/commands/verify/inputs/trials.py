@@ -69,7 +69,7 @@ class Domain:
 
 
 def by_values(feeds: Sequence[Feeds], domain: Domain) -> Iterator[Feeds]:
-    """Batches like the given ones, and ever less like them; integers stay among those given."""
+    """Batches less and less like the given ones; integers stay among the given values."""
     largest = max(feeds, key=domain.rows.count)
     for row in range(min(domain.rows.count(largest), _ROWS)):
         yield _alone(largest, row, domain)

@@ -123,7 +123,7 @@ def _differences(
 
 
 def _is_definition(x: Array, slopes: Array, expected: Array, found: Array) -> Array:
-    """Where infinities or NaN are in play, and the candidate gives PReLU's definition."""
+    """Where infinities or NaN occur, and the candidate follows PReLU's definition."""
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         definition = np.where(x > 0, x, slopes * x)
     finite = np.isfinite(x) & np.isfinite(expected) & np.isfinite(found)

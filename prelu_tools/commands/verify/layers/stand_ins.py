@@ -37,7 +37,7 @@ class StandIns:
 
         Args:
             call: the layer's name, and the number of the call.
-            same: the calls of the reference that gave the same, and in which axis orders.
+            same: the calls of the reference with the same output, and the axis orders.
         """
         before = self._seen.get(call, same)
         kept = {place: before[place] & same[place] for place in before.keys() & same.keys()}

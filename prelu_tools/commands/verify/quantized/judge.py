@@ -82,7 +82,7 @@ class QuantizedPlan:
     results: Results
     """Its outputs in each run."""
     given: bool
-    """Whether its inputs were given, and not drawn."""
+    """Whether its inputs were given rather than drawn."""
     layers: bool
     """Whether to look at its layers."""
     is_limited: bool

@@ -97,7 +97,7 @@ class QuantizedLayers:
         return [name for name in made if name in self._meaning.codes and name not in ends]
 
     def observe(self, run: int, values: Mapping[str, Array]) -> None:
-        """One run: the tensors of `tensors`, as the candidate gave them."""
+        """One run: the tensors of `tensors`, as the candidate computed them."""
         for mine, number, match in self._calls():
             if match.x not in values or match.node.output[0] not in values:
                 continue

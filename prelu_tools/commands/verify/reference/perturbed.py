@@ -56,10 +56,10 @@ def run_perturbed(
     Args:
         source: the reference.
         feeds: its inputs.
-        outputs: what it gave for them.
+        outputs: its outputs for them.
         noise: how to move it.
         runs: how often.
-        stash: what its layers gave; takes the spread of that too. None if it is not needed.
+        stash: the outputs of its layers; takes their spread too. None if it is not needed.
 
     Raises:
         PReLUToolsError: its operators cannot be perturbed.

@@ -29,9 +29,9 @@ class Call(NamedTuple):
     number: int
     """Which call of it."""
     x: Array
-    """What it was given."""
+    """Its inputs."""
     y: Array
-    """What it gave."""
+    """Its outputs."""
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Reference:
     precision: Literal["float64", "float32"] = "float32"
     """The precision of `outputs` and of the stash."""
     moved: PerturbedRuns | None = None
-    """What its moved runs say of its outputs; None if its operators cannot be moved."""
+    """What its perturbed runs say of its outputs; None if its operators cannot be moved."""
     n_searched: int = 0
     """Rows that a search added, in feeds after the others."""
     seconds_per_row: float = 0.0
@@ -88,7 +88,7 @@ class Reference:
 
     @property
     def is_random(self) -> bool:
-        """Whether it gives different outputs each time: what differs from it says nothing."""
+        """Whether its outputs differ each time, so that a difference says nothing."""
         return is_random(self.doubts)
 
     @property
@@ -130,7 +130,7 @@ class Reference:
         return found
 
     def spread(self, run: int, layer: str, call: int) -> Array | None:
-        """How far rounding may take each value that a layer gives; None if that is unknown."""
+        """How far rounding may move each value of a layer's output; None if that is unknown."""
         key = (SPREAD, run, layer, call)
         return self.stash.get(key) if key in self.stash else None
 

@@ -45,7 +45,7 @@ def run_again(runner: Runner, feeds: Sequence[Feeds], results: Results) -> Repea
     Args:
         runner: the model, observed as it was before.
         feeds: the inputs of each run.
-        results: what it gave for them.
+        results: its outputs for them.
     """
     found = RepeatedRun()
     for number, run in enumerate(_one_of_each_size(feeds)):

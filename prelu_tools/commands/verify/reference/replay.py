@@ -85,7 +85,7 @@ def refuse_records(candidates: Sequence[Linked]) -> None:
 def replaying(
     source: Source, opened: Sequence[Linked], request: VerifyRequest
 ) -> Iterator[tuple[Reference, InputPlan]]:
-    """What `running` gives, from a record; what it holds is gone after the block.
+    """The same as `running`, from a record; its resources are released after the block.
 
     Raises:
         PReLUToolsError: the record is damaged, or has no run at the sizes that candidates fix.
@@ -282,7 +282,7 @@ class _Player:
             book.add(layer.name, counts.astype(np.int64))
 
     def _add_layers(self, reference: Reference, number: int, part: Part) -> None:
-        """What layers gave; in the run that is looked at, what they were given too."""
+        """The outputs of layers; for the observed run, their inputs too."""
         looked_at = part.number == self.recording.looked_at and part.is_first
         if looked_at:
             reference.looked_at = number

@@ -50,7 +50,7 @@ class ReferencePlan:
     wide: bool
     """Whether to run it in float64 too."""
     layers: bool
-    """Whether to keep what its layers give."""
+    """Whether to keep the outputs of its layers."""
     search_seconds: float
     """How long to look for inputs that reach the slopes left over; 0 for not at all."""
     seed: int
@@ -244,7 +244,7 @@ def _take_moved(
 ) -> bool:
     """Take float64, value by value, where it is the same but for rounding; False if nowhere."""
     if reference.moved is None:
-        raise AssertionError("moved runs are needed")
+        raise AssertionError("perturbed runs are needed")
     settled = expected_outputs(reference.outputs, wide, reference.moved)
     for name, (strange, total) in settled.strange.items():
         reference.notes.append(
@@ -261,7 +261,7 @@ def _take_moved(
 def _take_plausible(
     reference: Reference, wide: list[dict[str, Array]], seen: list[tuple[int, str, int]]
 ) -> bool:
-    """All of it or nothing: without moved runs nothing says what rounding does to each value."""
+    """All or nothing: only perturbed runs show the effect of rounding on each value."""
     extents: dict[str, Extent] = {}
     for narrow, found in zip(reference.outputs, wide, strict=True):
         for name, values in narrow.items():

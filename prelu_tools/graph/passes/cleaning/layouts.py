@@ -62,7 +62,7 @@ def drop_idle_casts(model: OnnxModel) -> None:
 
 
 def _drop(model: OnnxModel, kind: str, is_idle: Callable[[onnx.NodeProto], bool]) -> None:
-    """Take away nodes of a kind that give what they are given, unless it is an output."""
+    """Remove nodes of a kind that return their input, except at outputs."""
     graph = model.proto.graph
     outputs = {value.name for value in graph.output}
     names: dict[str, str] = {}
