@@ -59,7 +59,7 @@ def is_literal(text: str) -> bool:
 
 
 class SourceSpec(NamedTuple):
-    """A source, taken apart."""
+    """A parsed source."""
 
     text: str
     """As the user typed it."""
@@ -74,7 +74,7 @@ class SourceSpec(NamedTuple):
 
 
 def parse_source_spec(text: str) -> SourceSpec:
-    """Take a source apart; whether its files exist is for their reader to say.
+    """Parse a source; whether its files exist is checked by their reader.
 
     Raises:
         UsageError: it is spelled like nothing that is known.

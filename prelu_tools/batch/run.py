@@ -29,7 +29,7 @@ class Watch(Protocol):
     """Called with the progress."""
 
     def begin(self, total: int, known: int) -> None:
-        """So many models, and of so many the result is known."""
+        """The number of models, and of known results."""
 
     def started(self, name: str) -> None:
         """A model is at hand; from any thread."""

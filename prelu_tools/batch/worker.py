@@ -175,7 +175,7 @@ class Worker:
         return done
 
     def _exit_reason(self) -> str:
-        """How the process ended, in words; it is cleared away."""
+        """How the process ended, in words; cleans up after it."""
         process = self._process
         code = None
         if process is not None:

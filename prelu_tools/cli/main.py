@@ -84,8 +84,8 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line, and exit.
 
-    The process ends without taking the interpreter apart, which costs a tenth of a second, and
-    which native libraries do not always survive: the exit code is that of the verdict.
+    The process ends without finalizing the interpreter, which costs a tenth of a second and
+    sometimes crashes native libraries: the exit code is that of the verdict.
     """
     gc.set_threshold(100_000)  # imports make much and drop little: collecting costs a tenth of them
     # Threads that spin while they wait take many times as long where cores are shared; by default

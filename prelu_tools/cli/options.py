@@ -65,7 +65,7 @@ class Command(click.Command):
                 _say_written(written)
 
     def _to_write(self, given: Mapping[str, Any]) -> Iterator[Path]:
-        """The files that options name to be written, but for what `-o` names."""
+        """The files that options name to be written, except what `-o` names."""
         yield from (Path(path) for _, path in given.get("reports", ()) if path != "-")
         fields = [one for one in self.params if isinstance(one, RequestOption)]
         names = [one.name for one in fields if one.kind.type == "file" and not one.kind.is_read]

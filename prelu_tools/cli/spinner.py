@@ -15,7 +15,7 @@ from prelu_tools.reports.printable import printable
 def spinner() -> Iterator[ProgressCallback]:
     """A callback for the name of each stage: a line that is redrawn, and leaves no trace.
 
-    It has its own descriptor: while a framework runs, standard error is turned away
+    It has its own descriptor: while a framework runs, standard error is redirected
     (`backends/quiet.py`).
     """
     from rich.console import Console

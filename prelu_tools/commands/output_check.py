@@ -33,7 +33,7 @@ def demand_pass(
 
     Raises:
         ExportVerificationError: it failed.
-        PReLUToolsError: it came to no verdict.
+        PReLUToolsError: there was no verdict.
     """
     named = replace(
         result,

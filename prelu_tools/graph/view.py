@@ -283,7 +283,7 @@ def nested_views(view: GraphView) -> Iterator[GraphView]:
 
 
 def _invariants(node: onnx.NodeProto, body: onnx.GraphProto) -> dict[str, str]:
-    """The inputs of a loop's body that each turn hands on as they are, and what goes in there."""
+    """The inputs of a loop's body that never change, and their initial values."""
     if node.op_type == "Loop":
         states = list(zip(node.input[2:], body.input[2:], body.output[1:], strict=False))
     elif node.op_type == "Scan":

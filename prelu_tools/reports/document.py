@@ -91,7 +91,7 @@ class Table:
     """Whether a page lets the reader sort and search it."""
 
     def without(self) -> Table:
-        """The same without those columns of which nothing is known or nothing is to be said."""
+        """The same without columns that have no content."""
         kept = [
             place
             for place in range(len(self.columns))

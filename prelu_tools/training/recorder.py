@@ -105,7 +105,7 @@ class Recorder:
             self._warn("no_prelu", "the model has no PReLU layer: no slopes are recorded")
 
     def record(self, step: int) -> None:
-        """Record all layers as they are after so many steps of the optimizer.
+        """Record all layers as they are after a number of optimizer steps.
 
         If something cannot be read or written, a warning is given and recording stops, but
         training goes on.

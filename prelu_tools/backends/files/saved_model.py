@@ -125,7 +125,7 @@ class _ModelFile:
 
 
 def _variables(bundle: TensorBundle) -> list[_Stored]:
-    """The weights of the model: in its order as Keras 3 exports it, else by their keys."""
+    """The weights of the model: in its order as Keras 3 exports it, otherwise by their keys."""
     names: dict[str, str] = {}
     for number, node in values_of(bundle.text(_GRAPH)):
         attributes = values_of(node) if number == 1 else ()
@@ -165,7 +165,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _layer_names(tensors: list[Tensor], slopes: list[NamedSlope]) -> list[str]:
-    """A layer's own name where no other has it, else the path: as Keras files have it."""
+    """A layer's own name where no other has it, otherwise the path: as Keras files have it."""
     last = Counter(owner.rpartition("/")[2] for owner in {tensor.owner for tensor in tensors})
     found = []
     for slope in slopes:

@@ -24,7 +24,7 @@ from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 
 _IMPORTED = {"keras": "h5py", "torch": "torch"}
 BY_NAME = "by name"
-"""The form of a layer of which the file says no more than its name."""
+"""The form of a layer of which the file only states the name."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Contents:
     n_parameters: int
     """Elements of all parameters."""
     layers: tuple[PReLULayer, ...]
-    """The PReLU layers; in the model's order where the file knows it, else in its own."""
+    """The PReLU layers; in the model's order where the file knows it, otherwise in its own."""
     notes: tuple[str, ...] = ()
     """What the user should know of how the slopes were found."""
     has_model: bool = False
@@ -162,7 +162,7 @@ def slopes_layer(
 def input_of(slope_shape: tuple[int, ...]) -> Shape | None:
     """What a slope's own shape says of its input, None if it says nothing.
 
-    A slope of several axes, of which the first varies, has none for the batch.
+    A slope of several axes whose first axis varies has none for the batch.
     """
     if len(slope_shape) < 2 or slope_shape[0] == 1:
         return None

@@ -52,7 +52,7 @@ def has_kinks(model: Any) -> bool:
 
 
 def layer_names(model: Any) -> dict[int, str]:
-    """The name of each leaf layer by its id: short where that is unique, else the whole path."""
+    """The name of each leaf layer by its id: short if unique, otherwise the whole path."""
     paths = {id(layer): (path, layer.name) for path, layer in walk(model) if is_leaf(layer)}
     short = [name for _, name in paths.values()]
     return {key: name if short.count(name) == 1 else path for key, (path, name) in paths.items()}

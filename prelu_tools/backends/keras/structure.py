@@ -36,7 +36,7 @@ class Structure:
         self._specs: list[TensorSpec] | None = None
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """See `Source.inputs`: from the model itself, else from `--input`, else from the other."""
+        """See `Source.inputs`: from the model, otherwise `--input`, otherwise the other model."""
         if self._specs is None:
             self._specs = one_size_a_name(self._find_inputs())
             if _model_inputs(self._model) is None and not self._given:

@@ -221,7 +221,7 @@ class OnnxSource(SourceDefaults):
 
     @property
     def has_bodies(self) -> bool:
-        """Whether an If, Loop or Scan holds a graph that cannot be looked into."""
+        """Whether an If, Loop or Scan holds a graph that cannot be observed."""
         from prelu_tools.graph.facts.tensors import has_bodies
 
         return has_bodies(self._main)
@@ -310,7 +310,7 @@ class OnnxSource(SourceDefaults):
 
 
 class OnnxRunner:
-    """Runs a file on one execution provider; what is observed is run apart from it.
+    """Runs a file on one execution provider; observed tensors are run separately.
 
     A large file has one session, not two: the observed one also returns the outputs.
     """

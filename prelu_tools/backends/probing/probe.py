@@ -38,7 +38,8 @@ class Answer:
     is_own: bool
     """Whether its slopes are the elements of that constant, all of them, and not a function."""
     values: Array
-    """That constant where they are; else the effective slopes, size 1 where they are shared."""
+    """That constant where they are; otherwise the effective slopes, size 1 where they are
+    shared."""
     indices: IntArray
     """How the values are laid over the input: flat indices of its rank, size 1 where they are
     shared, so that `values.reshape(-1)[indices]` broadcasts to it."""

@@ -21,7 +21,7 @@ from prelu_tools.core.results.reasons import Reason
 
 @dataclass(frozen=True)
 class FreedInputs:
-    """Inputs of which some sizes are free now."""
+    """Inputs with some sizes now dynamic."""
 
     specs: tuple[TensorSpec, ...]
     """The inputs; the sizes that they were used at are their examples."""

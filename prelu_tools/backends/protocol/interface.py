@@ -143,7 +143,7 @@ class Source(Protocol):
 
     @property
     def recording(self) -> Recording | None:
-        """All that is known of a source that was run before and cannot be run again; else None."""
+        """The record of a source that was run before and cannot be run again; None for others."""
         ...
 
     def inputs(self) -> Sequence[TensorSpec]:
@@ -258,11 +258,11 @@ class Source(Protocol):
 
 
 class Searchable(Protocol):
-    """A source any tensor of which can be seen as it runs."""
+    """A source whose tensors can all be observed as it runs."""
 
     @property
     def has_bodies(self) -> bool:
-        """Whether an If, Loop or Scan holds a graph that cannot be looked into."""
+        """Whether an If, Loop or Scan holds a graph that cannot be observed."""
         ...
 
     def makers(self) -> dict[str, Maker]:
@@ -325,7 +325,7 @@ class OnnxGraph(Source, Searchable, Protocol):
         ...
 
     def tapped(self, provider: str) -> LayerWatch:
-        """Its layers on an execution provider, but for those in bodies that cannot be looked into.
+        """Its layers on an execution provider, except those in bodies that cannot be observed.
 
         Raises:
             PReLUToolsError: there are none; or see `session`.

@@ -121,7 +121,7 @@ class RecordedSource(SourceDefaults):
         self._refuse(f"has no limits for values that are rounded to {noise.unit:.3g} of their size")
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
-        """See `Source.activation`: for any input by its formula, else for special values only."""
+        """See `Source.activation`: any input with a formula, otherwise special values only."""
         recorded = self._recorded(layer)
         if recorded is None:
             raise PReLUToolsError(f"{layer} is not a layer of {self.label}")

@@ -184,7 +184,7 @@ class RuntimeSource(SourceDefaults):
 
     @contextmanager
     def runner(self, observe: Observer | None = None) -> Iterator[Runner]:
-        """See `Source.runner`: what is observed is run apart from what gives the outputs."""
+        """See `Source.runner`: observed tensors and outputs are run separately."""
         calls = self._calls() if observe is not None else []
         names = list(dict.fromkeys(n for _, _, m in calls for n in (m.x, m.node.output[0])))
         with self.loaded([]) as plain:
@@ -232,7 +232,7 @@ class RuntimeSource(SourceDefaults):
         return self.placed_call(layer)[1]
 
     def placed_call(self, layer: str) -> tuple[GraphView, Match]:
-        """The first call of a layer, by the layer's name or, of one taken apart, by its node's.
+        """The first call of a layer, by the layer's name or, for a split layer, by its node's.
 
         Raises:
             PReLUToolsError: there is none of that name.

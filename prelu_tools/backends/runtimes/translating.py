@@ -94,7 +94,7 @@ class GraphBuilder:
         self._graph.node.append(node)
 
     def other(self, operator: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        """An operator that is none of ONNX's, or of which nothing need be known."""
+        """An operator that is not ONNX's, or that need not be understood."""
         name = next(iter(outputs), "")
         node = helper.make_node(operator, inputs, outputs, name, domain=self._domain)
         self._graph.node.append(node)

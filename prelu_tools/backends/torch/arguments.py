@@ -309,8 +309,8 @@ def as_call(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What `example_inputs()` returned as `(args, kwargs)`.
 
-    A mapping or a NamedTuple holds arguments by name where `forward` has these names; else it is
-    the one argument itself.
+    A mapping or a NamedTuple holds arguments by name where `forward` has these names; otherwise it
+    is the one argument itself.
     """
     fields = getattr(given, "_fields", None)
     if isinstance(given, Mapping) or fields:

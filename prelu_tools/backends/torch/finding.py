@@ -69,7 +69,7 @@ class CallFinder:
         return True
 
     def _asked(self, seen: Seen) -> tuple[int, Answer | None]:
-        """What it answers, for one row or for as many as it was called with, and for how many."""
+        """Its answer for one row or for as many as it was called with, and their number."""
         constants = {
             key: np.asarray(to_numpy(value), np.float32) for key, value in seen.constants.items()
         }

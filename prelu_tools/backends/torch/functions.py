@@ -53,7 +53,7 @@ _CURVED = frozenset((
 def is_elementwise(label: str) -> bool:
     """Whether functions of this name compute each element from those at its place.
 
-    PyTorch says so of its operators, but for those that a PReLU has no use for.
+    PyTorch states this for its operators, except those that a PReLU has no use for.
     """
     if label in _NAMED or label in _CURVED or label.startswith("special_"):
         return label in _NAMED

@@ -38,7 +38,7 @@ def unwrapped(module: nn.Module, label: str) -> tuple[nn.Module, tuple[str, ...]
     """The module inside torch.compile's and the parallel wrappers, and what to say of them.
 
     Raises:
-        PReLUToolsError: it is a ScriptModule, or has one inside, that cannot be taken apart.
+        PReLUToolsError: it is a ScriptModule, or has one inside, that cannot be split.
     """
     taken = []
     while (wrapper := wrapper_of(module)) is not None:

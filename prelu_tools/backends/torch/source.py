@@ -111,7 +111,7 @@ class TorchSource(SourceDefaults):
         return tuple(notes)
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """See `Source.inputs`: from `--input`, else from the module's `example_inputs()`.
+        """See `Source.inputs`: from `--input`, otherwise from the module's `example_inputs()`.
 
         Which axes of the examples count rows is found out by running the module.
         """

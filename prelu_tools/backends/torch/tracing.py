@@ -64,7 +64,7 @@ class Node:
         self.version = None if self.version is None else _version(tensor)
 
     def is_older(self, tensor: torch.Tensor, times: int = 0) -> bool:
-        """Whether its tensor has been written over since, more than so many times."""
+        """Whether its tensor has been overwritten since, more than a number of times."""
         return self.version is not None and self.version + times < _version(tensor)
 
     @property

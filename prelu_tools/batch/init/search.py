@@ -36,7 +36,7 @@ class Found:
     left_out: tuple[LeftOut, ...]
     """Models that belong to none, and why."""
     pairs: tuple[InitCheck, ...]
-    """The same checks, none of which stands for many."""
+    """The same checks, expanded so that none stands for many."""
 
 
 def search(folder: Path) -> Found:

@@ -111,7 +111,7 @@ class StatedSources:
 
 
 def nearest(path: Path, others: Sequence[Path]) -> Path | None:
-    """The one in the same folder, else the only one there is."""
+    """The one in the same folder, otherwise the only one there is."""
     here = [other for other in others if other.parent == path.parent]
     if here:
         return here[0]

@@ -116,7 +116,7 @@ def verify_jobs(request: VerifyRequest) -> JobList:
 
 
 def check_jobs(show_chatter: bool = False) -> JobList:
-    """The checks of `prelu-tools.toml` in the current folder, else of `pyproject.toml` there.
+    """The checks of `prelu-tools.toml` in the current folder, otherwise of `pyproject.toml` there.
 
     Args:
         show_chatter: whether to let the frameworks write to standard error.

@@ -202,7 +202,7 @@ def _gated(result: Seen, gates: InspectGates) -> Seen:
 
 
 def _exit_code(*results: Inspected) -> int:
-    """1 if a gate says no, with the reason on standard error; else 0."""
+    """1 if a gate fails, with the reason on standard error; otherwise 0."""
     from prelu_tools.cli.output import say
 
     reasons = [reason for result in results for reason in result.failures]

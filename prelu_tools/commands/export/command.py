@@ -146,11 +146,11 @@ def _verify(
         source: its source.
         written: the file.
         request: the options.
-        missing: layers of which calls are missing: merged, dropped, or in a form that is not known.
+        missing: layers with missing calls: merged, dropped, or in a form that is not known.
 
     Raises:
         ExportVerificationError: it is not its source.
-        PReLUToolsError: it came to no verdict, or a layer of which calls are missing is not proven.
+        PReLUToolsError: there was no verdict, or a layer with missing calls is not proven.
     """
     moved = conversion.input_layouts
     result = verify_source(

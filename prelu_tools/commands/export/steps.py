@@ -39,7 +39,7 @@ def finished(
         is_verified: whether it will be compared with its source.
 
     Returns:
-        The model, and the layers of which calls are missing: see `graph.canonical.settle_slopes`.
+        The model, and the layers with missing calls: see `graph.canonical.settle_slopes`.
 
     Raises:
         PReLUToolsError: it cannot be had, or is not valid.

@@ -153,7 +153,7 @@ def _choose(work: Work) -> Choices:
 
 
 def _settle(work: Work, choices: Choices) -> Latency | None:
-    """Time the model before and after; where nothing was gained, it stays as it was, in place."""
+    """Time the model before and after; if nothing was gained, undo the changes, in place."""
     if work.request.target != "onnxruntime-cpu" or not work.request.timed:
         return None
     work.progress("timing the model before and after")

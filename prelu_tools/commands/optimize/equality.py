@@ -39,7 +39,7 @@ def equality_of(
     Args:
         before: every PReLU is a PRelu node.
         after: the same model in the forms that were chosen.
-        originals: the outputs of the model as it was.
+        originals: the outputs of the original model.
         run: the model as it is now.
         verification: of the new file.
     """
@@ -58,7 +58,7 @@ def equality_of(
 
 
 class OriginalOutputs:
-    """The outputs of the model as it was, to compare others with."""
+    """The outputs of the original model, to compare others with."""
 
     def __init__(self, original: Run, feeds: Sequence[Feeds]) -> None:
         """Run it on each of these inputs."""
@@ -120,7 +120,7 @@ def _disturbing(
 
 
 def _farthest(before: OnnxModel, after: OnnxModel) -> int:
-    """How far the layers are apart by themselves, in ulps, on finite values of every size."""
+    """How far the layers are apart in isolation, in ulp, on finite values of every size."""
     pairs = list(zip(_located(before), _located(after), strict=True))
     if not pairs:
         return 0

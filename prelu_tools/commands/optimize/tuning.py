@@ -20,7 +20,7 @@ _CONTENDERS = 5
 """Forms of a group that are timed, besides PRelu."""
 _FEWEST, _MOST = 5, 400
 """Rounds that a group gets in any case, and at most."""
-_NAMED = 3  # groups of which a layer is named in a note
+_NAMED = 3  # groups that a note names, by one layer each
 _ALIKE = 0.01
 """Forms whose times differ by at most this are equally fast."""
 

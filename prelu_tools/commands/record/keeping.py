@@ -58,7 +58,7 @@ class Room:
 
 
 def room_of(megabytes: float) -> Room:
-    """All of the room that a record of so many megabytes has."""
+    """The room in a record of a maximum size in megabytes."""
     return Room(megabytes * _MEGABYTE, megabytes)
 
 
@@ -75,9 +75,9 @@ class Kept:
 
 
 def run_to_look_at(reference: Reference, room: Room) -> int:
-    """The run of which the inputs of layers are kept.
+    """The run whose layer inputs are kept.
 
-    The first one, if that takes half of the room at most; else the smallest one.
+    The first one, if it takes at most half of the room; otherwise the smallest.
     """
     inner = sum(2 * size for _, size in _calls(reference, 0))
     return 0 if 2 * inner < room.left else smallest(reference.feeds)[0]
@@ -91,7 +91,7 @@ def keep_runs(
     Args:
         reference: the reference, which was run.
         looked: the observations of the second run.
-        looked_at: the run of which the inputs of layers are kept.
+        looked_at: the run whose layer inputs are kept.
         seen: has these.
         room: what the record may hold.
 

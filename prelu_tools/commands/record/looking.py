@@ -29,7 +29,7 @@ class Looked:
     counts: list[dict[str, IntArray]] = field(default_factory=list)
     """For each run, layer and slope: the number of positions with a negative input."""
     output_axes: dict[str, int | None] = field(default_factory=dict)
-    """The axis of the rows of each output, or `WITHOUT_ROWS`; None if they are not apart."""
+    """The axis of the rows of each output, or `WITHOUT_ROWS`; None if they cannot be separated."""
     call_axes: dict[Call, int | None] = field(default_factory=dict)
     """The same for the outputs of each call."""
 
@@ -103,7 +103,7 @@ class _Alone:
 
 
 def _run_alone(reference: Reference) -> _Alone | None:
-    """Run the first and the last row of a batch alone; None if a batch cannot be taken apart."""
+    """Run the first and the last row of a batch alone; None if a batch cannot be split."""
     rows = reference.rows
     several = [r for r, feeds in enumerate(reference.feeds) if rows.count(feeds) > 1]
     if not rows.names or not several:

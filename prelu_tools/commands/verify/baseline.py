@@ -35,7 +35,7 @@ class Renewed:
 
     @property
     def sentence(self) -> str:
-        """It in words."""
+        """The report in words."""
         if self.refused is not None:
             return f"{self.path} was not written: {self.refused}"
         checks = f"{self.n_checks:,} check{'' if self.n_checks == 1 else 's'}"
@@ -89,7 +89,7 @@ def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -
     Args:
         path: the file.
         results: by the names of the checks; None if one could not be run.
-        whole: whether these are all that the file is to have; else it keeps its others.
+        whole: whether these replace everything in the file; otherwise it keeps its others.
 
     Raises:
         PReLUToolsError: the file cannot be written, or would replace a file that is not a baseline.

@@ -29,7 +29,7 @@ _GETS: Final = ("GET", "BINGET", "LONG_BINGET")
 
 
 def wanted_by(data: bytes) -> tuple[str, ...]:
-    """The functions and classes that a pickle names, as `module.name`, but for what tensors need.
+    """The functions and classes that a pickle names, as `module.name`, except those for tensors.
 
     Whatever it cannot make out it leaves out: the answer is for an error message, and no proof that
     a pickle is harmless.

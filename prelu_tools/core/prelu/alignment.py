@@ -79,11 +79,11 @@ class AxisAlignment(tuple[Permutation, ...]):
         return AxisAlignment(o for o in orders if np.array_equal(source.transpose(o), target))
 
     def only(self, order: Permutation | None) -> AxisAlignment:
-        """An order alone, where it is among these; else all of them."""
+        """An order alone, where it is among these; otherwise all of them."""
         return self if order is None or order not in self else AxisAlignment([order])
 
     def stated(self, *said: Permutation | None) -> Permutation | None:
-        """The first order that somebody states and that is among these, else the likeliest.
+        """The first order that somebody states and that is among these, otherwise the likeliest.
 
         None if there is none.
         """

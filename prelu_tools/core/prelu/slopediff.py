@@ -299,7 +299,7 @@ def pair_layers(references: Sequence[PReLULayer], found: Sequence[PReLULayer]) -
 def _split_unproven(
     references: Sequence[PReLULayer], found: Sequence[PReLULayer]
 ) -> list[PReLULayer]:
-    """Take apart what merely shares an initializer, where that gives the reference's number."""
+    """Split layers that merely share an initializer, if that gives the reference's number."""
     if len(found) == len(references):
         return list(found)
     split: list[PReLULayer] = []

@@ -1,6 +1,6 @@
 """The slopes of one PReLU layer, and how they are shared.
 
-PReLU(x) = x where x > 0, else a * x, with the slope a learned (He et al., 2015,
+PReLU(x) = x where x > 0, otherwise a * x, with the slope a learned (He et al., 2015,
 https://arxiv.org/abs/1502.01852, equation 1). The same paper names the sharing: one slope for all
 channels, or one for each. Keras adds one for each position, and anything in between.
 """

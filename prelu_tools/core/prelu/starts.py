@@ -27,7 +27,7 @@ def are_at_start(slopes: Array, start: float | None) -> bool:
 
 
 def untrained(layers: Sequence[PReLULayer], model: str, advice: str) -> Reason | None:
-    """A sentence where every slope of a model is where training starts; else None.
+    """A sentence where every slope of a model is where training starts; otherwise None.
 
     Args:
         layers: of the model.

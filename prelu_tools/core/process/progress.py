@@ -20,7 +20,7 @@ class Listener(Protocol):
     """Shows how far a part of the work is."""
 
     def begin(self, part: str, total: int) -> None:
-        """A part begins, of so many steps."""
+        """A part with a number of steps begins."""
         ...
 
     def step(self) -> None:

@@ -34,7 +34,7 @@ def refuse_ignored(values: Any, request: type, given: Collection[str] | None = N
 def refuse_ignored_by_sources(
     request: Any, heeded: Collection[str], names: str, is_one: bool
 ) -> None:
-    """Reject an option that is for kinds of sources of which none is there.
+    """Reject an option that applies to none of the sources.
 
     Args:
         request: its options, and those of its `options`, are looked at.

@@ -121,7 +121,7 @@ class BatchResult:
 
     @property
     def exit_code(self) -> int:
-        """1 if any model failed, else 3 if any is without a verdict, or there is none, else 0."""
+        """1 if any model failed; 3 if any has no verdict, or there is no model; otherwise 0."""
         found = {entry.status for entry in self.entries}
         if "fail" in found:
             return 1

@@ -34,7 +34,7 @@ SCALES = 4
 TINY = 1e-30
 """What stands for a sum that is 0, where something is divided by it."""
 HUGE = 1e30
-"""Times a sum from which an error counts for nothing, as do infinity and NaN."""
+"""Errors of at least this multiple of a sum are ignored, as are infinity and NaN."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def one_by_one(values: Array, scales: Sequence[float], running: bool = False) ->
         running: whether every partial sum is needed.
 
     Returns:
-        Of the shape without that axis, but for a running sum.
+        The errors, without that axis except for a running sum.
     """
     found = np.zeros(values.shape if running else values.shape[:-1])
     for scale in scales:

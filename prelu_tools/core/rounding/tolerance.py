@@ -124,7 +124,7 @@ def _limit_of_each(spread: Spread, values: Array, dtype: np.dtype[Any], largest:
 
 
 def resolution_of(name: str) -> float:
-    """The same by the name of the type, of which numpy need not know."""
+    """The same by the name of the type, which numpy need not know."""
     return 2.0**-7 if name == "bfloat16" else resolution(np.dtype(name))
 
 

@@ -271,7 +271,7 @@ def _sizes(view: GraphView, name: str) -> tuple[int, ...]:
 
 
 def _terms(node: onnx.NodeProto, view: GraphView) -> float:
-    """How many terms one result has: of a product by its weights, else by what it takes in."""
+    """How many terms one result has: for a product by its weights, otherwise by its input."""
     operator, shapes = node.op_type, [_sizes(view, name) for name in node.input]
     if operator in ("Conv", "ConvTranspose") and len(shapes) > 1 and shapes[1]:
         return math.prod(shapes[1]) / max(shapes[1][1 if operator == "ConvTranspose" else 0], 1)

@@ -42,7 +42,7 @@ class OnnxModel:
     """A model whose large tensors may be outside its graph."""
 
     proto: onnx.ModelProto
-    """Complete but for the payload of large tensors, which are external data."""
+    """Complete except the payload of large tensors, which are external data."""
     file: Path | None
     """Where it was read from, with external data next to it; None for one that was never a file."""
     memory: dict[str, Array] = field(default_factory=dict)

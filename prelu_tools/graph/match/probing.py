@@ -18,7 +18,7 @@ from prelu_tools.graph.match.regions import JOINED
 from prelu_tools.graph.match.running import Running, probes
 
 _AT_ONCE: Final = 1 << 20  # elements of a tensor that is computed at once
-_MANY: Final = 1 << 14  # positions, from which on fewer numbers are tried at each
+_MANY: Final = 1 << 14  # positions; with more, fewer numbers are tried at each
 _MOST_GROWTH: Final = 4096.0
 _STAND_INS: Final = (0.375, 2.5, -1.5)  # for slopes that are not numbers
 _MODERATE: Final = (0.004, 0.3, 2.0, 9.0, 300.0)
@@ -238,7 +238,8 @@ class Probe(Running):
                 yield name, _axes(values.shape, live.layout, region.rank)
 
     def _parameters(self, one: Array, before: Array) -> list[tuple[str, set[int]]]:
-        """The constants that the slopes depend on; those of nothing but 1 and -1 if no others."""
+        """The constants that the slopes depend on; those of only 1 and -1 if there are no
+        others."""
         found: list[tuple[str, set[int]]] = []
         plain: list[tuple[str, set[int]]] = []
         for name, axes in self._constants():

@@ -80,7 +80,7 @@ def settle_slopes(
             them.
 
     Returns:
-        The layers of which calls are missing, in words.
+        The layers with missing calls, in words.
 
     Raises:
         PReLUToolsError: a call of the source has not become one PRelu node.

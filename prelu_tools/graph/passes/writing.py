@@ -111,8 +111,8 @@ class Writing:
     """How a form is written, and where it equals the PRelu node."""
 
     text: str
-    """Its operators, the last one of which makes the output. Other tensors are called by what they
-    are for; x is the input, a the slopes, and `-1` is one number for each slope, as `-a` is."""
+    """Its operators; the last one makes the output. Other tensors are named by their purpose; x is
+    the input, a the slopes, and `-1` is one number for each slope, like `-a`."""
     fits: Callable[[Place], bool] = lambda place: True
     """Whether it can be used at a place."""
     special: bool = True

@@ -263,8 +263,8 @@ def quantize_values(
 ) -> tuple[Array, Array, Array]:
     """Codes, scales and zero points of stored values.
 
-    Along an axis: a scale for each index, symmetric about 0. Else one scale, from the least to the
-    largest value and 0.
+    Along an axis: a scale for each index, symmetric about 0. Otherwise one scale, from the least to
+    the largest value and 0.
     """
     info = np.iinfo(kind)
     wide = values.astype(np.float64)

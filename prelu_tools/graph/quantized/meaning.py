@@ -59,7 +59,7 @@ class Meaning:
 
 
 def meaning_of(model: OnnxModel) -> Meaning | None:
-    """What a quantized model means; None for one that no output of which depends on codes.
+    """What a quantized model means; None if no output depends on codes.
 
     Raises:
         PReLUToolsError: an operator works on codes in a way that is not known here.

@@ -97,7 +97,7 @@ def demand_whole_codes(kind: int, place: str) -> None:
 
     Args:
         kind: a `TensorProto` data type; 0 if it is not known.
-        place: what has it, in words.
+        place: its owner, in words.
 
     Raises:
         PReLUToolsError: they are float8 or float4.

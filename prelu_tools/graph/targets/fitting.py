@@ -35,7 +35,7 @@ class Fitted:
     plan: Plan | None
     """How it is written now; None if it stays as it was."""
     is_refused: bool = False
-    """Whether the runtime leaves it to another one; without a plan, else nothing is known."""
+    """Whether the runtime leaves it to another one; otherwise, without a plan, nothing is known."""
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def _summary(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
 
 
 def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
-    """A row an output; columns of which nothing is known are left out."""
+    """A row for each output; columns without content are left out."""
     several = len(marked) > 1
     outputs = [(mark, output) for mark, report in marked for output in report.outputs]
     columns = (

@@ -182,7 +182,7 @@ def _batch(result: BatchResult, _style: Style) -> dict[str, Any]:
 
 
 def _fields(value: Any, *but: str) -> dict[str, Any]:
-    """The fields, but for some, and for how long it took, which is another time every time."""
+    """The fields, except some; the duration is always left out, because it differs every time."""
     names = (name for name in value.__dataclass_fields__ if name not in (*but, "seconds"))
     return {name: getattr(value, name) for name in names}
 

@@ -37,7 +37,7 @@ class Variable:
     dtype: str
     """The numpy name of its type."""
     position: int
-    """Where its header is in the file: objects written later come later, but for reused holes."""
+    """Where its header is in the file: objects written later come later, except in reused holes."""
 
     @property
     def size(self) -> int:

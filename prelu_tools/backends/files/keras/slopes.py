@@ -100,7 +100,7 @@ def _laid_over(leaf: Leaf, values: Array) -> Shape | None:
 
 
 def _unique_names(leaves: Sequence[Leaf]) -> list[str]:
-    """A layer's own name where no other has it, else the whole path; `#2` where that is taken."""
+    """A layer's own name if it is unique, otherwise the whole path; with `#2` if that is taken."""
     short = Counter(leaf.names[-1] for leaf in leaves)
     names = [leaf.names[-1] if short[leaf.names[-1]] == 1 else "/".join(leaf.names)
              for leaf in leaves]  # fmt: skip

@@ -90,7 +90,7 @@ def _node_of(tensor: str) -> str:
 
 
 def _savers(meta: Any) -> set[str]:
-    """The functions that save and restore, where nothing but that calls them."""
+    """The functions that save and restore, if they are called for nothing else."""
     saver = meta.saver_def
     starts = {
         text.partition(":")[0] for text in (saver.save_tensor_name, saver.restore_op_name) if text

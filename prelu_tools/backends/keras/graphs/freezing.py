@@ -41,7 +41,7 @@ def freeze(function: Any) -> Any:
 
 
 def flat_graph(frozen: Any) -> Any:
-    """The GraphDef of a frozen function, in which nothing waits for another but for its value.
+    """The GraphDef of a frozen function, in which nodes wait for values only.
 
     What an inlined function leaves behind waits for all its inputs, and hides constants after
     Identity.

@@ -66,7 +66,7 @@ def shortest_time(run: Run, feeds: Mapping[str, Array], threads: int) -> float:
 
 
 class Budget:
-    """Seconds that may be spent: of the processor where one thread is timed, else on the wall.
+    """Seconds that may be spent: of the processor where one thread is timed, otherwise on the wall.
 
     So a busy machine gives as many rounds as a quiet one; it may take four times as long for them.
     """

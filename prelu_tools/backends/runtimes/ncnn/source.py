@@ -29,7 +29,7 @@ _SHORT = {"float32": "f32", "float16": "f16", "float64": "f64", "int64": "i64", 
 _FEW_DIGITS = (7, 8)  # what %e writes is rounded; 9 have all bits, and fewer have none to spare
 
 Sizes = tuple[tuple[int, ...], ...]
-"""The sizes of each input, but for the batch."""
+"""The sizes of each input, except the batch."""
 
 
 class NcnnSource(HostedSource):

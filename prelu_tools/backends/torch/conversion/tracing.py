@@ -74,7 +74,7 @@ def by_tracing(task: Task, opset: int, slopes: Tagged) -> tuple[OnnxModel, tuple
 
 @contextmanager
 def _holding(module: nn.Module, slopes: Tagged) -> Iterator[None]:
-    """Within the block the module has tags for parameters; afterwards it is as it was."""
+    """Within the block the module has tags for parameters; afterwards they are restored."""
     swapped: list[tuple[Any, str, torch.Tensor]] = []
     try:
         for key, made in slopes.held.items():

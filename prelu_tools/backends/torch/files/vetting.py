@@ -106,7 +106,7 @@ def _refused(path: Path, why: str) -> PReLUToolsError:
 
 
 def _faults(reader: _Reader) -> Iterator[str]:
-    """What is wrong with an archive but for its pickles, as the end of a sentence."""
+    """Faults of an archive other than its pickles, as the end of a sentence."""
     for record in reader.names:
         if not record.startswith(_PLAIN):
             yield f"contains {record[:_SHOWN]!r}, which may be compiled code"

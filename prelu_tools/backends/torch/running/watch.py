@@ -153,7 +153,7 @@ class Watch(TorchFunctionMode):
         return is_layer
 
     def _kind(self, region: Region, function: str) -> str:
-        """The class that spells PReLU out, where it does nothing else; else the function."""
+        """The class that implements PReLU, if it does nothing else; otherwise the function."""
         if self._inside:
             _, module, _ = self._inside[-1]
             if [self._names.get(id(own)) for own in module.parameters()] == [*region.constants]:

@@ -54,7 +54,7 @@ class Layouts:
 def link_inputs(
     reference: Sequence[TensorSpec], candidate: Sequence[TensorSpec], layouts: Layouts
 ) -> tuple[InputLink, ...]:
-    """Pair the inputs of two models by name, else by order, and find their layouts.
+    """Pair the inputs of two models by name, otherwise by order, and find their layouts.
 
     Raises:
         PReLUToolsError: their numbers or shapes differ, or the layout is in doubt.

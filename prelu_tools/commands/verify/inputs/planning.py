@@ -65,11 +65,11 @@ class InputPlan:
 def plan_inputs(source: Source, others: Others, plan: DrawPlan) -> InputPlan:
     """Draw inputs that the reference takes.
 
-    A size that any of the models fixes is kept. Else `samples` rows are run in one batch, the first
-    of them again alone, and a few at other sizes, smaller and larger, odd and even. Sizes that the
-    reference refuses are replaced by multiples of 2, 4, ..., or by equal ones. Inputs that index a
-    table take all of its rows. Where the reference fails, or gives NaN for most rows, other values
-    are tried; the rows that are left with NaN are replaced by others.
+    A size that any of the models fixes is kept. Otherwise `samples` rows are run in one batch, the
+    first of them again alone, and a few at other sizes, smaller and larger, odd and even. Sizes
+    that the reference refuses are replaced by multiples of 2, 4, ..., or by equal ones. Inputs that
+    index a table take all of its rows. Where the reference fails, or gives NaN for most rows, other
+    values are tried; the rows that are left with NaN are replaced by others.
 
     Args:
         source: the reference.

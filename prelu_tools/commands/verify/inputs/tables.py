@@ -63,7 +63,7 @@ def find_tables(look: Look, names: Sequence[str], probes: Sequence[Probe]) -> di
 def _bounded(
     top: int, sizes: Mapping[str, int], again: Sequence[tuple[int | None, Mapping[str, int]]]
 ) -> Values:
-    """The same number at other sizes, or one that goes with one of them; else the smaller one."""
+    """The same number at other sizes, or one that matches one of them; otherwise the smaller."""
     known = [(other, theirs) for other, theirs in again if other is not None]
     if all(other == top for other, _ in known):
         return Values(0, top, origin="table")

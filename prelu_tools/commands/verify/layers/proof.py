@@ -51,9 +51,9 @@ def unsearched(
 ) -> tuple[LayerParity, ...]:
     """The same where no layer was looked at as it ran (`--no-layers`).
 
-    So none can be searched for by its values, but for its slope where a node states that. Slopes
-    that differ still fail, unless another layer of the candidate has them: that may be the same
-    layer under another name.
+    So none can be searched for by its values, only by its slope if a node states it. Slopes that
+    differ still fail, unless another layer of the candidate has them: that may be the same layer
+    under another name.
 
     Args:
         layers: the layers as `judge` found them.

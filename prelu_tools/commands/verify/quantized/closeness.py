@@ -15,7 +15,7 @@ _SINGLE = 3.0
 """How many times a channel's error a single value may have."""
 _MOST_PARTS = 4096
 _FEW = 0.02
-_ROUNDING = 1e-5  # of an output's size: rows of a softmax have the same sum, but for rounding
+_ROUNDING = 1e-5  # of an output's size: rows of a softmax have the same sum, up to rounding
 _FEW_PARTS = 64  # channels: of more, one is as far off as this by chance
 # Student's t by degrees of freedom, 1 - 1e-6: how far a normal number may be from 0, in units of a
 # deviation that as many other draws show.
@@ -24,7 +24,7 @@ _STUDENT = {1: 3.2e5, 2: 707.0, 3: 103.0, 4: 41.6, 6: 17.8, 8: 12.1, 12: 8.5, 16
 
 
 def allowed_times(draws: int) -> float:
-    """How many times the noise of so many draws one more of the same kind may be."""
+    """The largest plausible ratio of one more draw to the noise of a number of draws."""
     return next((_STUDENT[known] for known in sorted(_STUDENT, reverse=True) if known <= draws),
                 float("inf"))  # fmt: skip
 

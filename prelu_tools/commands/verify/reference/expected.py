@@ -23,7 +23,7 @@ class Expected:
     """A tensor to compare with, and how far rounding may take it."""
 
     values: Array
-    """In float64 where that is the same but for rounding."""
+    """In float64 where it equals float32 up to rounding."""
     scale: Array
     """See `Spread.scale`."""
     own_error: float

@@ -38,12 +38,12 @@ class RepeatedRun:
 def run_again(runner: Runner, feeds: Sequence[Feeds], results: Results) -> RepeatedRun:
     """Run one batch of each size again, in the mode in which it was run before.
 
-    A model of which nothing is random may still have two kernels for one operator, and choose by
-    the alignment of its buffers: their results differ by rounding, and recur. Random results differ
+    A model without randomness may still have two kernels for one operator, and choose by the
+    alignment of its buffers: their results differ by rounding, and recur. Random results differ
     each time, or by more than rounding.
 
     Args:
-        runner: the model, observed as it was before.
+        runner: the model, observed as before.
         feeds: the inputs of each run.
         results: its outputs for them.
     """

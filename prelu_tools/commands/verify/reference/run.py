@@ -242,7 +242,7 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
 def _take_moved(
     reference: Reference, wide: list[dict[str, Array]], seen: list[tuple[int, str, int]]
 ) -> bool:
-    """Take float64, value by value, where it is the same but for rounding; False if nowhere."""
+    """Use float64, value by value, where it equals float32 up to rounding; False if nowhere."""
     if reference.moved is None:
         raise AssertionError("perturbed runs are needed")
     settled = expected_outputs(reference.outputs, wide, reference.moved)

@@ -169,7 +169,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _measure(result: VerifyResult, names: Mapping[str, str]) -> dict[str, dict[str, _Measured]]:
-    """All that is worth gating; a part of which nothing is known is left out."""
+    """All figures to gate; unknown parts are left out."""
     found: dict[str, dict[str, _Measured]] = {}
     if result.coverage is not None and result.coverage.total:
         share = result.coverage.exercised / result.coverage.total

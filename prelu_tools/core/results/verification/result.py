@@ -82,7 +82,7 @@ class VerifyResult(Shown):
     """The result of `verify`; true only if everything passed."""
 
     verdict: Verdict
-    """`fail` if any candidate failed, else `inconclusive` if any could not be judged."""
+    """`fail` if any candidate failed, otherwise `inconclusive` if any could not be judged."""
     reference: str
     """The reference as the user wrote it."""
     reference_precision: Literal["float64", "float32"]

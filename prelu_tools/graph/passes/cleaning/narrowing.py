@@ -55,7 +55,7 @@ class _Narrowing:
         self.added: list[onnx.TensorProto] = []
         """Kernels of fewer dimensions, and axes."""
         self.equal: dict[str, str] = {}
-        """Tensors that turned out to be another one."""
+        """Tensors that turned out to equal another one."""
         self._model = model
         self._view = GraphView(model)
         self._lifted: dict[str, _Lifted] = {}

@@ -59,7 +59,7 @@ def sink_transposes(model: OnnxModel) -> None:
 
 
 def reduce_before_transposing(model: OnnxModel) -> None:
-    """Let a reduction see its input as it was before a Transpose that nothing else reads, in place.
+    """Let a reduction read the input of a Transpose that nothing else reads, in place.
 
     What it leaves of the Transpose goes after it; where it drops the axes that were moved, nothing
     is left.
@@ -115,7 +115,7 @@ class _Sinking:
         self.nodes: list[onnx.NodeProto] = []
         """What takes the place of the graph's nodes."""
         self._added: list[onnx.TensorProto] = []  # constants in another axis order
-        self._equal: dict[str, str] = {}  # tensors that turned out to be another one
+        self._equal: dict[str, str] = {}  # tensors that turned out to equal another one
         self._outputs: dict[str, str] = {}  # tensors that turned out to be an output of the graph
         self._model = model
         self._through = through
