@@ -48,7 +48,7 @@ def _output(one: Found, output: str | None) -> Path:
         return Path(output.replace(STEM, one.place))
     if output.endswith(".onnx") and not Path(output).is_dir():
         raise UsageError(
-            f"{output} is one file, for many models: give a folder (-o models/), or a name with "
-            f"{STEM} in it (-o models/{STEM}.onnx)"
+            f"{output} is a single file, but there are several models: use a folder (-o "
+            f"models/), or a name with {STEM} in it (-o models/{STEM}.onnx)"
         )
     return Path(output) / f"{one.place}.onnx"

@@ -61,8 +61,8 @@ def in_order(sources: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     """Checkpoints by the numbers in their names, where that says their order, and what to say."""
     names = [PurePath(source).name for source in sources]
     if len({_NUMBER.sub("#", name) for name in names}) > 1:
-        return list(sources), ("the checkpoints are in the order given: their names differ in "
-                               "more than numbers",)  # fmt: skip
+        return list(sources), ("the checkpoints are in the given order, because their names "
+                               "differ in more than numbers",)  # fmt: skip
     keys = {source: _key(name) for source, name in zip(sources, names, strict=True)}
     return sorted(sources, key=keys.__getitem__), ()
 

@@ -238,8 +238,7 @@ class Probe(Running):
                 yield name, _axes(values.shape, live.layout, region.rank)
 
     def _parameters(self, one: Array, before: Array) -> list[tuple[str, set[int]]]:
-        """The constants that the slopes depend on; those of only 1 and -1 if there are no
-        others."""
+        """The constants that the slopes depend on; those of 1 and -1 as a last resort."""
         found: list[tuple[str, set[int]]] = []
         plain: list[tuple[str, set[int]]] = []
         for name, axes in self._constants():
