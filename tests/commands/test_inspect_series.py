@@ -54,7 +54,7 @@ def test_other_checkpoints_stay_as_given() -> None:
     names = ["last.pt", "epoch-10.pt", "epoch-2.pt"]
     found, (note,) = in_order(names)
     assert found == names
-    assert note.startswith("the checkpoints are in the order given")
+    assert note.startswith("the checkpoints are in the given order")
 
 
 def test_what_moved_and_what_did_not(tmp_path: Path) -> None:
