@@ -24,8 +24,10 @@ LEGEND = (
 """What the columns of a table of layers mean."""
 TOP1 = "top-1: rows whose largest value is at the same index in both models"
 """What a column of a table of outputs means."""
-OUTPUTS_LEGEND = "x rounding: times the model's rounding error; wrong: values beyond their limit"
-"""What others of its columns mean."""
+WRONG = "wrong: values beyond their limit"
+"""What another of its columns means."""
+OUTPUTS_LEGEND = f"x rounding: times the model's rounding error; {WRONG}"
+"""What most of its columns mean."""
 QUANTIZED_LEGEND = (
     "end-to-end: largest difference in the whole model; SNR: its signal-to-noise ratio; "
     "min hits: how many negative inputs reached the least exercised slope"
@@ -94,6 +96,8 @@ def baseline_lines(result: VerifyResult) -> tuple[str, ...]:
     report = result.baseline
     if report is None:
         return ()
+    if not report.n_compared:
+        return (f"baseline {report.path}: no figure was compared",)
     figures = counted(report.n_compared, "figure")
     return (
         f"baseline {report.path}: {len(report.worse):,} of {figures} worse by more than a factor "
@@ -223,7 +227,7 @@ def power_share(power: Power) -> str:
 def power_lines(power: Power) -> Iterator[str]:
     """How many of the planted slope faults were caught, and which were not."""
     if power.planted:
-        sample = ", a sample of all that are possible" if power.sampled else ""
+        sample = ", a sample of the possible faults" if power.sampled else ""
         yield (
             f"power {power_share(power)}: {power.detected:,} of "
             f"{counted(power.planted, 'planted slope fault')} caught at a layer or an output "

@@ -28,6 +28,7 @@ from prelu_tools.reports.sentences import (
     OUTPUTS_LEGEND,
     QUANTIZED_LEGEND,
     TOP1,
+    WRONG,
     agreement_line,
     baseline_lines,
     decibels,
@@ -175,7 +176,9 @@ def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
         ((mark,) if several else ()) + _output_row(output, quantized) for mark, output in outputs
     )
     has_top1 = any(output.top1_agreement is not None for _, output in outputs)
-    legend = f"{OUTPUTS_LEGEND};\n{TOP1}" if has_top1 else OUTPUTS_LEGEND
+    unknown = all(of_rounding(output) == "-" for _, output in outputs)
+    legend = WRONG if quantized and unknown else OUTPUTS_LEGEND
+    legend = f"{legend};\n{TOP1}" if has_top1 else legend
     return Table(columns, tuple(rows), legend).without()
 
 

@@ -319,7 +319,7 @@ def in_words(found: Found) -> str:
     tensors = ", ".join(map(repr, dict.fromkeys(found.tensors)))
     node = f"tensor {tensors} of node {first.node!r}"
     if found.is_unseen and found.stated:
-        return f"replaced by {node} ({first.operator})"
+        return f"replaced by a {first.operator} ({node})"
     text = f"found by its {'slope' if found.is_unseen else 'values'}: {node}"
     if not found.by_value:
         return f"{text} ({first.operator})"

@@ -287,7 +287,7 @@ class QuantizedLayers:
         if seen.lost or seen.off > 1.0:
             verdict, code = "fail", code if not slopes.equal else "layer_differs"
             words = (
-                f"in isolation its error is {seen.off:.2g} times what rounding to integer codes "
+                f"in isolation its error is {seen.off:.3g} times what rounding to integer codes "
                 "can explain"
             )
             said.append(None if seen.lost else words)

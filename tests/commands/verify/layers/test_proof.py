@@ -396,7 +396,7 @@ def test_where_an_output_differs_a_node_may_be_to_blame() -> None:
     (found,) = blamed(case.judge.parities({}), case.judge, case.search.search)
     assert (found.verdict, found.node, found.found) == ("fail", "n", "values")
     assert found.difference == (
-        "a: replaced by tensor 't' of node 'n' (LeakyRelu): its slope is 0.5, expected 0.25"
+        "a: replaced by a LeakyRelu (tensor 't' of node 'n'): its slope is 0.5, expected 0.25"
     )
     assert code_of(found.difference) == "slopes_differ"
     right = Case([flat("a", QUARTERS)], tensors={"t": Y}, t=Maker("n", "LeakyRelu", 0.25))

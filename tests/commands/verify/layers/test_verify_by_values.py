@@ -346,7 +346,7 @@ def test_a_node_in_the_place_of_a_layer_is_named_where_its_slope_is_wrong(
     found = verify(reference, _net(tmp_path, "r", body, k=np.float32(1.01)), option)
     assert found.code == 1
     assert [x["name"] for x in candidate(found)["layers"] if x["verdict"] == "fail"] == named
-    there = "replaced by tensor 'y' of node 'y' (LeakyRelu): its slope is 0.5, expected 0.25"
+    there = "replaced by a LeakyRelu (tensor 'y' of node 'y'): its slope is 0.5, expected 0.25"
     assert any(there in reason for reason in found.json["reasons"]) == bool(named)
 
 
