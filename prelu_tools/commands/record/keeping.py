@@ -46,7 +46,7 @@ class Room:
         if self.left < 0:
             raise PReLUToolsError(
                 f"inputs and outputs alone take more than --max-size {self.limit:g} (megabytes): "
-                "give fewer --samples, smaller sizes with --input, or a larger --max-size"
+                "use fewer --samples, smaller sizes with --input, or a larger --max-size"
             )
 
     def take(self, count: int) -> bool:

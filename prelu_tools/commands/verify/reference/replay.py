@@ -64,7 +64,7 @@ def refuse_fixed_options(recording: Recording, request: VerifyRequest) -> None:
         if is_other:
             raise UsageError(
                 f"{flag} would be ignored: {request.reference} is a record, whose inputs are "
-                f"fixed; give it to prelu-tools record {recording.source}"
+                f"fixed; use it with prelu-tools record {recording.source}"
             )
 
 
