@@ -185,7 +185,7 @@ def test_gates(checkpoints: Path) -> None:
     pattern = str(checkpoints / "*.safetensors")
     failed = cli("inspect", "--series", pattern, "-q", "--fail-on", "warning")
     assert failed.code == 1
-    assert "has findings at --fail-on warning: not_moving" in failed.err
+    assert "has findings that --fail-on warning rejects: not_moving" in failed.err
     assert cli("inspect", "--series", pattern, "-q", "--fail-on", "error").code == 0
     assert cli("inspect", "--series", pattern, "-q", "--expect-layers", "3").code == 1
 

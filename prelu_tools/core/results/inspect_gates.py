@@ -49,7 +49,9 @@ class InspectGates:
         if found:
             codes = ", ".join(dict.fromkeys(one.code for one in found))
             new = "" if self.known is None else "new "
-            said.append(f"{result.path} has {new}findings at --fail-on {self.fail_on}: {codes}")
+            said.append(
+                f"{result.path} has {new}findings that --fail-on {self.fail_on} rejects: {codes}"
+            )
         n_layers = len(result.layers)
         if self.expect_layers is not None and n_layers != self.expect_layers:
             said.append(
