@@ -7,11 +7,7 @@ from typing import Any
 
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.inspection import InspectResult
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 layer`, `2 layers`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+from prelu_tools.core.results.reasons import counted as counted
 
 
 def origin(result: InspectResult) -> str:

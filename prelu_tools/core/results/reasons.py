@@ -70,3 +70,13 @@ def code_of(text: str | None) -> str | None:
 def warnings_of(notes: Iterable[str]) -> tuple[str, ...]:
     """Those notes that are warnings, by their codes."""
     return tuple(note for note in notes if code_of(note) in WARNINGS)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 layer`, `2 layers`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def are(number: int) -> str:
+    """`is` after one thing, `are` after several."""
+    return "is" if number == 1 else "are"

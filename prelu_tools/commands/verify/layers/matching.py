@@ -31,7 +31,7 @@ from prelu_tools.core.prelu.slopediff import (
     pair_layers,
 )
 from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, counted
 from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.results.verification.parity import Found, LayerParity, Verdict
 from prelu_tools.core.rounding.noise import SINGLE
@@ -288,7 +288,7 @@ class LayerJudge:
         if len(mine.nodes) != len(other.nodes):
             verdicts.append("fail")
             code = code if words else CALLS
-            words = words or f"used {len(other.nodes)} times, expected {len(mine.nodes)}"
+            words = words or f"used {counted(len(other.nodes), 'time')}, expected {len(mine.nodes)}"
         if behaviour_of(watched):
             doubtful = along is not None and along.doubt is not None
             verdicts.append("inconclusive" if doubtful and is_right(watched) else "fail")

@@ -17,7 +17,7 @@ from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.prelu.faults import faults_in
 from prelu_tools.core.prelu.slopediff import SlopeDifference, compare_slopes, owner_of
 from prelu_tools.core.prelu.slopes import PReLULayer, broadcasts, laid_over
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, are, counted
 from prelu_tools.core.results.verification.candidate import Power
 from prelu_tools.core.results.verification.parity import LayerParity, Verdict
 from prelu_tools.core.rounding.parity import Comparison
@@ -202,8 +202,9 @@ class QuantizedLayers:
         if right:
             total = sum(int(signs.inverted.sum()) for signs in right)
             yield Reason(
-                f"{label}: {total:,} slopes of {len(right)} layers are 1/a where the reference "
-                "has a; their channels are negated, so they compute the same",
+                f"{label}: {counted(total, 'slope')} of {counted(len(right), 'layer')} "
+                f"{are(total)} 1/a where the reference has a; the channels are negated, which "
+                "computes the same",
                 "channels_negated",
             )
 

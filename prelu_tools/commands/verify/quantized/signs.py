@@ -8,7 +8,7 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import align
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, are, counted
 
 _NOISE = 0.2
 """The share of |a| * |b| below which a sum of products is nothing but rounding to codes."""
@@ -61,14 +61,14 @@ class ChannelSigns:
         total = int(self.inverted.sum())
         if self._sums is None:
             return Reason(
-                f"{total} slopes are 1/a where the reference has a; that is right if their "
-                "channels are negated, but this was not seen",
+                f"{counted(total, 'slope')} {are(total)} 1/a where the reference has a; that is "
+                "right if the channels are negated, but this was not seen",
                 "slopes_inverted",
             )
         if not self.n_kept:
             return None
         return Reason(
-            f"{self.n_kept} slopes are 1/a where the reference has a, but their channels are not "
-            "negated",
+            f"{counted(self.n_kept, 'slope')} {are(self.n_kept)} 1/a where the reference has a, "
+            "but the channels are not negated",
             "slopes_inverted",
         )

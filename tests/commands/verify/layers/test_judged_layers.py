@@ -242,7 +242,7 @@ def test_a_layer_that_was_taken_apart_is_told_of_by_the_name_of_the_whole() -> N
 def test_a_layer_that_is_used_otherwise_fails() -> None:
     found = Rig([flat(nodes=("one", "two"))], [flat()]).one()
     assert (found.verdict, found.slopes_equal) == ("fail", True)
-    assert found.difference == "a: used 1 times, expected 2"
+    assert found.difference == "a: used 1 time, expected 2"
     rig = Rig([flat(nodes=("one", "two"))], [flat("a", SLOPES[::-1])])
     assert rig.one().difference == "a: channels 0 and 2 exchanged"
 

@@ -140,7 +140,7 @@ def test_equal_calls_may_be_one_or_several(tmp_path: Path) -> None:
     twice = _net(tmp_path, "twice", f"{_CONV} p = PRelu(c, a) q = PRelu(c, a) y = Add(p, q)")
     merged, split = verify(twice, once), verify(once, twice)
     assert (merged.code, split.code) == (0, 0)
-    assert "used 1 times, expected 2: equal calls were merged" in _layer(merged)["note"]
+    assert "used 1 time, expected 2: equal calls were merged" in _layer(merged)["note"]
     assert _layer(split)["note"] == "used 2 times, expected 1"
 
 
@@ -161,7 +161,7 @@ def test_slopes_stored_again_for_a_call_have_to_be_the_same(
             in layer["difference"]
         )
     else:
-        assert layer["note"] == "used 1 times, expected 2: 'again' has its slopes too"
+        assert layer["note"] == "used 1 time, expected 2: 'again' has its slopes too"
 
 
 def test_a_call_that_is_missing_fails_with_its_outputs(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_channels_lie_where_the_slopes_do(shape: tuple[int, ...]) -> None:
     assert np.array_equal(signs.restored(x, x * turned), x)
     assert signs.n_kept == 1
     assert str(signs.doubt) == (
-        "1 slopes are 1/a where the reference has a, but their channels are not negated"
+        "1 slope is 1/a where the reference has a, but the channels are not negated"
     )
 
 
@@ -126,8 +126,8 @@ def test_inverse_slopes_are_right_in_negated_channels() -> None:
     (note,) = rig.layers.notes("net.onnx")
     assert code_of(note) == "channels_negated"
     assert str(note) == (
-        "net.onnx: 2 slopes of 1 layers are 1/a where the reference has a; their channels are "
-        "negated, so they compute the same"
+        "net.onnx: 2 slopes of 1 layer are 1/a where the reference has a; the channels are "
+        "negated, which computes the same"
     )
 
 
@@ -135,11 +135,11 @@ def test_inverse_slopes_are_right_in_negated_channels() -> None:
     ("x", "is_seen", "verdict", "words"),
     [
         (X, True, "fail",
-         "2 slopes are 1/a where the reference has a, but their channels are not negated"),
+         "2 slopes are 1/a where the reference has a, but the channels are not negated"),
         (X * NEGATED[:, ::-1] * [1, -1, -1], True, "fail",
-         "1 slopes are 1/a where the reference has a, but their channels are not negated"),
+         "1 slope is 1/a where the reference has a, but the channels are not negated"),
         (X * NEGATED, False, "inconclusive",
-         "2 slopes are 1/a where the reference has a; that is right if their channels are "
+         "2 slopes are 1/a where the reference has a; that is right if the channels are "
          "negated, but this was not seen"),
     ],
     ids=["not negated", "one of them", "not seen"],

@@ -354,7 +354,7 @@ def test_negated_channels_have_the_inverse_of_their_slope_and_pass(tmp_path: Pat
     found = verify(net, candidate, **LEAN)
     assert found.verdict == "pass", found.reasons
     (note,) = (n for n in found.notes if code_of(n) == "channels_negated")
-    assert "3 slopes of 1 layers" in note
+    assert "3 slopes of 1 layer " in note
     assert layer(found, 1).n_by_behaviour == 6
     deviation = layer(found, 1).deviation
     assert deviation is not None
