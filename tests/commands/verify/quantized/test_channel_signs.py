@@ -78,13 +78,13 @@ def test_what_has_another_shape_is_not_seen(shape: tuple[int, ...]) -> None:
     other = VALUES.reshape(shape)
     assert signs.restored(VALUES, other) is other
     assert signs.n_kept == 0
-    assert "which was not seen" in str(signs.doubt)
+    assert "but this was not seen" in str(signs.doubt)
 
 
 def test_slopes_with_more_axes_than_the_values_are_not_seen() -> None:
     signs, other = ChannelSigns(BOTH.reshape(1, 1, 3)), -VALUES
     assert signs.restored(VALUES, other) is other
-    assert "which was not seen" in str(signs.doubt)
+    assert "but this was not seen" in str(signs.doubt)
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 1), (1, 3, 1, 1)])
