@@ -82,7 +82,7 @@ def tune(
 ) -> Choices:
     """Time the forms of one group of like layers after the other, in the model itself.
 
-    Forms that are slower than the fastest beyond doubt (the 95 % interval of their ratio is above
+    Forms that are slower than the fastest beyond doubt (the 95% interval of their ratio is above
     1.01) leave the race; it ends when one is left, or when those that are left are equally fast.
     Then the choice of the cost model wins.
 

@@ -66,7 +66,7 @@ def _variants(
     place = int(generator.choice(where))
     moved = flat.copy()
     moved[place] = flat[place] * flat.dtype.type(1.1) if flat[place] else flat.dtype.type(0.1)
-    yield "moved", f"slope {place} moved by 10 %", moved.reshape(right.shape)
+    yield "moved", f"slope {place} changed by 10%", moved.reshape(right.shape)
     other = _unlike(flat, place, where)
     if other is not None:
         swapped = flat.copy()

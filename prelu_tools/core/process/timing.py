@@ -24,7 +24,7 @@ class Ratio:
     median: float
     """Median over the rounds of their ratio; below 1 if the first is faster."""
     low: float
-    """Lower end of the 95 % interval of that median."""
+    """Lower end of the 95% interval of that median."""
     high: float
     """Upper end of it."""
     n_rounds: int
