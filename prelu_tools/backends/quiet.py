@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 
 _MATTERS = re.compile(
-    r"trace to be incorrect"  # torch: a value that was taken for a constant
+    r"trace to be incorrect"  # torch: a value that was treated as a constant
     r"|may generate (an )?incorrect|was assigned during export|were assigned during export"
     r"|unbuilt state|doesn't match the expected structure|Skipping variable loading"
     r"|skipping loading|could not be loaded|will be truncated|overflow"

@@ -251,7 +251,7 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
     """
     source_spec = parse_source_spec(text)
     if source_spec.file is None or options.custom_objects:
-        return open_source(text, options)  # user-defined classes have to be asked
+        return open_source(text, options)  # user-defined classes are checked by their own methods
     return _open_file(source_spec, source_spec.file, options, TO_INSPECT)
 
 

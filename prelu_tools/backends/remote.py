@@ -20,7 +20,7 @@ from typing import Any
 
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
 
-_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive of Windows
+_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")  # a single letter is a Windows drive
 _LARGEST = 20_000_000_000
 _LIMIT = "PRELU_TOOLS_MAX_DOWNLOAD"
 _BLOCK = 1 << 20
@@ -210,7 +210,7 @@ def _as_url(like: str, system: Any, path: str) -> str:
 
 def _copy_external_data(system: Any, path: str, target: Path) -> None:
     """Copy the files next to the graph that hold its data; its reader rejects other places."""
-    from prelu_tools.graph.io.reader import files_beside  # with onnx, which few URLs need
+    from prelu_tools.graph.io.reader import files_beside  # imports onnx, which few URLs need
 
     base = path.rpartition("/")[0]
     for name in files_beside(target):

@@ -102,7 +102,7 @@ def exists(text: str) -> bool:
     """Whether there is a file of that name; a link to nothing is one, and is read as one."""
     try:
         return os.path.lexists(text)
-    except ValueError:  # it has a NUL in it
+    except ValueError:  # it contains NUL
         return False
 
 
@@ -167,7 +167,7 @@ def import_named(name: str) -> ModuleType:
         return _import_file(path)
     except PReLUToolsError:
         raise
-    except (Exception, SystemExit) as error:  # a source that exits is not a verdict
+    except (Exception, SystemExit) as error:  # a source that calls exit gives no verdict
         raise PReLUToolsError(
             f"importing {name} failed with {type(error).__name__}: {error}"
         ) from error

@@ -30,7 +30,7 @@ LOCAL = "local"
 """In place of an address: a cluster of this machine, for this run."""
 CONNECT_SECONDS = 15.0
 """How long to wait for a scheduler, and then for its first worker."""
-_AHEAD = 4  # jobs for each thread that the scheduler has at a time: it need not know of 100,000
+_AHEAD = 4  # jobs per thread that are submitted at a time, instead of all 100,000
 
 _workers: dict[tuple[str, int], Worker] = {}
 _gate = MemoryGate()
@@ -94,7 +94,7 @@ def _connected(address: str, n_workers: int) -> Iterator[Client]:
         from distributed import Client, LocalCluster
     except ModuleNotFoundError as error:
         raise MissingExtraError("distributed", "dask", "for --dask") from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # we say ourselves what is wrong
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors are reported here
     if address == LOCAL:
         quiet: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
         with (
@@ -106,7 +106,7 @@ def _connected(address: str, n_workers: int) -> Iterator[Client]:
         return
     try:
         client = Client(address, timeout=CONNECT_SECONDS)
-    except Exception as error:  # of any kind of transport
+    except Exception as error:  # any transport may raise
         raise PReLUToolsError(
             f"no Dask scheduler answers at {address}: {error}. Start one with: dask scheduler"
         ) from error

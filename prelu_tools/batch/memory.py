@@ -10,8 +10,8 @@ import psutil
 
 from prelu_tools.core.results.batch import Command
 
-_GROUP = Path("/sys/fs/cgroup")  # of a container: its own limit, not the machine's
-# Bytes that a command takes in any case, frameworks included, and how often it holds a model.
+_GROUP = Path("/sys/fs/cgroup")  # in a container, its limit rather than the machine's
+# Base memory of a command with its frameworks, and how many times it holds the model.
 _TAKES: Mapping[Command, tuple[int, float]] = {
     "inspect": (100 << 20, 1.5),
     "verify": (1 << 30, 8.0),

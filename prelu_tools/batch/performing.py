@@ -46,7 +46,7 @@ def perform(job: Job) -> Done:
                 files |= identities(Path(path) for path in {*read, *own_modules()})
             entry = _entry(job, result, status, reasons)
             files |= identities([job.output] if job.output else [])
-        except (Exception, SystemExit) as error:  # a source that exits is no verdict on the others
+        except (Exception, SystemExit) as error:  # a source that exits does not affect the others
             entry = job.failed(_spoken(job)(explained(error)), _status_of(error))
             if job.options.show_chatter:
                 _show_traceback(error)

@@ -161,7 +161,7 @@ def save_results(folder: Path, command: str, done: Iterable[tuple[Job, Done]]) -
     for number in count(1):
         path = folder / f"{command}-results{f'-{number}' if number > 1 else ''}.jsonl"
         try:
-            path.touch(exist_ok=False)  # so that no other run takes it
+            path.touch(exist_ok=False)  # so that no other run uses it
             break
         except FileExistsError:
             continue

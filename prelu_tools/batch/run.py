@@ -76,7 +76,7 @@ def run_batch(listed: JobList, plan: Plan, watch: Watch) -> BatchResult:
             raise StoppedError(number, said) from error
     ordered = [done[job.name] for job in jobs]
     entries = [
-        replace(one.entry, file=job.file, line=job.line)  # a known one may have been moved since
+        replace(one.entry, file=job.file, line=job.line)  # a known file may have been moved since
         for one, job in zip(ordered, jobs, strict=True)
     ]
     return BatchResult(listed.command, tuple(entries), listed.path, *_workers(ordered))

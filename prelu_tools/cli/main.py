@@ -87,11 +87,11 @@ def main() -> NoReturn:
     The process ends without finalizing the interpreter, which costs a tenth of a second and
     sometimes crashes native libraries: the exit code is that of the verdict.
     """
-    gc.set_threshold(100_000)  # imports make much and drop little: collecting costs a tenth of them
+    gc.set_threshold(100_000)  # imports drop few objects: collecting costs a tenth of the time
     # Threads that spin while they wait take many times as long where cores are shared; by default
     # PyTorch's do. The results stay the same.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if sys.argv[1:2] == ["inspect"]:  # it multiplies nothing; numpy's threads take a tenth of it
+    if sys.argv[1:2] == ["inspect"]:  # no matrix products: threads only slow the start
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_streams()
     stop_at_signals()
@@ -100,7 +100,7 @@ def main() -> NoReturn:
         code = run(sys.argv[1:])
         atexit._run_exitfuncs()
         sys.stdout.flush()
-    except BaseException:  # of a stream that is full, or a pipe without a reader: it was said
+    except BaseException:  # a full stream, or a pipe without a reader: already reported
         code = EXIT_NO_VERDICT
     finally:
         os._exit(code)
@@ -135,7 +135,7 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt) as stop:
-        if isinstance(stop.__context__, EOFError):  # click takes it for an interrupt
+        if isinstance(stop.__context__, EOFError):  # click treats it as an interrupt
             return _explain(stop.__context__, _is_verbose(arguments))
         _tell("\nStopped.")
         return EXIT_INTERRUPTED

@@ -230,7 +230,7 @@ def _reader(
     from_text: Callable[[Any], Any],
 ) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def read(ctx: click.Context, param: click.Parameter, given: Any) -> Any:
-        if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
+        if ctx.resilient_parsing:  # a shell requests completions, which have to be fast
             return None
         try:
             return from_text(given)

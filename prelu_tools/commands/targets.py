@@ -56,5 +56,5 @@ def runtime_of(target: str) -> tuple[str, ...]:
     """The runtime of a target, if it is installed and runs ONNX files: it checks the result."""
     try:
         return (check_runtime(target).name,)
-    except PReLUToolsError:  # not known, or not installed
+    except PReLUToolsError:  # unknown, or not installed
         return ()

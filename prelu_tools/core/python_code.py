@@ -173,7 +173,7 @@ def _bound(tree: ast.Module) -> Iterator[str]:
         node = waiting.pop()
         if isinstance(node, (ast.ClassDef, *Function)):
             yield node.name
-            continue  # what is bound inside is not the module's
+            continue  # names bound inside are not the module's
         yield from _names_of(node)
         waiting += ast.iter_child_nodes(node)
 

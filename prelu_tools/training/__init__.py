@@ -52,5 +52,5 @@ _HOMES = {
     "slope_parameter_groups": "decay",
 }
 
-if not TYPE_CHECKING:  # a type checker would take every name for one of these
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
     __getattr__, __dir__ = lazy_names(__name__, _HOMES)

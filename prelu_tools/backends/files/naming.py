@@ -12,7 +12,7 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 _PREFIXES = ("module.", "model.", "_orig_mod.")
-_FEW = 3  # times as many names as lack a prefix have to have it
+_FEW = 3  # names with the prefix, for each name without it
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SLOPE_WORDS = {"alpha", "slope"}
 _SLOPE_NAMES = ("prelu", "parametricrelu")

@@ -56,7 +56,7 @@ def from_file(path: Path, label: str, options: SourceOptions) -> Source:
     Raises:
         PReLUToolsError: it holds no checkpoint, or is damaged.
     """
-    del options  # nothing of it could run
+    del options  # none of it could run
     checkpoint = path / "variables" / "variables"
     if not checkpoint.with_suffix(".index").is_file():
         raise PReLUToolsError(

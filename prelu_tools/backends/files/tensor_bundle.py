@@ -154,7 +154,7 @@ class TensorBundle:
         if len(index) < _FOOTER or int.from_bytes(index[-8:], "little") != _MAGIC:
             raise MalformedError("it has no index")
         position = len(index) - _FOOTER
-        for _ in range(2):  # where a block of statistics lies comes first
+        for _ in range(2):  # the position of a block of statistics comes first
             _, position = decoded_varint(index, position)
         last: bytes | None = None
         for _, handle in self._block(index, *_handle(index, position)):

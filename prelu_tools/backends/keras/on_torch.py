@@ -48,7 +48,7 @@ class KerasModule(nn.Module):
         """Take a model whose variables exist; they share their memory with the parameters."""
         super().__init__()
         self.training = False
-        self._plain = {"model": model, "structure": structure}  # kept from being a module in it
+        self._plain = {"model": model, "structure": structure}  # not registered as a submodule
         self._variables: list[tuple[str, Any]] = []
         self._is_other = bool(note_precisions(model))
         self._folds_steps = has_free_steps(model) and _treats_rows_alone(model, structure)
@@ -57,7 +57,7 @@ class KerasModule(nn.Module):
         owner = owners(model)
         for variable in model.weights:
             own = owner.get(id(variable)) or Owner("", variable.path, False, "", False)
-            name = own.parameter.replace(".", "_")  # PyTorch's names are divided by dots
+            name = own.parameter.replace(".", "_")  # PyTorch's names are separated by dots
             while name in self.owners:
                 name += "_"
             self.owners[name] = own
@@ -219,7 +219,7 @@ def _build(model: Any, structure: Structure, label: str, show: bool) -> None:
 
     try:
         if not all(layer.built for layer in (model, *(layer for _, layer in walk(model)))):
-            run()  # may make layers that are to be watched
+            run()  # may create layers to watch
         run(after)
     except Exception as error:
         raise (_outside(label, run) or failed_on(label, feeds, error)) from error

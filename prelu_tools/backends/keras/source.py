@@ -66,7 +66,7 @@ class KerasSource(SourceDefaults):
         self._program: Program | None = None
         self._uncalled: list[str] = []
         self._decisions = Decisions(self._read)
-        self._inside = False  # whether the graph alone shows a call that can be watched
+        self._inside = False  # whether the graph alone shows a call to watch
 
     @property
     def n_parameters(self) -> int:
@@ -129,7 +129,7 @@ class KerasSource(SourceDefaults):
         if self._calls is None:
             feeds = self._structure.zeros()
             if not all(layer.built for layer in (self._model, *(x for _, x in walk(self._model)))):
-                self._call(feeds)  # builds the rest, and may make layers that are to be watched
+                self._call(feeds)  # builds the rest, and may create layers to watch
             finder = CallFinder(self._model)
             called: set[int] = set()
             with eagerly(), watching(self._model, lambda x: called.add(id(x)), finder):
@@ -255,7 +255,7 @@ class KerasSource(SourceDefaults):
         """See `Source.convert`."""
         calls, show = self._find_calls(), self._options.show_chatter
         program = self._trace()
-        self._calls = _in_order(program, calls)  # a branch that was not taken may call one again
+        self._calls = _in_order(program, calls)  # an untaken branch may call one again
         notes = [*note_precisions(self._model), *self.notes]
         return convert_program(program, self._calls, wanted, show, notes)
 

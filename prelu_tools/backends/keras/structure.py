@@ -55,7 +55,7 @@ class Structure:
         try:
             with quiet(self._is_verbose):
                 self.call(self._model, [keras.ops.convert_to_tensor(x) for x in feeds.values()])
-        except Exception:  # whatever it says, it does not take them
+        except Exception:  # any error means that it does not accept them
             return False
         return True
 

@@ -164,7 +164,7 @@ def quantized_statically(
                     nodes_to_exclude=list(excluded), extra_options=extra, **keywords,
                 )  # fmt: skip
             return onnx.load(output)
-        except Exception as error:  # it raises whatever numpy, onnx and onnxruntime raise
+        except Exception as error:  # it may raise any exception of numpy, onnx and onnxruntime
             raise PReLUToolsError(
                 f"onnxruntime {import_onnxruntime().__version__} cannot quantize the model "
                 f"({type(error).__name__}: {sentence(error)})"

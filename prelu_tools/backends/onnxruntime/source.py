@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from prelu_tools.graph.io.reader import OnnxModel
     from prelu_tools.graph.quantized.meaning import Meaning
 
-# What runs a model is imported when one is run: `inspect` runs none, and is in a hurry.
+# The code that runs models is imported on demand: `inspect` runs none, and has to be fast.
 
 
 class OnnxSource(SourceDefaults):

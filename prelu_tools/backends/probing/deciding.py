@@ -102,7 +102,7 @@ class Decisions:
         reading = Readings(number, other, most=4 * len(plain.calls) + 1000)
         try:
             return self._run(feeds, reading), reading
-        except Exception:  # whatever the module, or TooLongError, says: it does not go that way
+        except Exception:  # any error of the module, or TooLongError: it does not take that branch
             return None
 
     def _by_number(self, place: Place, seen: Sequence[tuple[Feeds, Readings]]) -> Decision | None:

@@ -20,10 +20,10 @@ from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.core.prelu.tags import TagBook
 
 _SIZES = (1.0, 2.0**-100, 5e-4, 30.0, 2.0**110, 0.02)
-_FEW = 4096  # elements; a larger input has positions enough for each size in every call
+_FEW = 4096  # elements; a larger input has enough positions for each size in every call
 _TINY = np.finfo(np.float32).tiny
 _FREE = 2  # size of a dimension that the layer does not fix
-_ROUNDING = 4 * 2.0**-23  # of the largest term: forms that add up what cancels
+_ROUNDING = 4 * 2.0**-23  # of the largest term: for forms with terms that cancel
 
 Call = Callable[[Array, Mapping[str, Array]], Array]
 """Computes the output of an input, with other values in the place of some constants, by name."""

@@ -20,9 +20,9 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer
 
 _STEPS = 60
-_RATE = 0.2  # of the first attempt; each later one takes strides of twice the length
+_RATE = 0.2  # of the first attempt; each later attempt doubles the step
 _DECAY, _DECAY_SQUARE, _TINY = 0.9, 0.99, 1e-8
-_ENOUGH = 1e-3  # of the scale of the layer's input: other kernels round otherwise
+_ENOUGH = 1e-3  # of the scale of the layer's input: other kernels round differently
 
 
 class Pick(NamedTuple):

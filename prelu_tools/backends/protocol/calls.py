@@ -112,7 +112,7 @@ def slopes_with(call: PReLUCall, current: Mapping[str, Array]) -> Array:
     shape = call.values.shape
     try:
         found = call.ask(np.full(shape, -1, np.float32), held)
-    except Exception:  # it fixes more sizes than its slopes vary in
+    except Exception:  # it fixes more sizes than those in which its slopes vary
         found = np.zeros(0)
     if found.shape != shape:
         full = tuple(size or 1 for size in call.input_shape)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prelu_tools.core.arrays import Array  # a record is read by these types
+from prelu_tools.core.arrays import Array  # records are read by these types
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, example_sizes, free_size
 

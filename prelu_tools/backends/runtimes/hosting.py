@@ -28,11 +28,11 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.process.import_path import import_path
 
-_SECONDS: Final = 600.0  # of one exchange
+_SECONDS: Final = 600.0  # seconds per request
 _LONGEST: Final = 64 << 20  # bytes of a message's head
 _MOST: Final = 16 << 30  # bytes of its arrays
 _KINDS: Final = "biuf"
-_WORDS: Final = 300  # characters of an error
+_WORDS: Final = 300  # characters of an error message
 _START: Final = (
     "import json, sys; module, path = sys.argv[1:]; sys.path[:] = json.loads(path); "
     "from prelu_tools.backends.runtimes.hosting import serve; serve(module)"
@@ -206,7 +206,7 @@ def host_of(name: str, module: str) -> Host:
 def serve(module: str) -> None:
     """The process' side: answer until there are no more requests."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the runtime prints is no answer
+    os.dup2(2, 1)  # output of the runtime is not an answer
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _FLOATING = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE,
              onnx.TensorProto.BFLOAT16)  # fmt: skip
-_AT_ONCE = 64  # tensors that are looked at in one run
+_AT_ONCE = 64  # tensors observed in one run
 _NARROW = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 

@@ -17,7 +17,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes
 
-_TRACED = 2  # torch.export takes a dimension of size 1 for a constant
+_TRACED = 2  # torch.export treats a dimension of size 1 as constant
 _VARIADIC = (python_inspect.Parameter.VAR_POSITIONAL, python_inspect.Parameter.VAR_KEYWORD)
 
 

@@ -205,7 +205,7 @@ def _compute_parametrized(module: nn.Module) -> None:
         for name, value in values.items():
             module.register_parameter(name, nn.Parameter(value))
     for key, hook in list(_old_hooks(module)):
-        hook(module, None)  # computes the weight as a plain attribute
+        hook(module, None)  # stores the computed weight as a plain attribute
         value = getattr(module, hook.name).detach()
         delattr(module, hook.name)
         for suffix in ("_g", "_v", "_orig"):

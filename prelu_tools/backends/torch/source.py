@@ -81,7 +81,7 @@ class TorchSource(SourceDefaults):
         self._calls: list[PReLUCall] | None = None
         self._known: dict[CallSignature, str] = {}
         self._narrow: dict[str, str] = {}
-        self._by_operators = False  # how its PReLUs are seen
+        self._by_operators = False  # how its PReLUs are observed
         self._taken: Arguments | None = None
         self._outputs: list[str] = []
         self._uncalled: list[str] = []
@@ -236,7 +236,7 @@ class TorchSource(SourceDefaults):
         free = self._arguments()
         inside = free.with_rows_inside() if free.is_assumed else None
         if inside is None or free.is_of_one_row:
-            return  # an example of one row is looked at with two, and shows it
+            return  # an example of one row is run with two, which shows it
         self._taken = inside
         try:
             with torch.no_grad():

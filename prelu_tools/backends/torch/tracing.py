@@ -243,7 +243,7 @@ class Tracer:
         """
         node: Node | None = self._nodes.get(tensor)
         if node is not None and node.is_older(tensor, times=once_more):
-            return self._new(tensor, is_constant=False)  # written over by way of a view of it
+            return self._new(tensor, is_constant=False)  # overwritten through a view
         if node is None:
             node = self._new(tensor, is_constant=True)
             node.name = self.names.get(id(tensor), "")
@@ -256,7 +256,7 @@ class Tracer:
     def _new(self, tensor: torch.Tensor, is_constant: bool) -> Node:
         self._count += 1
         node = Node(self._count, _gone, 0 if self.knows_versions else None, is_constant)
-        # What an input took part in is not kept alive: a net's maps would pile up.
+        # Results that depend on inputs are not kept alive, because feature maps would pile up.
         node.hold(tensor, strongly=is_constant)
         self._nodes[tensor] = node
         return node

@@ -26,7 +26,7 @@ _OF_ANYTHING = (
     ".npz",
     ".xml",
     ".param",
-)  # a folder may have others; named itself, such a file is read
+)  # a folder may contain others; a file that is named directly is read
 _RUNNABLE = (
     *(s for row in ROWS for s in row.suffixes if s.startswith(".") and s not in _OF_ANYTHING),
     ".pt2",

@@ -30,7 +30,7 @@ from prelu_tools.core.suggestions import suggestion
 STEM = "{stem}"
 _KNOWN = ("stem", "name", "folder")
 _PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
-_MARK = "__place__"  # part of a name in Python
+_MARK = "__place__"  # part of a Python name
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _by_place(left: str, right: str) -> Iterator[Pair]:
     """
     references, candidates = _placed(references_in(left)), _placed(expand([right], "verify"))
     for place in dict.fromkeys((*references, *candidates)):
-        # A file that is not there is named as it would be: the error says which is missing.
+        # A missing file keeps its expected name, so that the error can state it.
         reference = references.get(place, as_file(f"{left.rstrip('/')}/{place}"))
         candidate = candidates.get(place, as_file(f"{right.rstrip('/')}/{place}"))
         written = {reference: left, candidate: right}

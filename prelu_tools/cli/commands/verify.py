@@ -93,7 +93,7 @@ def command(
         baseline = asked.chosen()
         with out.progress() as progress:
             result = verify(request, progress)
-        name = f"{reference} against {', '.join(candidates)}"  # baselines in use have this key
+        name = f"{reference} against {', '.join(candidates)}"  # existing baselines use this key
         result = baseline.compare(name, result)
         out.show(result)
         baseline.renew({name: result}, whole=False, quiet=out.quiet)

@@ -14,7 +14,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.inspection import LayerUsage
 from prelu_tools.graph.match.layers import LocatedLayer
 
-_ROWS = 16  # rows a run, so that memory does not grow with the data
+_ROWS = 16  # rows per run, so that memory does not grow with the data
 
 
 def layer_usage(

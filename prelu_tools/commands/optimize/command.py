@@ -34,7 +34,7 @@ from prelu_tools.graph.io.writer import refuse_existing, write_model
 from prelu_tools.graph.match.layers import read_layers
 from prelu_tools.graph.passes.prune import relist_weights
 
-_SLOW = 1.0  # seconds a run: a slower model is tuned only if that is requested
+_SLOW = 1.0  # seconds per run: a slower model is tuned on request only
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
 _EVALUATED = 2  # rows for onnx's evaluator, which is slow
 

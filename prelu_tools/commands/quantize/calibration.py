@@ -18,7 +18,7 @@ from prelu_tools.core.results.reasons import Reason
 _EVERY = 4  # one row of so many is held out
 _FEWEST = 4
 _FEW = 32
-_AT_ONCE = 8  # rows in a run, where the model takes any number
+_AT_ONCE = 8  # rows per run, if the model accepts any number
 
 
 @dataclass(frozen=True)

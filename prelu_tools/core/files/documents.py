@@ -13,7 +13,7 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array, frozen
 
-_LARGEST: Final = 2**53  # what every reader of JSON holds exactly
+_LARGEST: Final = 2**53  # the largest integer that every JSON reader keeps exactly
 _NOT_FINITE: Final = ("NaN", "Infinity", "-Infinity")
 
 

@@ -21,7 +21,7 @@ from prelu_tools.core.files.pickles import in_words, wanted_by, wanted_by_file
 _NUMBERS = "fiub"
 _PICKLE = b"\x80"
 _MEMBER = ".npy"
-_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip file can hold
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date in a zip file
 _UNIX = 3
 Read = TypeVar("Read")
 

@@ -40,7 +40,7 @@ def wanted_by(data: bytes) -> tuple[str, ...]:
         for _ in range(_MOST_IN_A_ROW):  # torch's older files are several, one after the other
             for name in _named(stream):
                 found[name] = None
-    except Exception:  # damaged, or at its end: what was named until here is what is known
+    except Exception:  # damaged, or at its end: the names so far are known
         pass
     return tuple(name for name in found if not _HARMLESS.fullmatch(name))
 

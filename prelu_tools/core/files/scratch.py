@@ -156,7 +156,7 @@ def clear(path: Path, forget: Forget | None) -> None:
 def _clear(path: Path, forget: Forget | None) -> None:
     """Remove what runs that were killed left next to a path; its folder is locked."""
     for left in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
-        with suppress(OSError):  # another user's, or in use
+        with suppress(OSError):  # owned by another user, or in use
             descriptor = _opened(left)
             try:
                 _lock(descriptor)

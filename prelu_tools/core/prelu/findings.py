@@ -10,8 +10,8 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import Thresholds, slope_health
 from prelu_tools.core.results.inspection import Finding
 
-_FLOAT16_INFINITE = 65520.0  # what rounds to infinity: half a step above the largest, 65504
-_FLOAT16_TINY = 2.0**-25  # what rounds to 0: half of the smallest subnormal
+_FLOAT16_INFINITE = 65520.0  # rounds to infinity: half a step above the largest value, 65504
+_FLOAT16_TINY = 2.0**-25  # rounds to 0: half of the smallest subnormal
 
 
 def slope_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Finding]:

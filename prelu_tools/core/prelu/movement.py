@@ -14,7 +14,7 @@ LOWEST, HIGHEST = -1.0, 2.0
 """Slopes of trained networks are within these limits; one that leaves them usually diverges."""
 SHRUNK = 0.8
 """Below this share of their first size, slopes that fall all the time are being pulled to 0."""
-_LOOKS = 3  # a fall over fewer looks than these says nothing
+_LOOKS = 3  # a decrease over fewer records says nothing
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def _orders(reference: PReLULayer, candidate: PReLULayer) -> AxisAlignment:
     target = candidate.input_shape or free
     if len(shape) != rank or len(target) != rank:
         shape = target = free
-    ends = (None, *shape[1:])[:rank], (None, *target[1:])[:rank]  # of a number there are none
+    ends = (None, *shape[1:])[:rank], (None, *target[1:])[:rank]  # a scalar has none
     orders = AxisAlignment.inside(*ends) or AxisAlignment.usual(rank)
     return orders.taking(reference.slopes.shape, candidate.slopes.shape)
 

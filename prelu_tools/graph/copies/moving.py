@@ -46,7 +46,7 @@ _WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum", "LSTM", "GRU",
 _UNKNOWN = 64  # terms, for a size that is not known
 _WITH_RUNNING_SUMS = 11
 _ALONG_AN_AXIS = {"Softmax", "LogSoftmax"}  # since opset 13
-_KERNEL = 4.0  # roundings of a function's kernel
+_KERNEL = 4.0  # rounding errors of a function's kernel
 
 
 def moved_model(

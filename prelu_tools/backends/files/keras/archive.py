@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _IN_MEMORY = 64 << 20  # bytes of weights; more go to a temporary file
-_LARGEST_JSON = 16 << 20  # as Python objects it takes twenty times that
+_LARGEST_JSON = 16 << 20  # as Python objects it takes twenty times as much
 
 
 def from_file(path: Path, label: str, options: SourceOptions) -> Source:

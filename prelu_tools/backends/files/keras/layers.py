@@ -14,7 +14,7 @@ from prelu_tools.core.prelu.slopes import Shape
 Entry = Mapping[str, Any]
 """A layer as Keras serializes it: `class_name`, `config`, and often `build_config`."""
 
-_LISTS = ("layers", "_layer_checkpoint_dependencies")  # the second up to TensorFlow 2.13
+_LISTS = ("layers", "_layer_checkpoint_dependencies")  # the second name up to TensorFlow 2.13
 _GENERATED_PRELU = re.compile(r"^p_re_lu(_\d+)?$")
 
 

@@ -63,7 +63,7 @@ def _is_slope(leaf: Leaf) -> bool:
     words = (leaf.kind, leaf.names[-1], leaf.variables[0].name, *leaf.place.split("/")[-1:])
     if any(says_slope(word) for word in words if word):
         return not _is_matrix(shape)
-    # What Keras' PReLU learns on images with shared_axes=(1, 2), and hardly anything else does.
+    # The shape of Keras' PReLU on images with shared_axes=(1, 2), and of hardly anything else.
     return leaf.kind is None and len(shape) == 3 and shape[:2] == (1, 1)
 
 

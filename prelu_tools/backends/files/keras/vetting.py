@@ -25,12 +25,12 @@ from prelu_tools.core.files.limits import allowed_memory
 _LAMBDAS = ("Lambda", "__lambda__")
 _LOADERS = ("TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _PLAIN_BUILTINS = ("slice", "range", "tuple", "list", "dict", "set", "float", "int", "bool", "str")
-# What models are made of; keras.utils, keras.config, keras.saving and the like are not.
+# Modules that models consist of; keras.utils, keras.config, keras.saving and others are not.
 _PARTS = (
     "", "activations", "constraints", "dtype_policies", "initializers", "layers", "losses",
     "metrics", "models", "ops", "optimizers", "quantizers", "random", "regularizers",
 )  # fmt: skip
-_ONLY_CLASSES = ("", "layers", "models")  # their functions load files, and classes are no functions
+_ONLY_CLASSES = ("", "layers", "models")  # their functions load files; classes are not functions
 _OF_KERAS_2 = tuple(
     (f"{package}.src.engine.{kind.lower()}", kind)
     for package in ("keras", "tf_keras")

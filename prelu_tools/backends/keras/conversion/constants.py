@@ -13,7 +13,7 @@ from tensorflow.python.framework import op_def_registry
 
 from prelu_tools.backends.keras.framework import tf
 
-_LARGE = 1_000_000  # elements; a value as large as this may be smaller as what it is computed from
+_LARGE = 1_000_000  # elements; the inputs of a larger constant may be smaller
 
 
 def fold(definition: Any, kept: Iterable[str]) -> Any:
@@ -36,7 +36,7 @@ def fold(definition: Any, kept: Iterable[str]) -> Any:
     ends = [name for name, node in constant.items() if name in read and node.op != "Const"]
     values = dict(zip(ends, _values(definition, ends), strict=True))
     small = {name: value for name, value in values.items() if value.size < _LARGE}
-    if len(small) < len(values):  # what they are computed from is still needed
+    if len(small) < len(values):  # their inputs are still needed
         return definition
     nodes = [
         _constant(node, small[node.name]) if node.name in small else node
@@ -57,7 +57,7 @@ def _constant_nodes(definition: Any, kept: set[str]) -> dict[str, Any]:
         for node in definition.node
         if node.input and node.name not in kept and _is_pure(node)
     ]
-    while True:  # once, where the nodes are in order
+    while True:  # once suffices, because the nodes are in order
         new = []
         for node, inputs in pure:
             if node.name not in found and inputs <= found.keys():

@@ -12,7 +12,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.passes.tidy import rename_values
 from prelu_tools.graph.walk import attribute_of, reads
 
-_BARRIER = "Barrier"  # an operator that no optimizer knows, and that each of them leaves alone
+_BARRIER = "Barrier"  # an operator that no optimizer knows, so that all leave it alone
 
 
 def optimized(tf2onnx: Any, proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
@@ -64,7 +64,7 @@ def _add_barriers(graph: onnx.GraphProto, types: Iterable[onnx.ValueInfoProto]) 
     front.
     """
     nodes: list[onnx.NodeProto] = []
-    alike: dict[str, str] = {}  # tensors, and those of the same type
+    alike: dict[str, str] = {}  # tensors, and tensors of the same type
     made = {name for node in graph.node for name in node.output}
     for node in graph.node:
         if any(attribute.HasField("g") for attribute in node.attribute):

@@ -25,7 +25,7 @@ _SHAPES = re.compile(
     r"variable\.shape=(\([\d, ]*\)), Received: value\.shape=(\([\d, ]*\))\. Target variable: "
     r"<\w+ path=([^,>]+)"
 )
-_LONGEST = 300  # characters of what Keras says
+_LONGEST = 300  # characters of Keras' message
 _UNKNOWN_CLASS = re.compile(r"Could not (?:locate|deserialize) class '(?:[^'>]*>)?(\w+)'")
 
 

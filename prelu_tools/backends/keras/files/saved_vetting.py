@@ -16,7 +16,7 @@ with quiet(show=False):
     from tensorflow.core.protobuf import saved_model_pb2
 
 _FILE = "saved_model.pb"
-_OTHERS = ("saved_model.cpb", "saved_model.pbtxt")  # which TensorFlow would read in its place
+_OTHERS = ("saved_model.cpb", "saved_model.pbtxt")  # which TensorFlow would read instead
 
 
 def refuse_unsafe(path: Path) -> None:

@@ -94,7 +94,7 @@ def _body(program: Program, function: Any, caller: Any) -> Body:
     taps = tuple(replace(tap, x=flat[tap.x], y=flat[tap.y]) for tap in own)
     inner = replace(program, definition=definition, specs=(), inputs=(), outputs={}, weights=(),
                     taps=taps)  # fmt: skip
-    shaped = inner.imported.as_graph_def(add_shapes=True)  # functions say nothing of shapes
+    shaped = inner.imported.as_graph_def(add_shapes=True)  # functions have no shapes
     nested = {tensor: nested for nested, tensor in flat.items()}
     return Body(name, caller.name, replace(inner, definition=shaped), nested)
 

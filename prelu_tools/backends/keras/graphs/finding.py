@@ -31,8 +31,8 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 
 _ENTRY = "prelu_tools/x"
-_MANY = 100_000  # numbers of the code; more are a table
-_DEEPEST = 8  # bodies in each other
+_MANY = 100_000  # numbers in the code; more form a table
+_DEEPEST = 8  # depth of nested bodies
 _LARGE = 4_000_000  # elements; a larger variable is not a slope
 
 

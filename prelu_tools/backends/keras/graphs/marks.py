@@ -27,7 +27,7 @@ from prelu_tools.core.arrays import Array
 
 STAND_IN = "Xdivy"
 """An operator of two inputs that broadcast, which tf2onnx has no translation of."""
-_MARKED = "_marked"  # ends the name of a function with marks
+_MARKED = "_marked"  # the suffix of a function with marks
 _MARK = re.compile(r"(.*)prelu_tools_([xy])_(\d+)$")
 
 
@@ -98,7 +98,7 @@ def with_marks(program: Program, calls: Sequence[Tap]) -> Program:
     for number, tap in enumerate(calls):
         origin = nodes[tap.function][node_of(tap.y)]
         mark = parts[tap.function].add(op="Identity", name=f"{origin.name}/prelu_tools_y_{number}")
-        mark.attr["T"].type = tf.float32.as_datatype_enum  # as all that is found
+        mark.attr["T"].type = tf.float32.as_datatype_enum  # like all results
         if "_output_shapes" in origin.attr:
             mark.attr["_output_shapes"].CopyFrom(origin.attr["_output_shapes"])
         target = f"{mark.name}:output:0" if tap.function else f"{mark.name}:0"

@@ -15,9 +15,9 @@ from tensorflow.python.framework import op_def_registry
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.program import Program, Weight, node_of
 
-_LARGEST = 10_000  # bytes of a node; larger ones are tables, which code does not make twice
-_STEPS = 16  # nodes that one part may have
-_JOINED_STEPS = 1024  # that one may have which puts its output together of several tensors
+_LARGEST = 10_000  # bytes of a node; larger ones are tables, which code does not create twice
+_STEPS = 16  # nodes in one part
+_JOINED_STEPS = 1024  # nodes in a part that concatenates its output
 _JOINS = frozenset(("ConcatV2", "Pack"))
 _ELEMENTWISE = frozenset((
     "Add", "AddV2", "Sub", "Mul", "RealDiv", "Neg", "Abs", "Sign", "Relu", "LeakyRelu",
@@ -155,7 +155,7 @@ def read_once(program: Program) -> Program:
             name, colon, port = read.partition(":")
             node.input[place] = same.get(name, name) + colon + port
         known = op_def_registry.get(node.op)
-        draws = known is None or known.is_stateful or node.op == "Identity"  # which is a mark
+        draws = known is None or known.is_stateful or node.op == "Identity"  # a mark
         if draws or node.ByteSize() > _LARGEST or not (node.input or node.op == "Const"):
             continue
         stated = sorted((k, v.SerializeToString(deterministic=True)) for k, v in node.attr.items())

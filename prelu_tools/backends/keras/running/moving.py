@@ -33,8 +33,8 @@ from prelu_tools.core.rounding.noise import (
     term_growth,
 )
 
-_UNKNOWN = 64  # for a size that the trace does not know
-_KERNEL = 4.0  # roundings of a function's kernel
+_UNKNOWN = 64  # for a size that is unknown in the trace
+_KERNEL = 4.0  # rounding errors of a function's kernel
 _UNITS = {"float32": 2.0**-23, "float64": 2.0**-52, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 _STATEFUL = {"StatelessWhile": "While", "StatelessIf": "If", "PartitionedCall":
              "StatefulPartitionedCall", "StatelessCase": "Case"}  # fmt: skip
@@ -53,7 +53,7 @@ def move(definition: Any, noise: Noise) -> None:
     _Mover(noise, definition.node, False, numbers).move()
     for nodes in holders(definition).values():
         for node in nodes:
-            if calls_of(node):  # of bodies that draw random numbers, and are not stateless any more
+            if calls_of(node):  # of bodies that draw random numbers, and so are no longer stateless
                 node.op = _STATEFUL.get(node.op, node.op)
 
 

@@ -29,7 +29,7 @@ def reading(readings: Readings, inputs: Sequence[Any]) -> Iterator[None]:
         readings: receives them.
         inputs: the inputs, as eager tensors.
     """
-    dependent: dict[int, Any] = {id(tensor): tensor for tensor in inputs}  # held: ids are theirs
+    dependent: dict[int, Any] = {id(tensor): tensor for tensor in inputs}  # kept alive for its id
 
     def note(
         op_type: Any, given: Any, _attrs: Any, results: Any, op_name: Any = None, graph: Any = None

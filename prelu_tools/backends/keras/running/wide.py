@@ -23,7 +23,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.process.grouping import grouped
 from prelu_tools.core.rounding.noise import Noise
 
-_UNKNOWN = 64  # for a size that the trace does not know
+_UNKNOWN = 64  # for a size that is unknown in the trace
 
 
 class ProgramRunner:

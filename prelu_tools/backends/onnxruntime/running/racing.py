@@ -19,8 +19,8 @@ from prelu_tools.core.process.timing import Clock
 from prelu_tools.graph.io.reader import OnnxModel
 
 _FINE = 1e-5  # seconds; Windows counts the time of a thread in ticks of 16 ms
-_PATIENCE = 4.0  # how much longer than asked for a race may take on a busy machine
-_TURN, _MOST_REPEATS = 0.01, 10  # seconds that a turn lasts where a run is shorter
+_PATIENCE = 4.0  # how many times longer than requested a race may take on a busy machine
+_TURN, _MOST_REPEATS = 0.01, 10  # seconds of a turn if a run is shorter
 
 Run = Callable[[Mapping[str, Array]], list[Array]]
 """A model that is loaded: its outputs, in order, for inputs by name."""

@@ -37,7 +37,7 @@ def taps_of(located: Sequence[LocatedLayer]) -> tuple[Tap, ...]:
     found = []
     for item in located:
         places = [(path_of(view), view, match) for view, match in item.calls]
-        places.sort(key=lambda call: bool(call[0]))  # bodies may run more than once: they come last
+        places.sort(key=lambda call: bool(call[0]))  # bodies come last: they may run repeatedly
         for number, (path, view, match) in enumerate(places):
             if path is not None:
                 kind = element_type(view, match)

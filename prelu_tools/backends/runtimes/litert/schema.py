@@ -174,7 +174,7 @@ def _place(table: Table, size: int) -> tuple[int, int] | None:
     if count:
         return start, count
     offset, length = table.number(1, "Q"), table.number(2, "Q")
-    if offset <= 1:  # 0 and 1 are those of no data
+    if offset <= 1:  # buffers 0 and 1 hold no data
         return None
     if offset + length > size:
         raise DamagedError(f"weights extend to byte {offset + length:,} of {size:,}")

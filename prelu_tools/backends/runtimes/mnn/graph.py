@@ -45,7 +45,7 @@ _FOUR: Final = ("Convolution", "ConvolutionDepthwise", "Deconvolution", "Deconvo
 _SAME_RANK: Final = ("PReLU", "ReLU", "ReLU6", "UnaryOp", "AbsVal", "Sigmoid", "TanH", "Dropout",
                      "ConvertTensor", "Scale", "Softmax", "Permute", "Slice", "Concat", "Cast",
                      "Padding", "Eltwise")  # fmt: skip
-_RELU, _RELU6 = 12, 13  # fields of `Convolution2DCommon`: what follows in the same operator
+_RELU, _RELU6 = 12, 13  # fields of `Convolution2DCommon`: activations fused into the operator
 
 
 def translated(source: MnnModel) -> OnnxModel:
@@ -129,7 +129,7 @@ class _Translator:
         size = np.dtype(kind).itemsize
         n_elements = int(np.prod([max(one, 0) for one in shape], dtype=object)) if shape else 1
         if not count or n_elements * size != count * width:
-            self._builder.other("Const", [], [name])  # kept in its own file, or damaged
+            self._builder.other("Const", [], [name])  # stored in a separate file, or damaged
             return
         place = (start, count * width)
         self._builder.stored(name, kind, shape, place, self._source.path)

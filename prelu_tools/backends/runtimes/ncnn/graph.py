@@ -187,7 +187,7 @@ class _Translator:
         if layer.whole(1):
             bottoms = [*bottoms, self._scalar(f"{layer.name}.b", layer.number(2))]
         elif len({self._ranks[blob] for blob in bottoms}) > 1:
-            return False  # laid over each other by rules of ncnn's own
+            return False  # broadcast by ncnn's own rules
         operator = _BINARY[kind - 6] if turned else _BINARY[kind]
         self._builder.node(operator, bottoms[::-1] if turned else bottoms, [top])
         return True

@@ -17,7 +17,7 @@ from typing import Final
 from prelu_tools.core.errors import PReLUToolsError
 
 _MAGIC: Final = "7767517"
-_LARGEST: Final = 64 << 20  # bytes of a .param; of the largest that are known 1 MB
+_LARGEST: Final = 64 << 20  # bytes of a .param; the largest known ones have 1 MB
 _UNSET: Final = -233
 _LISTS: Final = -23300
 _TAG: Final = 4  # bytes

@@ -23,9 +23,9 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 
 _DRIVER: Final = Path(__file__).with_name("driver.mjs")
-_SECONDS: Final = 600.0  # for one answer
-_HEAP: Final = 4096  # MB of JavaScript's own objects; WebAssembly addresses 4 GB at most by itself
-_LARGEST_MODEL: Final = 2_000_000_000  # bytes: what a protobuf message may have
+_SECONDS: Final = 600.0  # seconds for one answer
+_HEAP: Final = 4096  # MB of JavaScript objects; WebAssembly itself addresses at most 4 GB
+_LARGEST_MODEL: Final = 2_000_000_000  # bytes: the limit of a protobuf message
 _LARGEST_HEADER: Final = 64 << 20
 _MESSAGE: Final = "ERROR_MESSAGE: "
 

@@ -121,7 +121,7 @@ class _Loaded:
 def _bytes(proto: onnx.ModelProto, label: str) -> bytes:
     try:
         return proto.SerializeToString()
-    except Exception as error:  # protobuf's own, of no common class
+    except Exception as error:  # protobuf's exceptions have no common class
         raise PReLUToolsError(
             f"{label} has more than 2 GB: onnxruntime-web cannot load it"
         ) from error

@@ -59,7 +59,7 @@ def tagged(module: nn.Module, calls: Iterable[PReLUCall], tags: TagBook, puts: b
     def is_hidden(call: PReLUCall) -> bool:
         return call.is_hidden or not puts
 
-    # With a tag in the place of a parameter, what the graph computes from it would not be known.
+    # With a tag in place of a parameter, values computed from it would be unknown.
     computed = (call for call in calls if is_hidden(call) and not is_own(call))
     read = {call.parameter.partition("#")[0] for call in computed}
     numbers: Counter[str] = Counter()

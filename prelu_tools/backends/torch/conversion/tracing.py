@@ -42,7 +42,7 @@ def by_tracing(task: Task, opset: int, slopes: Tagged) -> tuple[OnnxModel, tuple
     Raises:
         RouteError: torch refuses the module.
     """
-    written: Any = io.BytesIO()  # torch's annotation leaves out that it takes one
+    written: Any = io.BytesIO()  # torch's annotation does not say that it accepts one
     names = list(task.placeholders)
     axes = {
         name: {axis: dim for axis, dim in enumerate(spec.shape) if isinstance(dim, str)}

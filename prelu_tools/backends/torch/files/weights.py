@@ -28,7 +28,7 @@ from prelu_tools.core.files.plain_pickles import all_plain
 from prelu_tools.core.misfit import misfit
 
 _NAMED = 4
-_LONGEST = 300  # characters of what PyTorch says
+_LONGEST = 300  # characters of PyTorch's message
 _DEEPEST = 8
 _WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
 
@@ -169,7 +169,7 @@ def _load(path: Path, allow_unsafe: bool) -> Any:
     if zipfile.is_zipfile(path):
         _refuse_bomb(path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what matters is in the error
+        warnings.simplefilter("ignore")  # the error contains what matters
         return torch.load(
             path,
             map_location="cpu",

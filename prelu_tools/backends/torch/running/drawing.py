@@ -44,7 +44,7 @@ def states() -> tuple[object, ...]:
         torch.get_rng_state().numpy().tobytes(),
         random.getstate(),
         np.asarray(drawn[1]).tobytes(),
-        *drawn[2:],  # where it is, and the second of two normal numbers, drawn and not yet given
+        *drawn[2:],  # its position, and a drawn normal number not yet returned
     )
 
 

@@ -46,7 +46,7 @@ from prelu_tools.core.rounding.noise import (
     term_growth,
 )
 
-_POOL = (1 << 20) + 7  # random numbers that are drawn once and used again from other places
+_POOL = (1 << 20) + 7  # random numbers that are drawn once and reused from other offsets
 
 _SMALLEST_HALF = 2.0**-14  # the smallest normal number of float16
 
@@ -258,7 +258,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         information = torch.finfo(tensor.dtype)
         amount = self._noise.amount(information.eps, once, growth)
         size = tensor.clamp(information.min, information.max)  # infinity moved down would be NaN
-        if self._noise.unit > information.eps:  # below its normal numbers a type has a fixed grid
+        if self._noise.unit > information.eps:  # subnormal numbers have a fixed spacing
             size = size.abs_().clamp_(min=_SMALLEST_HALF)
         tensor.addcmul_(size, self._draw(tensor), value=amount)
 

@@ -67,7 +67,7 @@ class Rehearsal:
         """The calls in eval mode, and those of layers that only a training has."""
         calls = self._looked(_copied(self._root))
         known = {call.parameter for call in calls}
-        with suppress(Exception):  # such as a batch norm that has too few rows for it
+        with suppress(Exception):  # such as a batch norm with too few rows
             trained = self._looked(self._in_its_modes(_copied(self._root)))
             calls += [call for call in trained if call.parameter not in known]
         return calls

@@ -80,7 +80,7 @@ SUMS = _names(
     """
 )
 ADDED: Mapping[str, tuple[Callable[[torch.Tensor], torch.Tensor], float, int]] = {
-    # what is added up of rows, its power in the result, and which argument has the axes
+    # the summed quantity, its power in the result, and the argument with the axes
     **dict.fromkeys(("sum", "nansum", "mean"), (lambda rows: rows, 1.0, 1)),
     **dict.fromkeys(("_adaptive_avg_pool2d", "_adaptive_avg_pool3d"), (lambda rows: rows, 1.0, -1)),
     **dict.fromkeys(("var", "var_mean"), (lambda rows: _centred(rows).square(), 1.0, 1)),
@@ -123,7 +123,7 @@ ROUNDED_ONCE = _names(
     remainder fmod hardswish hardsigmoid pixel_shuffle
     """
 )
-KERNELS = 4.0  # roundings of an exp, tanh, erf: kernels are off by a few units
+KERNELS = 4.0  # rounding errors of exp, tanh, erf: kernels are off by a few units
 LOGS = frozenset({"softplus", "log_sigmoid", "log_sigmoid_forward", "log1p", "logaddexp"})
 
 

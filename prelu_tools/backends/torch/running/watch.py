@@ -88,7 +88,7 @@ class Watch(TorchFunctionMode):
         self._told: dict[tuple[int, int, CallSignature], torch.Tensor] = {}
         self._bodies = self._body = self._n_bodies = 0
         self._is_off = False
-        # An attribute may get another value meanwhile, and its id another tensor.
+        # An attribute may get another value in the meantime, and its id another tensor.
         self._kept = [tensor for part in root.modules() for tensor in vars(part).values()]
 
     def __enter__(self) -> Watch:
@@ -134,7 +134,7 @@ class Watch(TorchFunctionMode):
         same = self._place_of(region)
         if same in self._told:
             self._count += 1
-            return self._told[same]  # the same again, which exporters make one of
+            return self._told[same]  # the same call again, which exporters merge
         seen = Seen(region.signature, "", region.x, result, region.constants, region.call,
                     self._inside[-1][0] if self._inside else "", self._kind(region, function),
                     self._preceding, self._bodies > 0 or self._operators is not None)  # fmt: skip

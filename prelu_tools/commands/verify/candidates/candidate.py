@@ -183,7 +183,7 @@ class CandidateJudge:
         results = run_feeds(session, self.feeds, layers, source)
         again = run_again(session, self.feeds, results)
         seen = Seen(results, reached, again, session.report, session.placement())
-        del session  # a large model is not held twice
+        del session  # a large model is not kept twice in memory
         if observer is not None:
             self._observe(self.graph, layers, observer)
         return seen

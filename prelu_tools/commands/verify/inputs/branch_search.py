@@ -17,7 +17,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.decisions import Decision, DecisionBook
 
-_SECONDS: Final = 10.0  # for all that is tried for one model
+_SECONDS: Final = 10.0  # seconds for all trials of one model
 NOT_TAKEN: Final = "branch_not_taken"
 """The code of a decision with a way that no input took."""
 BRANCH_FOUND: Final = "branch_found"

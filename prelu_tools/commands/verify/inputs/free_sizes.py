@@ -17,7 +17,7 @@ from prelu_tools.commands.verify.inputs.trial_runs import Trial
 from prelu_tools.core.domains import SizesTried
 from prelu_tools.core.results.reasons import Reason
 
-_COUNTS = (3, 1, 2, 2, 1, 3)  # rows at each of the other sizes
+_COUNTS = (3, 1, 2, 2, 1, 3)  # rows at each other size
 _MOST_RUNS = 40
 _PATIENCE = 2  # how many of the other sizes may be rejected in all
 _MOST_NAMED = 6
@@ -55,7 +55,7 @@ class OtherSizes:
             for step in (step for step in STEPS if step >= usual):
                 near = coarser(tied(sizes) if is_tied else sizes, step)
                 if not is_tied and n_different(near) < n_different(sizes):
-                    continue  # whether they have to be equal is another question
+                    continue  # whether they have to be equal is checked separately
                 if near in self._tried or near in self._refused or self._trial.runs > self._most:
                     continue
                 self._number += 1

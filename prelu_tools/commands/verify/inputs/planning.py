@@ -36,10 +36,10 @@ from prelu_tools.core.domains import InputDomain, SizesTried, Values
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.reasons import Reason
 
-_EXAMPLES = (64, 32, 16, 128, 100, 224, 8)  # of sizes that a model leaves free without one
+_EXAMPLES = (64, 32, 16, 128, 100, 224, 8)  # for dynamic sizes without an example
 _ENOUGH_ROWS = 8
 _MOST_TRIALS = 48
-_SWEEPS = 500  # the number of the first run that sweeps
+_SWEEPS = 500  # the number of the first sweeping run
 
 
 @dataclass

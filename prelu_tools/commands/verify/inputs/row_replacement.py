@@ -15,7 +15,7 @@ from prelu_tools.core.arrays import IntArray
 from prelu_tools.core.results.reasons import Reason
 
 _ATTEMPTS = 4
-_FIRST = 100  # the number of the first run that others are taken from
+_FIRST = 100  # the number of the first run with replacement rows
 
 
 class RowReplacer:

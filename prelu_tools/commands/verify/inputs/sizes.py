@@ -10,7 +10,7 @@ Sizes = dict[str, int]
 STEPS = (1, 2, 4, 8, 16, 32, 64)
 """Sizes of nets that halve their maps a few times are multiples of this."""
 
-_LARGE = 96  # from here on the other sizes are taken below the example, which costs enough
+_LARGE = 96  # above this, only sizes below the example are tried, because the example is expensive
 
 
 def other_sizes(examples: Mapping[str, int]) -> list[Sizes]:

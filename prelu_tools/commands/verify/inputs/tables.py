@@ -17,7 +17,7 @@ from prelu_tools.core.errors import PReLUToolsError
 
 Look = Callable[[Feeds], Sequence[Lookup]]
 _STARTS = (0, 1)  # lengths of 0 are no lengths
-_WIDEST = 64  # places of a last axis that are looked at one by one
+_WIDEST = 64  # positions of a last axis that are checked one by one
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class _Reach:
             places = lookup.positions[np.any([f > 0 for f in moved.values()], axis=0)]
             for name, more in _shared(steps, lookup.size - 1 - int(places.max())).items():
                 tops[name] = min(self._start + more, tops.get(name, self._start + more))
-                # -1 is the last row, and hardly meant
+                # -1 means the last row, which is hardly intended
                 less = max(0, -int(places.min())) if len(steps) == 1 else 0
                 low = self._start - (-less // steps[name]) if less else 0
                 lows[name] = max(low, lows.get(name, 0))

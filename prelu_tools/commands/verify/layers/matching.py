@@ -152,7 +152,7 @@ class LayerJudge:
         """
         numbers = [number, *(n for n in range(len(mine.nodes)) if n != number)]
         free = [n for n in numbers if (self.run, mine.name, n) not in self._taken]
-        again = [n for n in numbers if n not in free]  # a call that the reference does not repeat
+        again = [n for n in numbers if n not in free]  # a call without a counterpart
         first = (free or [number])[0]
         for place in (*free, *(again if len(mine.nodes) != len(other.nodes) else ()), first):
             expected = self._reference.activation(self.run, mine.name, place)

@@ -108,7 +108,7 @@ def _differences(
         why = documented(other.form, value, slope, (was, now), provider, runtime)
         if why is None and x.dtype == np.float16 and abs(slope) < _SMALLEST_HALF:
             why = "the slope is too small for float16, which stores it imprecisely or as 0"
-        # It may cut off infinities, as a Clip does, or make one on the way.
+        # It may clip infinities, or produce one in between.
         departs = np.isnan(was) or np.isinf(now) or (np.isinf(was) and np.isfinite(value))
         if why is None and by_definition[place] and (other.form == "prelu" or departs):
             why = "it computes PReLU correctly; the reference's own form does not"

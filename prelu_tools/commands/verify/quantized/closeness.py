@@ -16,7 +16,7 @@ _SINGLE = 3.0
 _MOST_PARTS = 4096
 _FEW = 0.02
 _ROUNDING = 1e-5  # of an output's size: rows of a softmax have the same sum, up to rounding
-_FEW_PARTS = 64  # channels: of more, one is as far off as this by chance
+_FEW_PARTS = 64  # channels; with more, one of them is this far off by chance
 # Student's t by degrees of freedom, 1 - 1e-6: how far a normal number may be from 0, in units of a
 # deviation that as many other draws show.
 _STUDENT = {1: 3.2e5, 2: 707.0, 3: 103.0, 4: 41.6, 6: 17.8, 8: 12.1, 12: 8.5, 16: 7.2, 24: 6.2,

@@ -41,7 +41,7 @@ MIN_SNR = 10.0
 _MIN_RANDOM_SNR = 3.0
 """The same on random inputs, which ranges need not fit: below it there is no verdict."""
 _MOST_DRAWS, _FEWEST_DRAWS = 16, 6
-_SECONDS = 20.0  # that drawing noise may take, as far as the fewest draws allow
+_SECONDS = 20.0  # seconds for drawing noise, after the minimum number of draws
 Results = Sequence[Mapping[str, Array]]
 
 
@@ -256,7 +256,7 @@ def _unproven(
 ) -> Reason | None:
     """Why an output within the limits of rounding proves nothing; None if it proves something."""
     ratios = [None if each is None else each.decibels for each in found]
-    if plan.meaning.kind == "dynamic":  # its ranges follow the inputs
+    if plan.meaning.kind == "dynamic":  # its ranges depend on the inputs
         ratios.append(snr)
     left = min((ratio for ratio in ratios if ratio is not None), default=np.inf)
     if plan.is_limited:

@@ -28,9 +28,9 @@ from prelu_tools.graph.quantized.codes import Codes
 from prelu_tools.graph.quantized.meaning import Meaning
 from prelu_tools.graph.quantized.writer import PICKING
 
-_ROUNDING = 0.55  # of a step, for each time that a region rounds to codes
+_ROUNDING = 0.55  # of a step, for each rounding to codes in a region
 _MOST_PLANTED = 500_000  # values of a layer in which faults are planted
-_FLOAT = 4 * 2.0**-23  # of a value: forms in floating point round a few times
+_FLOAT = 4 * 2.0**-23  # relative: forms in floating point round a few times
 
 
 @dataclass

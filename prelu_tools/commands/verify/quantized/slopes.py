@@ -91,7 +91,7 @@ def _snap(mine: Array, other: Array, step: Array | float) -> tuple[Array, float]
     if found:
         _, best, off = max(found, key=lambda each: each[0])
         return best.astype(mine.dtype), off
-    if mine.size == 1:  # one slope for all, where there were several
+    if mine.size == 1:  # one slope for all, instead of several
         off = float(np.abs(other.astype(np.float64) - mine.item()).max(initial=0.0))
         if off <= _HALF * float(np.max(step)):
             return mine.reshape((1,) * other.ndim), off

@@ -39,7 +39,7 @@ def weights_within_half_a_step(meaning: Meaning, reference: OnnxGraph | None) ->
 def _stored(reference: OnnxGraph) -> Iterator[Array]:
     model = reference.model
     protos = [model.inlined()]
-    with suppress(PReLUToolsError):  # one that onnxruntime does not load is not folded
+    with suppress(PReLUToolsError):  # a weight that onnxruntime cannot load is not folded
         protos.append(folded(protos[0]))
     for proto in protos[: 1 if protos[0] is protos[-1] else 2]:
         for tensor in proto.graph.initializer:

@@ -13,7 +13,7 @@ from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.rounding.spread import unit_of
 from prelu_tools.core.rounding.tolerance import FACTOR, Extent
 
-_PLAUSIBLE = 1.1e-4  # of a value: more than rounding does that the perturbed runs do not show
+_PLAUSIBLE = 1.1e-4  # relative: more than any rounding that the perturbed runs do not show
 
 Outputs = Sequence[Mapping[str, Array]]
 

@@ -24,7 +24,7 @@ SECONDS = 60.0
 """What they may take, above which there are fewer."""
 SPREAD = "spread"
 """Where the spread of a layer's output is in the stash: in the place of a precision."""
-_DEARER = 3.0  # times what an unperturbed run takes
+_DEARER = 3.0  # times the duration of an unperturbed run
 
 
 @dataclass
@@ -89,7 +89,7 @@ class _Layers:
     """Collects the perturbed runs of every layer's output, in the stash."""
 
     def __init__(self, stash: Stash) -> None:
-        self.run = -1  # what runs before the first input is none of them
+        self.run = -1  # operators before the first input do not count
         self._stash = stash
         self._seen: set[tuple[str, int]] = set()
 

@@ -20,9 +20,9 @@ ACTING_DROPOUT = "dropout_in_training_mode"
 """The code of a Dropout that drops values for sure."""
 _RANDOM = ("random_outputs", "random_node", ACTING_DROPOUT)
 _AGAIN = 6  # more runs, to tell two exact kernels from randomness
-_KERNELS = 4  # different results of all eight: half of them
-_ROUNDING = 1000  # units in the last place of the largest value: what another kernel may change
-_GROSS = 1e-2  # of the largest value: what no other kernel changes
+_KERNELS = 4  # distinct results among eight: at least half
+_ROUNDING = 1000  # units in the last place of the largest value: the effect of another kernel
+_GROSS = 1e-2  # relative to the largest value: more than the effect of another kernel
 
 
 @dataclass

@@ -39,7 +39,7 @@ from prelu_tools.core.process.progress import counted
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.core.rounding.tolerance import Extent
 
-_SEARCHED = 32  # rows that search at once
+_SEARCHED = 32  # rows searched at once
 _PASSES = 4  # a search has to have time for a few runs at least
 
 
