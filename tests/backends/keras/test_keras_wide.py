@@ -119,7 +119,7 @@ def test_no_run_formats_its_arguments(keras: Any, monkeypatch: pytest.MonkeyPatc
     def formatted(_tensor: Any) -> str:
         raise AssertionError
 
-    source = _source(_functional(keras, _parts(keras)), InputOption("x", ("batch", 6, 6, 4)))
+    source = source_of(_functional(keras, _parts(keras)), InputOption("x", ("batch", 6, 6, 4)))
     kinds = type(tf.constant(0.0)).__mro__
     monkeypatch.setattr(next(k for k in kinds if "__repr__" in vars(k)), "__repr__", formatted)
     found, _ = _run(source, np.ones((2, 6, 6, 4), np.float32))
