@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from prelu_tools.core.errors import PReLUToolsError
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.protocol.interface import Conversion, OnnxGraph, Searchable
+    from prelu_tools.backends.protocol.inputs import Lookup
+    from prelu_tools.backends.protocol.interface import (
+        Conversion,
+        OnnxGraph,
+        RandomPart,
+        Searchable,
+    )
     from prelu_tools.backends.protocol.recording import Recording
     from prelu_tools.core.arrays import Array
     from prelu_tools.core.options import ConversionOptions
     from prelu_tools.core.prelu.slopes import PReLULayer
     from prelu_tools.core.results.verification.candidate import ProviderReport
+    from prelu_tools.core.results.verification.decisions import Decision
     from prelu_tools.graph.facts.dependence import Dependence
 
 
@@ -74,6 +81,18 @@ class SourceDefaults:
     def recording(self) -> Recording | None:
         """None: it can be run."""
         return None
+
+    def lookups(self, _feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """None are known."""
+        return ()
+
+    def random_parts(self) -> Sequence[RandomPart]:
+        """None are known; runs show whether it is random."""
+        return ()
+
+    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> Sequence[Decision]:
+        """None are known."""
+        return ()
 
     def isolated(self, inputs: Mapping[str, Array], _provider: str) -> dict[str, Array]:
         """See `Source.isolated`: in its own framework."""

@@ -16,14 +16,13 @@ import onnx
 
 from prelu_tools.backends.probing.seeking import redraw
 from prelu_tools.backends.protocol.defaults import SourceDefaults
-from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.inputs import SearchLimits, TensorSpec
 from prelu_tools.backends.protocol.interface import Searchable
 from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.results.verification.decisions import Decision
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.graph.facts.tensors import Maker, floating_tensors
 from prelu_tools.graph.io.model import OnnxModel
@@ -132,18 +131,6 @@ class RuntimeSource(SourceDefaults):
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""
         return tuple(item.layer for item in self.located)
-
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
-        """None: not known."""
-        return ()
-
-    def lookups(self, _feeds: Mapping[str, Array]) -> tuple[Lookup, ...]:
-        """None: not known."""
-        return ()
-
-    def random_parts(self) -> tuple[()]:
-        """None: not known."""
-        return ()
 
     def dependence(self, output: str) -> Dependence | None:
         """See `Source.dependence`."""
