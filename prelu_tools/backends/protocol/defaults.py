@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from prelu_tools.core.errors import PReLUToolsError
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.protocol.inputs import Lookup
+    from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits
     from prelu_tools.backends.protocol.interface import (
         Conversion,
         OnnxGraph,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.verification.candidate import ProviderReport
     from prelu_tools.core.results.verification.decisions import Decision
     from prelu_tools.graph.facts.dependence import Dependence
+    from prelu_tools.graph.io.model import OnnxModel
+    from prelu_tools.graph.match.layers import LocatedLayer
 
 
 class SourceDefaults:
@@ -115,3 +118,40 @@ class SourceDefaults:
         raise PReLUToolsError(
             f"{self.label} cannot be converted: export takes a Keras, PyTorch or ONNX model"
         )
+
+
+class GraphDefaults(SourceDefaults):
+    """The parts of a source whose layers are found in a graph."""
+
+    model: OnnxModel
+
+    @property
+    def located(self) -> tuple[LocatedLayer, ...]:
+        """The layers, and where they are in the graph: every source has its own."""
+        raise NotImplementedError
+
+    @property
+    def n_parameters(self) -> int:
+        """Elements of all initializers of floating type."""
+        from prelu_tools.graph.match.regions import FLOATS
+
+        tensors = self.model.proto.graph.initializer
+        return sum(math.prod(tensor.dims) for tensor in tensors if tensor.data_type in FLOATS)
+
+    def layers(self) -> tuple[PReLULayer, ...]:
+        """See `Source.layers`."""
+        return tuple(item.layer for item in self.located)
+
+    def dependence(self, output: str) -> Dependence | None:
+        """See `Source.dependence`."""
+        from prelu_tools.graph.facts.dependence import output_dependence
+
+        return output_dependence(self.model, output)
+
+    def seek(
+        self, _targets: object, start: Mapping[str, Array], limits: SearchLimits
+    ) -> Iterator[dict[str, Array]]:
+        """See `Source.seek`: more draws, since runtimes give no gradients."""
+        from prelu_tools.backends.probing.seeking import redraw
+
+        return redraw(start, limits)
