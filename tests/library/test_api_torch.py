@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from nets import SHAPE, torch_net
-from onnx import numpy_helper
+from library_nets import SHAPE, torch_net
 from running import cli
+from tampering import set_slopes, swap
 
 from prelu_tools import (
     ExportVerificationError,
@@ -40,11 +40,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def spoilt(exported: Path) -> onnx.ModelProto:
     """The model with two channels exchanged."""
     model = onnx.load(exported)
-    slope = next(node.input[1] for node in model.graph.node if node.op_type == "PRelu")
-    (tensor,) = (t for t in model.graph.initializer if t.name == slope)
-    values = numpy_helper.to_array(tensor).copy()
-    values[[1, 2]] = values[[2, 1]]
-    tensor.CopyFrom(numpy_helper.from_array(values, slope))
+    set_slopes("1", swap(1, 2))(model)
     return model
 
 
