@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import library_nets
 import numpy as np
 import onnx
 import pytest
@@ -25,7 +26,7 @@ from prelu_tools.backends.torch.source import TorchSource
 
 pytestmark = pytest.mark.torch
 
-NET = f"{Path(__file__).parent / 'nets.py'}:torch_net"
+NET = f"{library_nets.__file__}:torch_net"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_a_live_module_is_exported_as_the_command_exports_its_source(
     assert cli("export", NET, "-o", label, "--input", "input:batch,3,8,8").code == 0
     left, right = onnx.load(exported), onnx.load(label)
     assert {p.key: p.value for p in left.metadata_props}["prelu_tools.source"] == "Sequential"
-    assert (left.graph.name, right.graph.name) == ("Sequential", "nets.py:torch_net")
+    assert (left.graph.name, right.graph.name) == ("Sequential", "library_nets.py:torch_net")
     left.graph.name = right.graph.name
     assert left.graph == right.graph
 
