@@ -71,10 +71,9 @@ def is_coarse(slopes: Array, step: float) -> bool:
 def _inverted(mine: Array, other: Array, step: Array | float) -> Array:
     """Which slopes of the reference the candidate has as their inverse, and not as they are."""
     best, most = np.zeros(mine.shape, bool), 0
-    turned, places = inverted(mine), np.arange(mine.size).reshape(mine.shape)
-    for laid, inverse, place in zip(
-        *(_laid(a, other) for a in (mine, turned, places)), strict=True
-    ):
+    places = np.arange(mine.size).reshape(mine.shape)
+    orders = (_laid(values, other) for values in (mine, inverted(mine), places))
+    for laid, inverse, place in zip(*orders, strict=True):
         as_it_is, fits = (_is_within(each, other, step) for each in (laid, inverse))
         found = (laid > 1) & fits & ~as_it_is
         total = int((found | as_it_is).sum())

@@ -78,7 +78,7 @@ def run_reference(
         layers = source.layers()
         reference = Reference(source, layers, list(feeds), plan.rows, CoverageBook(layers), stash)
         reference.n_given = len(feeds)
-        reference.notes += [*source.notes, *untrained_notes(source)]
+        reference.notes = [*source.notes, *untrained_notes(source)]
         _run_all(reference, plan, 0)
         reference.notes += depends_on_batch(reference.feeds, reference.outputs, plan.rows)
         reference.doubts += [part.within("the reference") for part in random_parts(source)]
