@@ -75,15 +75,27 @@ class Program:
     layers: Mapping[str, str] | None = None
     """The layer that each name scope of the graph belongs to."""
 
-    def function(
-        self, sources: Sequence[str], fetches: Sequence[str], definition: Any | None = None
-    ) -> Any:
+    def function(self, sources: Sequence[str], fetches: Sequence[str]) -> Any:
         """A function from tensors of the graph, and from all weights, to tensors of the graph."""
-        used = self.definition if definition is None else definition
-        wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(used, name=""), [])
-        feeds = [*sources, *(weight.tensor for weight in self.weights)]
-        ends = [[wrapped.graph.as_graph_element(n) for n in names] for names in (feeds, fetches)]
-        return wrapped.prune(*ends)
+        return self.functions(self.definition)(sources, fetches)
+
+    def functions(self, definition: Any) -> Callable[[Sequence[str], Sequence[str]], Any]:
+        """Makes any number of such functions of one graph, which is imported once.
+
+        Args:
+            definition: the graph; a changed copy of this program's.
+        """
+        wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
+        weights = [weight.tensor for weight in self.weights]
+
+        def made(sources: Sequence[str], fetches: Sequence[str]) -> Any:
+            feeds = [wrapped.graph.as_graph_element(name) for name in (*sources, *weights)]
+            ends = [wrapped.graph.as_graph_element(name) for name in fetches]
+            # Without a signature, each call would first fail to bind its arguments, and print them.
+            specs = [tf.TensorSpec.from_tensor(feed) for feed in feeds]
+            return wrapped.prune(feeds, ends, input_signature=(specs, {}))
+
+        return made
 
     def with_constants(self, values: Mapping[str, Array]) -> Any:
         """The definition with constants in the place of placeholders, by their tensors' names."""
