@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from prelu_tools.backends.onnxruntime.running.counting import BodyCounter
     from prelu_tools.backends.onnxruntime.running.session import Session
     from prelu_tools.backends.onnxruntime.running.tapped import TappedSession
-    from prelu_tools.backends.protocol.inputs import Lookup, TensorSpec
+    from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits, TensorSpec
     from prelu_tools.backends.protocol.interface import OnnxGraph, Searchable
     from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
     from prelu_tools.core.arrays import Array
@@ -278,6 +278,14 @@ class OnnxSource(GraphDefaults):
             raise PReLUToolsError(f"{layer} is not a layer of {self.label}")
         single = SingleLayers([item], "cpu", self.label)
         return lambda x: single.run({layer: x})[layer]
+
+    def seek(
+        self, _targets: object, start: Mapping[str, Array], limits: SearchLimits
+    ) -> Iterator[dict[str, Array]]:
+        """See `Source.seek`: more draws, since onnxruntime gives no gradients."""
+        from prelu_tools.backends.probing.seeking import redraw
+
+        return redraw(start, limits)
 
 
 class OnnxRunner:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from prelu_tools.core.errors import PReLUToolsError
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits
+    from prelu_tools.backends.protocol.inputs import Lookup
     from prelu_tools.backends.protocol.interface import (
         Conversion,
         OnnxGraph,
@@ -147,11 +147,3 @@ class GraphDefaults(SourceDefaults):
         from prelu_tools.graph.facts.dependence import output_dependence
 
         return output_dependence(self.model, output)
-
-    def seek(
-        self, _targets: object, start: Mapping[str, Array], limits: SearchLimits
-    ) -> Iterator[dict[str, Array]]:
-        """See `Source.seek`: more draws, since runtimes give no gradients."""
-        from prelu_tools.backends.probing.seeking import redraw
-
-        return redraw(start, limits)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import onnx
 
+from prelu_tools.backends.probing.seeking import redraw
 from prelu_tools.backends.protocol.defaults import GraphDefaults
-from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import SearchLimits, TensorSpec
 from prelu_tools.backends.protocol.interface import Searchable
 from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.core.arrays import Array, frozen
@@ -186,6 +187,12 @@ class RuntimeSource(GraphDefaults):
             PReLUToolsError: always.
         """
         raise PReLUToolsError(f"{self.framework} cannot run a layer of {self.label} alone")
+
+    def seek(
+        self, _targets: object, start: Mapping[str, Array], limits: SearchLimits
+    ) -> Iterator[dict[str, Array]]:
+        """See `Source.seek`: more draws, since runtimes give no gradients."""
+        return redraw(start, limits)
 
     def call(self, layer: str) -> Match:
         """What was matched of `placed_call`."""
