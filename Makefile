@@ -119,41 +119,49 @@ test-properties: $(READY)
 	@PRELU_GRAPHS=$(GRAPHS) PRELU_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --dist worksteal \
 	  tests/properties
 
-.venv-mutation/.ready: requirements/mutation.txt pyproject.toml
-	@rm -rf .venv-mutation
-	@$(PYTHON) -m venv .venv-mutation
-	@.venv-mutation/bin/python -m pip --disable-pip-version-check -q install \
-	  -r requirements/mutation.txt
-	@.venv-mutation/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  --no-build-isolation -e .
+# An environment of its own, with the package in it; FURTHER are more packages.
+FURTHER =
+define OWN_ENVIRONMENT
+@rm -rf $(@D)
+@$(PYTHON) -m venv $(@D)
+@$(@D)/bin/python -m pip --disable-pip-version-check -q install -r $< $(FURTHER)
+@$(@D)/bin/python -m pip --disable-pip-version-check -q install --no-deps --no-build-isolation -e .
+@touch $@
+endef
+
+.venv-mutation/.ready .venv-openvino/.ready .venv-cuda/.ready .venv-docs/.ready: \
+  .venv-%/.ready: requirements/%.txt pyproject.toml
+	$(OWN_ENVIRONMENT)
+
+# The packages of .venv are seen from another environment too.
+define WITH_BASE
+@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
+  sysconfig.get_path('purelib'))" > \
+  "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+endef
+
+# Runtimes beside the packages of .venv; or two optimizers.
+.venv-runtimes/.ready .venv-honest/.ready: .venv-%/.ready: requirements/%.txt | $(READY)
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check -q install --no-deps -r $<
+	$(WITH_BASE)
+	@touch $@
+
+# W&B takes what it needs from .venv.
+.venv-wandb/.ready: requirements/wandb.txt | $(READY)
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D)
+	$(WITH_BASE)
+	@$(@D)/bin/python -m pip --disable-pip-version-check -q install -r $<
 	@touch $@
 
 mutants: .venv-mutation/.ready
 	@.venv-mutation/bin/python tests/mutation/run.py $(MODULE) $(MUTANT_OPTIONS)
 
-.venv-openvino/.ready: requirements/openvino.txt pyproject.toml
-	@rm -rf .venv-openvino
-	@$(PYTHON) -m venv .venv-openvino
-	@.venv-openvino/bin/python -m pip --disable-pip-version-check -q install \
-	  -r requirements/openvino.txt
-	@.venv-openvino/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  --no-build-isolation -e .
-	@touch $@
-
 test-openvino: .venv-openvino/.ready
 	@PRELU_REQUIRED_MARKERS="openvino" .venv-openvino/bin/python -m pytest -q -m openvino \
 	  tests/backends/onnxruntime/test_openvino.py
-
-# The packages of .venv, and the runtimes beside them.
-.venv-runtimes/.ready: requirements/runtimes.txt | $(READY)
-	@rm -rf .venv-runtimes
-	@$(BIN)/python -m venv .venv-runtimes
-	@.venv-runtimes/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  -r requirements/runtimes.txt
-	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
-	  sysconfig.get_path('purelib'))" > \
-	  "$$(.venv-runtimes/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
-	@touch $@
 
 # What onnxruntime-web needs from npm, in the locked versions; no script of a package is run.
 NPM := PRELU_TOOLS_ONNXRUNTIME_WEB=$(CURDIR)/build/npm
@@ -193,23 +201,6 @@ test-runtimes: .venv-runtimes/.ready build/npm/.ready
 	  tests/runtimes tests/backends
 	@.venv-runtimes/bin/python -m pytest -q tests/backends/runtimes/litert
 
-.venv-cuda/.ready: requirements/cuda.txt pyproject.toml
-	@rm -rf .venv-cuda
-	@$(PYTHON) -m venv .venv-cuda
-	@.venv-cuda/bin/python -m pip --disable-pip-version-check -q install -r requirements/cuda.txt
-	@.venv-cuda/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  --no-build-isolation -e .
-	@touch $@
-
-.venv-wandb/.ready: requirements/wandb.txt | $(READY)
-	@rm -rf .venv-wandb
-	@$(BIN)/python -m venv .venv-wandb
-	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
-	  sysconfig.get_path('purelib'))" > \
-	  "$$(.venv-wandb/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
-	@.venv-wandb/bin/python -m pip --disable-pip-version-check -q install -r requirements/wandb.txt
-	@touch $@
-
 test-wandb: .venv-wandb/.ready
 	@PRELU_REQUIRED_MARKERS="wandb" .venv-wandb/bin/python -m pytest -q -m wandb tests/training
 
@@ -224,14 +215,6 @@ test-cuda:
 
 test-docs: $(READY)
 	@PRELU_REQUIRED_MARKERS="docs" $(BIN)/python -m pytest -q -n 2 -m docs tests/docs
-
-.venv-docs/.ready: requirements/docs.txt pyproject.toml
-	@rm -rf .venv-docs
-	@$(PYTHON) -m venv .venv-docs
-	@.venv-docs/bin/python -m pip --disable-pip-version-check -q install -r requirements/docs.txt
-	@.venv-docs/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  --no-build-isolation -e .
-	@touch $@
 
 # With --quiet, mkdocs counts no warning: --strict would not see it.
 docs: .venv-docs/.ready
@@ -267,14 +250,9 @@ ORT_NOW := $(shell sed -n 's/^onnxruntime==//p' $(LOCK))
 ORT_BEFORE := 1.26.0
 BENCH_OUT := $(if $(QUICK),build/bench/quick,docs/latency)
 
+.venv-bench-%/.ready: FURTHER = onnxruntime==$*
 .venv-bench-%/.ready: requirements/bench.txt pyproject.toml
-	@rm -rf .venv-bench-$*
-	@$(PYTHON) -m venv .venv-bench-$*
-	@.venv-bench-$*/bin/python -m pip --disable-pip-version-check -q install \
-	  -r requirements/bench.txt onnxruntime==$*
-	@.venv-bench-$*/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  --no-build-isolation -e .
-	@touch $@
+	$(OWN_ENVIRONMENT)
 
 build/bench/batch-%/.ready: $(wildcard benchmarks/nets/*.py) | $(READY)
 	@$(BIN)/python -m benchmarks.nets.write build/bench/batch-$* --batch $*
@@ -321,17 +299,6 @@ bench-fleet: $(READY)
 	@$(FLEET) --models $(if $(QUICK),40,5000) --ways one,two,dask
 	@$(FLEET) --models $(if $(QUICK),10,500) --command verify
 	@$(BIN)/python -m benchmarks.fleet.report $(if $(QUICK),build/fleet/fleet.json,docs/fleet.json)
-
-# The packages of .venv, and two optimizers beside them.
-.venv-honest/.ready: requirements/honest.txt | $(READY)
-	@rm -rf .venv-honest
-	@$(BIN)/python -m venv .venv-honest
-	@.venv-honest/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  -r requirements/honest.txt
-	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
-	  sysconfig.get_path('purelib'))" > \
-	  "$$(.venv-honest/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
-	@touch $@
 
 HONEST_PAGE := $(if $(QUICK)$(NETS)$(SEEDS),build/honest/page.md,docs/honest.md)
 HONEST := --jobs 2 $(if $(QUICK),--quick) $(if $(NETS),--nets $(NETS))

@@ -1,4 +1,4 @@
-"""The values that an input may take, and how that is known."""
+"""The values that an input may take, and where that is known from."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def contents_of(file: NamedTensors) -> Contents:
     names = list(aliases)
     tensors = [_tensor(file, name) for name in names]
     layers = tuple(
-        _layer(file, slope, tensors[slope.index], aliases[names[slope.index]])
+        _layer(file, slope, aliases[names[slope.index]])
         for slope in find_slopes(tensors, file.ordered)
     )
     notes = [told_by_names([layer.name for layer in layers], "the file contains only weights")]
@@ -71,7 +71,7 @@ def _tensor(file: NamedTensors, name: str) -> Tensor:
     return Tensor(owner, own, file.shape(name), file.is_float(name))
 
 
-def _layer(file: NamedTensors, slope: NamedSlope, tensor: Tensor, names: list[str]) -> PReLULayer:
+def _layer(file: NamedTensors, slope: NamedSlope, names: list[str]) -> PReLULayer:
     values = file.read(names[0])
     calls = [name.rpartition(".")[0] or name if slope.alone else name for name in names]
     shape = input_of(values.shape)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,15 +11,11 @@ from typing import TYPE_CHECKING, NoReturn
 from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
-from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.prelu.slopes import PReLULayer, Shape, align
-from prelu_tools.core.rounding.noise import Noise
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.protocol.interface import Conversion
+    pass
 from prelu_tools.backends.protocol.defaults import SourceDefaults
-from prelu_tools.backends.protocol.inputs import SearchLimits, TensorSpec
-from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 
 _IMPORTED = {"keras": "h5py", "torch": "torch"}
 BY_NAME = "by name"
@@ -65,55 +60,12 @@ class FileSource(SourceDefaults):
         """See `Source.layers`."""
         return self._contents.layers
 
-    def inputs(self) -> Sequence[TensorSpec]:
+    def inputs(self, *_: object, **__: object) -> NoReturn:
         """Not available.
 
         Raises:
             PReLUToolsError: always; the message says what to name in place of the file.
         """
-        self._refuse()
-
-    def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def moved_runner(
-        self, noise: Noise, observe: Observer | None = None
-    ) -> AbstractContextManager[Runner]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def activation(self, layer: str) -> Callable[[Array], Array]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
-        """See `Source.decisions`: weights alone decide nothing."""
-        return ()
-
-    def lookups(self, feeds: Mapping[str, Array]) -> tuple[()]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def random_parts(self) -> tuple[()]:
-        """See `Source.random_parts`: weights alone draw none."""
-        return ()
-
-    def seek(
-        self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
-    ) -> Iterator[dict[str, Array]]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def convert(self, wanted: ConversionOptions) -> Conversion:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
         if self._contents.has_model:
             raise PReLUToolsError(
                 f"{self.label} can be inspected but not run: use the code or the .keras file "
@@ -123,6 +75,8 @@ class FileSource(SourceDefaults):
             f"{self.label} contains weights but no model: name the code as well, as in "
             f"nets.py:Net@{self.label}"
         )
+
+    runner = wide_runner = moved_runner = activation = seek = convert = inputs
 
 
 def slopes_layer(

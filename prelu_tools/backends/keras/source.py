@@ -121,10 +121,6 @@ class KerasSource(SourceDefaults):
         self._find_calls()
         return find_lookups(self._trace(), feeds)
 
-    def random_parts(self) -> tuple[()]:
-        """See `Source.random_parts`: a model does not say; runs show it."""
-        return ()
-
     def _find_calls(self) -> list[PReLUCall]:
         if self._calls is None:
             feeds = self._structure.zeros()

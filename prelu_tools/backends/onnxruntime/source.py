@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from prelu_tools.backends.protocol.defaults import SourceDefaults
+from prelu_tools.backends.protocol.defaults import GraphDefaults
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim, SourceOptions
 from prelu_tools.core.results.reasons import Reason
@@ -29,10 +28,8 @@ if TYPE_CHECKING:
     from prelu_tools.backends.protocol.interface import OnnxGraph, Searchable
     from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
     from prelu_tools.core.arrays import Array
-    from prelu_tools.core.prelu.slopes import PReLULayer
     from prelu_tools.core.results.verification.decisions import Decision
     from prelu_tools.core.rounding.noise import Noise
-    from prelu_tools.graph.facts.dependence import Dependence
     from prelu_tools.graph.facts.tensors import Maker
     from prelu_tools.graph.io.reader import OnnxModel
     from prelu_tools.graph.quantized.meaning import Meaning
@@ -40,7 +37,7 @@ if TYPE_CHECKING:
 # The code that runs models is imported on demand: `inspect` runs none, and has to be fast.
 
 
-class OnnxSource(SourceDefaults):
+class OnnxSource(GraphDefaults):
     """An ONNX file, to be read and run; `ConvertibleOnnx` can be exported too."""
 
     framework = "onnx"
@@ -55,14 +52,6 @@ class OnnxSource(SourceDefaults):
         self._view = GraphView(model)
         self.options = options
         self._meaning: Meaning | None = None
-
-    @property
-    def n_parameters(self) -> int:
-        """Elements of all initializers of floating type."""
-        floating = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE,
-                    onnx.TensorProto.BFLOAT16)  # fmt: skip
-        tensors = [t for t in self._view.graph.initializer if t.data_type in floating]
-        return sum(math.prod(tensor.dims) for tensor in tensors)
 
     @property
     def opset(self) -> int:
@@ -97,10 +86,6 @@ class OnnxSource(SourceDefaults):
         given = {option.name: option.shape for option in self.options.inputs}
         values = [v for v in self._view.graph.input if v.name in self._view.inputs]
         return one_size_a_name([_spec(value, given.get(value.name)) for value in values])
-
-    def layers(self) -> tuple[PReLULayer, ...]:
-        """See `Source.layers`."""
-        return tuple(item.layer for item in self.located)
 
     def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
         """See `Source.decisions`: the bodies of If, Loop and Scan, counted on the CPU."""
@@ -232,12 +217,6 @@ class OnnxSource(SourceDefaults):
 
         return floating_tensors(self._main)
 
-    def dependence(self, output: str) -> Dependence | None:
-        """See `Source.dependence`."""
-        from prelu_tools.graph.facts.dependence import output_dependence
-
-        return output_dependence(self.model, output)
-
     def is_unread(self, layer: str, _feeds: Mapping[str, Array]) -> bool:
         """Whether no output depends on any call of a layer."""
         from prelu_tools.graph.facts.tensors import unread
@@ -301,7 +280,7 @@ class OnnxSource(SourceDefaults):
         return lambda x: single.run({layer: x})[layer]
 
     def seek(
-        self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
+        self, _targets: object, start: Mapping[str, Array], limits: SearchLimits
     ) -> Iterator[dict[str, Array]]:
         """See `Source.seek`: more draws, since onnxruntime gives no gradients."""
         from prelu_tools.backends.probing.seeking import redraw

@@ -33,7 +33,7 @@ _TYPES = (*_SPECIAL, "bfloat16")
 
 
 class RecordedSource(SourceDefaults):
-    """What `prelu-tools record` kept of a model; see `Source`."""
+    """What `prelu-tools record` kept of a model; its doubts say what was random, or never taken."""
 
     def __init__(self, label: str, recording: Recording) -> None:
         """Take the contents of a file."""
@@ -86,18 +86,6 @@ class RecordedSource(SourceDefaults):
         if len({layer.name for layer in found}) < len(found):
             raise PReLUToolsError(f"{self.label} is damaged: two of its layers have the same name")
         return tuple(found)
-
-    def lookups(self, _feeds: Mapping[str, Array]) -> tuple[()]:
-        """See `Source.lookups`: nothing is run, so that nothing is looked up."""
-        return ()
-
-    def random_parts(self) -> tuple[()]:
-        """See `Source.random_parts`: the record's doubts say what was random."""
-        return ()
-
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
-        """See `Source.decisions`: the record's doubts say which way was never taken."""
-        return ()
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
         """Not available: it has no model.

@@ -88,16 +88,13 @@ class LiveTorchModel:
             for group in optimizer.param_groups
             for parameter in group["params"]
         }
-        return [
-            self._state(layer, live, decays)
-            for layer, live in zip(self.layers, self._live, strict=True)
-        ]
+        return [self._state(live, decays) for live in self._live]
 
     def negatives(self) -> Mapping[str, Array] | None:
         """See `LiveModel.negatives`."""
         return self._rehearsal.negatives()
 
-    def _state(self, layer: PReLULayer, live: _Live, decays: Mapping[int, float]) -> LayerState:
+    def _state(self, live: _Live, decays: Mapping[int, float]) -> LayerState:
         with torch.no_grad():
             current = {name: to_numpy(tensor_of(self._root, name)) for name in live.sources}
         call = live.call

@@ -187,11 +187,6 @@ class Comparison:
         return self._max_abs if self._n_finite else float("nan")
 
     @property
-    def max_ulp(self) -> int:
-        """See `Deviation.max_ulp`."""
-        return self._max_ulp
-
-    @property
     def doubt(self) -> str | None:
         """Why `inconclusive`, as the end of a sentence; None if it is not."""
         if self.verdict != "inconclusive":

@@ -47,7 +47,7 @@ _DEEPEST: Final = 64  # operators between x and y
 _MOST_AXES: Final = 32
 _SUMS: Final = ("Add", "Sub", "Sum", "Mean")
 _LIMITS: Final = ("Max", "Min", "Clip", *COMPARISONS)
-_FLOATS: Final = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16,
+FLOATS: Final = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16,
                   onnx.TensorProto.BFLOAT16)  # fmt: skip
 _INSERTED: Final = -1  # an axis of size 1 that x has not
 JOINED: Final = -2
@@ -94,7 +94,7 @@ class Region:
     def dtype(self) -> np.dtype[np.generic] | None:
         """The type in which x is computed; float32 where that is unknown, None for no float."""
         kind = self.view.element_type(self.x) or onnx.TensorProto.FLOAT
-        return np.dtype(helper.tensor_dtype_to_np_dtype(kind)) if kind in _FLOATS else None
+        return np.dtype(helper.tensor_dtype_to_np_dtype(kind)) if kind in FLOATS else None
 
     def trace(self, tensor: str) -> Trace | None:
         """What structure says of a tensor; None if it is not an element-wise function of x."""
@@ -172,7 +172,7 @@ class Region:
         kind = attribute_of(node, "to") if node.op_type == "Cast" else onnx.TensorProto.FLOAT
         if kind == onnx.TensorProto.BOOL and before.degree is not None:
             return before._replace(degree=0, kinked=True)
-        whole = kind not in _FLOATS and before.degree != 0
+        whole = kind not in FLOATS and before.degree != 0
         return before._replace(degree=None) if whole else before
 
     def _same(

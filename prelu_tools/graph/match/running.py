@@ -119,9 +119,7 @@ class Running:
                     raise ValueError("a constant of more axes than x")
                 arrays.append(values)
             with np.errstate(all="ignore"):
-                outputs = (
-                    [step(attrs, arrays)] if step is not None else self._run(node, attrs, arrays)
-                )
+                outputs = [step(attrs, arrays)] if step is not None else self._run(node, arrays)
             made.update(zip(node.output, outputs, strict=False))
             n_bytes += sum(values.nbytes for values in outputs)
         self._region.view.budget.step(len(plan) + n_bytes // _BYTES_A_STEP)
@@ -146,9 +144,7 @@ class Running:
             plan.append((node, ELEMENTWISE.get(node.op_type), attrs, inputs))
         return plan
 
-    def _run(
-        self, node: onnx.NodeProto, attrs: Attributes, inputs: list[Array | None]
-    ) -> list[Array]:
+    def _run(self, node: onnx.NodeProto, inputs: list[Array | None]) -> list[Array]:
         """The outputs of a node that moves elements, or of a convolution by channels."""
         first = inputs[0]
         assert first is not None

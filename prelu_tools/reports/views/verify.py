@@ -262,17 +262,14 @@ def _slopes(layer: LayerParity) -> Word:
     return Word(word, "fail" if word == "differ" else layer.verdict)
 
 
-def _unequal(layer: LayerParity, failed: str) -> Word:
-    known = layer.verdict != "inconclusive"
-    return Word(failed, "fail") if known else Word("unknown", "inconclusive")
-
-
 def _in_short(layer: LayerParity | None) -> Word | str:
     """The slopes and the layer by itself; `fail` where the slopes are equal and it still fails."""
     if layer is None:
         return "-"
-    failed = layer.slopes_equal and layer.verdict != "pass"
-    word = _unequal(layer, "fail") if failed else _slopes(layer)
+    word = _slopes(layer)
+    if layer.slopes_equal and layer.verdict != "pass":
+        is_known = layer.verdict != "inconclusive"
+        word = Word("fail", "fail") if is_known else Word("unknown", "inconclusive")
     return word if layer.max_ulp_diff is None else Word(f"{word} {tapped(layer)}", word.status)
 
 

@@ -50,7 +50,7 @@ def read(path: Path) -> Contents:
         if not is_entry(root):
             raise PReLUToolsError(f"{path} is not a Keras archive: its {_CONFIG} has no model")
         version = _version(archive, path)
-        with _member(archive, _WEIGHTS, path) as weights:
+        with _weights(archive, path) as weights:
             size = archive.getinfo(_WEIGHTS).file_size
             with opened(weights, f"{path} ({_WEIGHTS})", size) as file:
                 return describe(file, file.groups(), root, version)
@@ -83,7 +83,7 @@ def open_weights(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     Raises:
         PReLUToolsError: it is not such a archive, or damaged; errors within the block included.
     """
-    with _opened_archive(path) as archive, _member(archive, _WEIGHTS, path) as weights:
+    with _opened_archive(path) as archive, _weights(archive, path) as weights:
         yield weights, archive.getinfo(_WEIGHTS).file_size
 
 
@@ -139,11 +139,11 @@ def count_parameters(groups: Sequence[Group]) -> int:
 
 
 @contextmanager
-def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Iterator[BinaryIO]:
-    """A copy of a member that can be read in any order; its checksum is verified on the way."""
-    size = _checked_size(archive, name, path)
+def _weights(archive: zipfile.ZipFile, path: Path) -> Iterator[BinaryIO]:
+    """A copy of the weights that can be read in any order; their checksum is verified."""
+    size = _checked_size(archive, _WEIGHTS, path)
     with io.BytesIO() if size <= _IN_MEMORY else tempfile.TemporaryFile() as copy:
-        with archive.open(name) as member:
+        with archive.open(_WEIGHTS) as member:
             shutil.copyfileobj(member, copy, 1 << 20)
         copy.seek(0)
         yield copy

@@ -160,7 +160,7 @@ class _Translator:
         builder, (top, *_), bottoms = self._builder, layer.tops, list(layer.bottoms)
         kind = layer.kind
         if kind == "PReLU":
-            slopes = self._along_first(layer, 0, f"{layer.name}.slope", self._ranks[top])
+            slopes = self._along_first(layer, f"{layer.name}.slope", self._ranks[top])
             builder.node("PRelu", [*bottoms, slopes], [top])
         elif kind == "ReLU":
             self._relu(layer.number(0), bottoms, top)
@@ -195,9 +195,9 @@ class _Translator:
     def _scalar(self, name: str, value: float) -> str:
         return self._builder.constant(self._builder.name(name), np.array(value, np.float32))
 
-    def _along_first(self, layer: Layer, number: int, name: str, rank: int | None) -> str:
-        """A vector of weights along the first axis after that of the batch."""
-        builder, weights = self._builder, layer.weights[number]
+    def _along_first(self, layer: Layer, name: str, rank: int | None) -> str:
+        """The first weights of a layer along the first axis after that of the batch."""
+        builder, weights = self._builder, layer.weights[0]
         count = weights.place[1] // 4
         stored = builder.name(name)
         builder.stored(stored, "float32", [count], weights.place, self._weights)
