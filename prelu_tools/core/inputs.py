@@ -63,8 +63,8 @@ def draw(
         if count > _MOST:
             raise PReLUToolsError(
                 f"{samples} rows of the input {name!r} are {count:,} values, which would need "
-                "too much memory: use fewer --samples, or smaller sizes with --input where they "
-                "are free"
+                "too much memory: use fewer --samples, or smaller sizes with --input if they are "
+                "dynamic"
             )
     generator = np.random.default_rng(seed)
     floating = [name for name, what in wanted.items() if _is_any_float(what)]
