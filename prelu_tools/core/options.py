@@ -14,7 +14,8 @@ Dim = int | str
 
 
 _FREE, _FREE_OF_MANY = 48, 16
-"""Sizes for dimensions that are free: many nets halve four times. Of a volume, the smaller one."""
+"""Sizes for dimensions that are dynamic: many nets halve four times. Of a volume, the smaller
+one."""
 
 
 def example_sizes(shape: Sequence[Dim]) -> tuple[int, ...]:

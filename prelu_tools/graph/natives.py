@@ -151,7 +151,7 @@ def with_shapes(
 
 
 def _names_of_sizes(values: Iterable[onnx.ValueInfoProto]) -> set[str]:
-    """The names of free sizes; inference makes up others."""
+    """The names of dynamic sizes; inference makes up others."""
     return {size.dim_param for value in values for size in value.type.tensor_type.shape.dim} - {""}
 
 

@@ -231,7 +231,7 @@ def is_own(node: onnx.NodeProto) -> bool:
 
 
 def is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:
-    """Whether a dimension has a size; exporters write -1 for one that is free."""
+    """Whether a dimension has a size; exporters write -1 for one that is dynamic."""
     return dim.HasField("dim_value") and dim.dim_value >= 0
 
 

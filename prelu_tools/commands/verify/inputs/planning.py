@@ -51,7 +51,7 @@ class InputPlan:
     rows: Rows
     """Where their rows are."""
     sizes: SizesTried = field(default_factory=SizesTried)
-    """The sizes of free axes."""
+    """The sizes of dynamic axes."""
     inputs: tuple[InputDomain, ...] = ()
     """What was drawn for each input."""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -154,7 +154,7 @@ class _Planner:
         return [Probe(run, drawer.sizes_of(run)) for run in runs]
 
     def _choose_rows(self) -> None:
-        """See whether rows are free where another input has a fixed first size."""
+        """See whether rows are dynamic where another input has a fixed first size."""
         fixed = of_one_batch(self._shapes)
         drawer = self.drawer()
         if fixed is None or not drawer.rows.names:

@@ -108,7 +108,7 @@ class VerifyResult(Shown):
     baseline: BaselineReport | None = None
     """The comparison with an earlier run; None if it was not requested."""
     sizes: SizesTried = field(default_factory=SizesTried)
-    """The sizes of free axes at which the models were run."""
+    """The sizes of dynamic axes at which the models were run."""
     inputs: tuple[InputDomain, ...] = ()
     """The domain of each random input; empty if all inputs were replayed."""
     quick: bool = False
