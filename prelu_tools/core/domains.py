@@ -70,7 +70,7 @@ ANY = Values(is_any=True)
 
 @dataclass(frozen=True)
 class InputDomain:
-    """What was drawn for one input."""
+    """The domain that one input was drawn from."""
 
     name: str
     """The input."""

@@ -59,7 +59,7 @@ class OtherInputs:
     """The inputs of the model that a source is compared with."""
 
     model: str
-    """What that one is called."""
+    """Its name."""
     inputs: tuple[InputOption, ...]
     """Its inputs."""
     more: tuple[OtherInputs, ...] = ()
@@ -67,7 +67,7 @@ class OtherInputs:
 
     @property
     def note(self) -> str:
-        """What the user should know where they are used."""
+        """Notes for the user if they are used."""
         names = ", ".join(one.text for one in self.inputs)
         return f"the model's input sizes are not known: those of {self.model} are used ({names})"
 

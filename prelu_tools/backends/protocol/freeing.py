@@ -26,7 +26,7 @@ class FreedInputs:
     specs: tuple[TensorSpec, ...]
     """The inputs; the sizes that they were used at are their examples."""
     note: Reason
-    """What the user should know of it."""
+    """Notes on it for the user."""
 
 
 def freed_inputs(

@@ -193,6 +193,6 @@ class Recording:
     notes: tuple[Sentence, ...] = ()
     """What the user should know of the source and its runs."""
     doubts: tuple[Sentence, ...] = ()
-    """What keeps a comparison with it from proving anything."""
+    """Reasons why a comparison with it proves nothing."""
     source_file: RecordedFile | None = None
     """What it was read from; None if that is no file, and in records of older versions."""

@@ -32,7 +32,7 @@ class Arguments:
     leaves: tuple[Any, ...]
     """Every leaf of that; a tensor's is its `TensorSpec.name`, wrapped in `_Slot`."""
     notes: tuple[str, ...] = ()
-    """What the user should know of them."""
+    """Notes on them for the user."""
     is_assumed: bool = False
     """Whether the batch is dynamic by default."""
     is_of_example: bool = False

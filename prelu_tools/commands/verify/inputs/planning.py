@@ -57,7 +57,7 @@ class InputPlan:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """For an input's name the values that it may take, at the sizes of the example."""
     notes: list[str] = field(default_factory=list)
-    """What the user should know of them."""
+    """Notes on them for the user."""
     doubts: list[str] = field(default_factory=list)
     """Reasons why a comparison on them would prove nothing."""
 
