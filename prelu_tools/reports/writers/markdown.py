@@ -43,7 +43,7 @@ def _head(section: Section, mark: str) -> Iterator[str]:
     verdict = f"{section.verdict.upper()}: " if section.verdict else ""
     yield f"{mark} {verdict}{_text(section.title)}"
     yield escaped(section.headline)
-    yield bullets(map(_text, section.reasons))
+    yield bullets(map(_text, (*section.reasons, *section.warnings)))
 
 
 def _block(block: Block, mark: str) -> Iterator[str]:

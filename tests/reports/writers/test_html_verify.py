@@ -13,7 +13,7 @@ from prelu_tools.core.results.batch import BatchEntry
 from prelu_tools.core.results.verification.result import BaselineReport
 from prelu_tools.reports import Result, Style, render
 
-_VOID = ("input", "meta", "link", "br")
+_VOID = ("input", "meta", "link", "br", "wbr")
 
 
 class _Page(HTMLParser):
