@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 _GAP = "…"
 _SHORT = 24  # characters that stay together
-_BREAKS = re.compile(r"(?<=[/._:])(?=[^/._:])")
+_BREAKS = re.compile(r"(?<=[/._:])(?=[^/._:]+[/._:])|(?<=[/_:])(?=[^/._:])")  # not before a suffix
 
 
 def shortened(name: str, width: int, tail: int | None = None) -> str:
