@@ -1,4 +1,4 @@
-"""Compare a file that was written with what it was made from, before it is put in place."""
+"""Compare a new file with its source before it is put in place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def demand_pass(
 
     Raises:
         ExportVerificationError: it failed.
-        PReLUToolsError: it came to no verdict.
+        PReLUToolsError: there was no verdict.
     """
     named = replace(
         result,

@@ -1,4 +1,4 @@
-"""How a user wants sources to be read: what every command takes and every backend obeys."""
+"""How to read sources: options that every command takes and every backend obeys."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ def example_sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
     return tuple(
         size if isinstance(size, int) else (free if axis else 1) for axis, size in enumerate(shape)
     )
+
+
+def free_size(name: str, axis: int) -> str:
+    """The name of a size that has none: `batch`, or one of its own, for they need not be equal.
+
+    Args:
+        name: of the tensor.
+        axis: of the size.
+    """
+    return f"{name}_dim_{axis}" if axis else "batch"
 
 
 @dataclass(frozen=True)
@@ -168,7 +178,7 @@ ExternalData = Literal["auto", "always", "never"]
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """What an export asks of the graph that a backend makes."""
+    """What an export requires of the graph that a backend makes."""
 
     opset: int = 18
     """Opset of the default domain that the result is to have. A converter that does not reach it

@@ -1,4 +1,4 @@
-"""What `inspect` saw in one model: its layers, their health, and what its owner should know."""
+"""The report of `inspect` on one model: its layers, their health, and findings."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def view(result: InspectResult, style: Style) -> Section:
 
 
 def _headline(result: InspectResult) -> str:
-    """What the model is, and how many activations of which kind it has."""
+    """The kind of model, and how many activations of which kind it has."""
     others = Counter(other.operator for other in result.others)
     return (
         f"{origin(result)}; {result.n_parameters:,} parameters;\n{n_slopes(result)}"
