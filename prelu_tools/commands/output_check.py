@@ -35,12 +35,15 @@ def demand_pass(
         ExportVerificationError: it failed.
         PReLUToolsError: there was no verdict.
     """
+
+    def renamed(sentences: Sequence[str]) -> tuple[str, ...]:
+        return tuple(as_reason(text).renamed(str(written), str(final)) for text in sentences)
+
     named = replace(
         result,
         candidates=tuple(replace(report, model=str(final)) for report in result.candidates),
-        reasons=tuple(
-            as_reason(reason).renamed(str(written), str(final)) for reason in result.reasons
-        ),
+        reasons=renamed(result.reasons),
+        notes=renamed(result.notes),
     )
     if named.verdict == "pass":
         return named

@@ -88,7 +88,7 @@ def warning_lines(warnings: Iterable[str]) -> tuple[Text, ...]:
 
 
 def sizes_tried(result: VerifyResult) -> tuple[str, ...]:
-    """At most one sentence: the sizes of free axes that the models were run at."""
+    """At most one sentence: the sizes of dynamic axes that the models were run at."""
     if not result.sizes.tried:
         return ()
     said = [" ".join(f"{k}={v}" for k, v in sizes.items()) for sizes in result.sizes.tried]
@@ -288,9 +288,13 @@ def _documented(kind: Sequence[SpecialValue]) -> str:
     values = list(dict.fromkeys(_value(one.value) for one in kind))
     verb = "gives" if len(values) == 1 else "give"
     return (
-        f"special values: {' and '.join(values)} {verb} different results in {_layers(kind)}, as "
+        f"special values: {_and(values)} {verb} different results in {_layers(kind)}, as "
         f"documented ({kind[0].documented})"
     )
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else words[0]
 
 
 def _layers(kind: Sequence[SpecialValue]) -> str:

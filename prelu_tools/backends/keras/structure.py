@@ -74,7 +74,7 @@ class Structure:
         return [stated_spec(i.name, i.dtype, i.shape, None) for i in found]
 
     def _with_given(self, specs: list[TensorSpec]) -> list[TensorSpec]:
-        """The model's own inputs, with the sizes that the user gave for what it leaves free."""
+        """The model's own inputs, with the sizes that the user gave for what it leaves dynamic."""
         given = {option.name: option.shape for option in self._given}
         names = [spec.name for spec in specs]
         if unknown := [name for name in given if name not in names]:
@@ -94,7 +94,7 @@ class Structure:
         return found
 
     def zeros(self) -> dict[str, Array]:
-        """Inputs of zeros, two rows where the batch is free."""
+        """Inputs of zeros, two rows where the batch is dynamic."""
         rows = {s.shape[0] for s in self.inputs() if s.shape and isinstance(s.shape[0], str)}
         return {
             spec.name: np.zeros(

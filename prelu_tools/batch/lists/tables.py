@@ -74,7 +74,7 @@ def find_file() -> tuple[str, tuple[str, ...]]:
         return PROJECT_FILE, ()
     raise UsageError(
         f"there is nothing to check: give REFERENCE CANDIDATE..., or list checks under "
-        f"{TABLES[PROJECT_FILE]} in {PROJECT_FILE} (or {TABLES[OWN_FILE]} in {OWN_FILE}) of the "
+        f"{TABLES[PROJECT_FILE]} in {PROJECT_FILE} (or {TABLES[OWN_FILE]} in {OWN_FILE}) in the "
         f"current folder, each {_EXAMPLE}; prelu-tools init writes them for the models it finds"
     )
 

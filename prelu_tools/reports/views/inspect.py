@@ -160,6 +160,12 @@ def _overhead(percent: float | None) -> str:
     return f"{percent:.2f}%" if percent < 10 else f"{percent:.0f}%"
 
 
+_USAGE = (
+    "unused: slopes without a negative input; of output: share of the output's magnitude that "
+    "comes from negative inputs"
+)
+
+
 def _usage(reports: Sequence[LayerReport]) -> Table:
     """What the data did: the mean over a layer's slopes, those it never used, and their weight."""
     columns = (
@@ -173,7 +179,7 @@ def _usage(reports: Sequence[LayerReport]) -> Table:
         (Name(report.layer.name), *(_used(report.usage) if report.usage else ("-",) * 4))
         for report in reports
     ]
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(rows), _USAGE)
 
 
 def _used(usage: LayerUsage) -> tuple[str, ...]:

@@ -13,11 +13,10 @@ from prelu_tools.reports.views.export import as_details
 from prelu_tools.reports.words import counted, covered, milliseconds, percentage, shape
 
 _LEGEND = (
-    "step: distance between the values that slopes may have; off by: largest error of a\n"
-    "slope; SNR: signal-to-noise ratio compared with the floating-point model, on the\n"
-    "held-out data; calibration: SNR on the calibration data; plain: SNR of the file\n"
-    "that quantize_static writes; used: share of slopes whose negative branch occurred in\n"
-    "the calibration data"
+    "step: distance between the values that slopes may have; off by: largest error of a slope; "
+    "SNR: signal-to-noise ratio compared with the floating-point model, on the held-out data; "
+    "calibration: SNR on the calibration data; plain: SNR of the file that quantize_static "
+    "writes; used: share of slopes whose negative branch occurred in the calibration data"
 )
 
 

@@ -47,8 +47,8 @@ def behaviour_of(watched: WatchedLayer) -> str | None:
         return watched.lost
     if watched.own_ulps == UNLIKE:
         return "in isolation it does not compute PReLU with the reference's slopes"
-    if is_off(watched.own_ulps):
-        return f"isolated error {ulps(watched.own_ulps or 0)}"
+    if watched.own_ulps is not None and is_off(watched.own_ulps):
+        return f"isolated error {ulps(watched.own_ulps)}"
     along = watched.along
     if along is not None and along.verdict == "fail":
         return f"its output differs from the reference's by up to {along.max_abs:.3g}"
