@@ -16,6 +16,7 @@ from prelu_tools.core.options import (
     OtherInputs,
     SourceOptions,
     example_sizes,
+    free_size,
 )
 from prelu_tools.core.requests.kinds import FLAG, TEXTS, WrongValueError
 from prelu_tools.core.requests.option import Option, declared_options
@@ -39,6 +40,10 @@ def test_free_sizes_are_those_that_most_nets_take(
     assert example_sizes(shape) == sizes
 
 
+def test_sizes_without_a_name_have_one_of_their_own() -> None:
+    assert [free_size("x", axis) for axis in range(3)] == ["batch", "x_dim_1", "x_dim_2"]
+
+
 # Shapes of inputs, as they are given in files, in Python and on the command line
 
 X = InputOption("x", ("batch", 3, 112, 112))
@@ -57,6 +62,10 @@ def test_a_shape_is_a_name_and_its_sizes(text: str, expected: InputOption) -> No
     assert SHAPES.read([text]) == (expected,)
     assert SHAPES.from_text is not None
     assert SHAPES.from_text((text, "y:2")) == (expected, InputOption("y", (2,)))
+
+
+def test_shapes_are_written_as_they_are_read() -> None:
+    assert SHAPES.plain((X, InputOption("y", (1,)))) == ["x:batch,3,112,112", "y:1"]
 
 
 @pytest.mark.parametrize("text", ["x", "x:", ":3", "x:3,", "x:0", "x:-1", "x:1.5", "x:a b", "x:²"])

@@ -81,9 +81,8 @@ class TorchSource(SourceDefaults):
         self._calls: list[PReLUCall] | None = None
         self._known: dict[CallSignature, str] = {}
         self._narrow: dict[str, str] = {}
-        self._by_operators = False  # how its PReLUs are seen
+        self._by_operators = False  # how its PReLUs are observed
         self._taken: Arguments | None = None
-        self._is_of_example = False  # whether the sizes are those of an example
         self._outputs: list[str] = []
         self._uncalled: list[str] = []
         self._decisions = Decisions(self._read)
@@ -112,26 +111,25 @@ class TorchSource(SourceDefaults):
         return tuple(notes)
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """See `Source.inputs`: from `--input`, else from the module's `example_inputs()`.
+        """See `Source.inputs`: from `--input`, otherwise from the module's `example_inputs()`.
 
         Which axes of the examples count rows is found out by running the module.
         """
         if self._arguments().is_assumed:
             self._find_calls()
-        if self._is_of_example:
-            self._is_of_example = False
+        if self._arguments().is_of_example:
             self._free_sizes()
         return self._arguments().specs
 
     def _arguments(self) -> Arguments:
         if self._taken is None:
             self._taken = self._find_arguments()
-            self._is_of_example = self._taken.is_assumed
         return self._taken
 
     def _free_sizes(self) -> None:
         """Free the sizes of the example where the module takes those of the other model too."""
-        taken, ask = self._arguments(), self._options.other
+        taken, ask = replace(self._arguments(), is_of_example=False), self._options.other
+        self._taken = taken
         other = ask() if ask is not None else None
         found = other and freed_inputs(taken.specs, other, self.label, self._takes)
         if found:
@@ -169,7 +167,7 @@ class TorchSource(SourceDefaults):
         return self._decisions.of(runs)
 
     def _read(self, feeds: Mapping[str, Array], readings: Readings) -> dict[str, Array]:
-        """Run the module, and tell of what its code reads."""
+        """Run the module, and report what its code reads."""
         tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
         args, kwargs = self._arguments().build(tensors)
         reading = Reading(readings)
@@ -238,7 +236,7 @@ class TorchSource(SourceDefaults):
         free = self._arguments()
         inside = free.with_rows_inside() if free.is_assumed else None
         if inside is None or free.is_of_one_row:
-            return  # an example of one row is looked at with two, and shows it
+            return  # an example of one row is run with two, which shows it
         self._taken = inside
         try:
             with torch.no_grad():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import checker, shape_inference
 
@@ -15,7 +17,6 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.facts.survey import survey
-from prelu_tools.graph.io.fingerprint import weights_sha256
 from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH, TOOL, WEIGHTS_HASH
 from prelu_tools.graph.io.model import MEMORY, OnnxModel, all_tensors, external_tensors, set_place
 from prelu_tools.graph.operators import check_operators
@@ -24,7 +25,7 @@ from prelu_tools.graph.passes.tidy import tidy
 from prelu_tools.graph.walk import all_nodes
 
 IR_VERSION = 10
-"""What is written: the first with metadata on nodes (onnx 1.16); onnxruntime 1.18 loads it."""
+"""The IR version to write: the first with metadata on nodes (onnx 1.16; onnxruntime 1.18)."""
 _NEWER_TYPES = range(onnx.TensorProto.INT4 + 1, 64)  # of later versions
 
 
@@ -40,15 +41,15 @@ def finish(
 
     Args:
         model: every PReLU is one PRelu node, its slopes are tags.
-        tags: what they stand for.
+        tags: the meaning of the tags.
         parameters: the slope tensors by their key in `tags`.
         kept_names: initializers that carry a name of the source.
-        properties: what the model says of itself, as metadata; the hash of its weights is added
-            where they name none of the source.
+        properties: metadata of the model; the hash of its weights is added if they contain no hash
+            of the source.
         is_verified: see `settle_slopes`.
 
     Returns:
-        The layers of which calls are missing, in words: see `settle_slopes`.
+        The layers with missing calls, in words: see `settle_slopes`.
 
     Raises:
         PReLUToolsError: a PReLU is missing, or the result is not a valid ONNX model.
@@ -68,11 +69,21 @@ def finish(
     del proto.metadata_props[:], proto.functions[:]
     said = dict(properties)
     if SOURCE_HASH not in said:
-        said[WEIGHTS_HASH] = weights_sha256(model)
+        said[WEIGHTS_HASH] = _weights_sha256(model)
     for key, value in sorted(said.items()):
         proto.metadata_props.add(key=key, value=value)
     check(model)
     return missing
+
+
+def _weights_sha256(model: OnnxModel) -> str:
+    """SHA-256 over names, types, shapes and values of the initializers, by name, in hexadecimal."""
+    digest = hashlib.sha256()
+    for tensor in sorted(model.proto.graph.initializer, key=lambda tensor: tensor.name):
+        values = np.ascontiguousarray(model.values(tensor))
+        digest.update(f"{tensor.name}\0{tensor.data_type}{list(tensor.dims)}\0".encode())
+        digest.update(values.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def check(model: OnnxModel) -> None:
@@ -93,11 +104,11 @@ def check(model: OnnxModel) -> None:
 
 
 def check_slopes(model: OnnxModel, what: str) -> None:
-    """What `inspect` calls an error is one: onnx accepts slopes that no runtime can use.
+    """Findings that `inspect` calls errors are errors: onnx accepts slopes that no runtime can use.
 
     Args:
         model: the model.
-        what: what is done with it, as in "exported".
+        what: the verb, as in "exported".
 
     Raises:
         PReLUToolsError: a layer has one.

@@ -6,21 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from observing import coverage
+from observing import coverage, source_of
 from seek_checks import limits, normal, seek, watched_seek
 
-from prelu_tools.core.options import InputOption, SourceOptions
+from prelu_tools.core.options import InputOption
 
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
 
 
 def _source(model: Any) -> Any:
-    from prelu_tools.backends.keras import from_object
-
     given = () if getattr(model, "inputs", None) else (InputOption("x", ("batch", 6, 6, 3)),)
-    options = SourceOptions(inputs=given)
-    return from_object(model, "nets.py:net", None, options)
+    return source_of(model, *given)
 
 
 def _own(keras: Any) -> Any:
@@ -84,22 +81,6 @@ def test_a_batch_of_one_is_enough(keras: Any, whole: bool) -> None:
     book, batches = seek(source, {"x": abs(normal(1, 6, 6, 3))}, limits(whole=whole))
     assert book.unreached() == ()
     assert {feeds["x"].shape for feeds in batches} == {(1, 6, 6, 3)}
-
-
-def test_ranges_are_kept(keras: Any) -> None:
-    source = _source(_biased(keras))
-    start = {"x": normal(4, 6, 6, 3).clip(-0.5, 0.5)}
-    book, batches = seek(source, start, limits(seconds=2, x=(-0.5, 0.5)))
-    assert book.unreached() == ("act[1]",)  # the bias is out of reach for such inputs
-    assert all(abs(feeds["x"]).max() <= 0.5 for feeds in batches)
-    book, batches = seek(source, start, limits(x=(-50.0, 50.0)))
-    assert book.unreached() == ()
-    assert max(abs(feeds["x"]).max() for feeds in batches) <= 50.0
-
-
-def test_a_deadline_in_the_past_stops_at_once(keras: Any) -> None:
-    book, batches = seek(_source(_biased(keras)), {"x": normal(4, 6, 6, 3)}, limits(seconds=-1))
-    assert (book.unreached(), batches) == (("act[1]",), [])
 
 
 def test_a_slope_that_nothing_reaches_is_not_found(keras: Any) -> None:

@@ -1,4 +1,4 @@
-"""The first route: torch.export, then torch.onnx, with tags in the program between them."""
+"""The first route: torch.export, then torch.onnx, with tags inserted between them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx
+import onnx_ir as ir
 import torch
 from torch import nn
 from torch.export import ExportedProgram
@@ -17,7 +19,6 @@ from prelu_tools.backends.torch.conversion.norms import group_norm
 from prelu_tools.backends.torch.conversion.putting import Tagged
 from prelu_tools.backends.torch.conversion.recurrent import free_lengths
 from prelu_tools.backends.torch.conversion.simplify import simplify
-from prelu_tools.backends.torch.conversion.skeleton import without_weights
 from prelu_tools.backends.torch.conversion.task import (
     INNER,
     Flat,
@@ -26,12 +27,12 @@ from prelu_tools.backends.torch.conversion.task import (
     Task,
     first_line,
 )
-from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.io.model import INLINE_LIMIT, MEMORY, OnnxModel
 from prelu_tools.graph.passes.tidy import name_boundaries
 
 _OLDEST = 18  # opset that torch's translations and onnxscript's rewriting are written for
-_NEWEST = 23  # the newest of these
-_FEWEST = 2  # torch.export takes a free dimension to be that at least, and writes no check of it
+_NEWEST = 23  # the newest supported opset
+_FEWEST = 2  # torch.export assumes that a dynamic dimension is at least this, without a check
 _FIXED = re.compile(
     r"\['tensors'\]\[(\d+)\]\.size\(\)\[(\d+)\] as dynamic but .*? constant \((\d+)\)"
 )
@@ -71,7 +72,7 @@ def by_program(
         _put_tags(program, task, slopes)
         simplify(program)
         exported = _exported(program, task, opset)
-    model = without_weights(exported.model)
+    model = _without_weights(exported.model)
     name_boundaries(model.proto.graph, task.placeholders)
     if model.opset > opset:
         raise LateRouteError(f"it writes opset {model.opset}, but {opset} was requested")
@@ -92,7 +93,7 @@ def _exported(program: ExportedProgram, task: Task, opset: int) -> torch.onnx.ON
         if exported is None:
             raise LateRouteError("torch.onnx.export returned nothing")
         optimize(exported)
-        # Only now: an output that is an input too has no name of its own before.
+        # Only now: before, an output that is also an input has no separate name.
         graph = exported.model.graph
         for value, name in zip((*graph.inputs, *graph.outputs), task.placeholders, strict=True):
             value.name = name
@@ -103,6 +104,29 @@ def _exported(program: ExportedProgram, task: Task, opset: int) -> torch.onnx.ON
     except Exception as error:
         raise LateRouteError(first_line(error.__cause__ or error)) from error
     return exported
+
+
+def _without_weights(exported: ir.Model) -> OnnxModel:
+    """The model with its larger initializers in memory: as numpy sees torch's tensors, not copied.
+
+    Args:
+        exported: what `torch.onnx.export(...).model` is; its initializers are taken out of it.
+    """
+    arrays = {}
+    for name, value in exported.graph.initializers.items():
+        tensor = value.const_value
+        if tensor is None or tensor.nbytes <= INLINE_LIMIT or tensor.dtype.bitwidth < 8:
+            continue
+        arrays[name] = tensor.numpy()
+        value.const_value = ir.ExternalTensor(
+            MEMORY, None, None, tensor.dtype, shape=ir.Shape(tensor.shape.numpy()), name=name
+        )
+    proto: onnx.ModelProto = ir.to_proto(exported)
+    model = OnnxModel(proto, None)
+    for initializer in proto.graph.initializer:
+        if initializer.name in arrays:
+            model.keep(initializer, arrays[initializer.name])
+    return model
 
 
 def _program_of(task: Task, slopes: Tagged, strict: bool) -> ExportedProgram:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from observing import coverage
+from observing import coverage, source_of
 from seek_checks import limits, normal, seek, watched_seek
 
 from prelu_tools.core.options import SourceOptions
@@ -17,10 +17,8 @@ nn = torch.nn
 
 
 def _source(module: Any, *example: int) -> Any:
-    from prelu_tools.backends.torch import from_object
-
     module.example_inputs = lambda: (torch.zeros(*example),)
-    return from_object(module, "nets.py:Net", None, SourceOptions())
+    return source_of(module)
 
 
 class _Where(nn.Module):
@@ -75,23 +73,6 @@ def test_a_program_with_a_fixed_batch_of_one_is_searched() -> None:
     source = ProgramSource(program, "net.pt2", SourceOptions())
     book, _ = seek(source, {"input": normal(1, 3, 6, 6)}, limits(whole=True))
     assert book.unreached() == ()
-
-
-def test_ranges_are_kept() -> None:
-    source = _source(_biased(nn.PReLU(4)), 1, 3, 6, 6)
-    start = {"input": normal(4, 3, 6, 6).clip(-0.5, 0.5)}
-    book, batches = seek(source, start, limits(input=(-0.5, 0.5)))
-    assert book.unreached() == ("1[1]",)  # the bias is out of reach for such inputs
-    assert all(abs(feeds["input"]).max() <= 0.5 for feeds in batches)
-    book, batches = seek(source, start, limits(input=(-50.0, 50.0)))
-    assert book.unreached() == ()
-    assert max(abs(feeds["input"]).max() for feeds in batches) <= 50.0
-
-
-def test_a_deadline_in_the_past_stops_at_once() -> None:
-    source = _source(_biased(nn.PReLU(4)), 1, 3, 6, 6)
-    book, batches = seek(source, {"input": normal(4, 3, 6, 6)}, limits(seconds=-1))
-    assert (book.unreached(), batches) == (("1[1]",), [])
 
 
 class _Above(nn.Module):
@@ -166,9 +147,7 @@ def test_integers_are_left_alone() -> None:
         def example_inputs(self) -> Any:
             return torch.zeros(1, dtype=torch.int64), torch.zeros(1, 3)
 
-    from prelu_tools.backends.torch import from_object
-
-    source = from_object(Net(), "nets.py:Net", None, SourceOptions())
+    source = source_of(Net())
     start = {"tokens": np.array([0, 3, 4]), "shift": normal(3, 3)}
     book, batches = seek(source, start, limits())
     assert book.unreached() == ()

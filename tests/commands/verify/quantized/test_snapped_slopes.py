@@ -297,6 +297,8 @@ def test_layers_that_are_taken_apart_have_no_step(monkeypatch: pytest.MonkeyPatc
         ([1.0, -2.0, 1.5], [1.0, -0.5, 1.5], 0.0, [0, 0, 0]),
         ([1.25, 3.0, 3.0], [0.8, 3.0, 3.0], 0.0, [1, 0, 0]),
         ([2.0, 0.5, 4.0], [0.5001, 0.5, 0.25], 0.0, [0, 0, 1]),
+        ([2.0, 0.5, 4.0], [0.50000006, 0.5, 0.25], 0.0, [0, 0, 1]),
+        ([2.0, 0.5, 4.0], [9.0, 9.0, 9.0], 0.0, [0, 0, 0]),
         ([2.0, 0.5, 4.0], [0.54, 0.5, 0.3], 0.125, [1, 0, 1]),
         ([2.0, 0.5, 4.0], [0.57, 0.5, 0.3], 0.125, [0, 0, 1]),
         ([1.05, 0.5, 4.0], [1.0, 0.5, 4.0], 0.125, [0, 0, 0]),
@@ -317,6 +319,26 @@ def test_inverted_slopes_are_laid_as_the_reference_has_them() -> None:
     assert _inverted(mine, laid, 0.0).tolist() == [[[True, False], [False, False]]]
     one = np.float32([4.0]).reshape(1, 1, 1, 1)
     assert _inverted(one, np.float32(0.25).reshape(1, 1, 1, 1), 0.0).tolist() == [[[[True]]]]
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "turned"),
+    [
+        ([[3.0, 0.5], [2.0, 7.0]], [[3.0, 0.5], [2.0, 7.0]], [[0, 0], [0, 0]]),
+        ([[3.0, 0.5], [2.0, 7.0]], [[3.0, 2.0], [0.5, 7.0]], [[0, 0], [0, 0]]),
+        ([[3.0, 0.5], [2.0, 7.0]], [[3.0, 0.5], [2.0, 1 / 7]], [[0, 0], [0, 1]]),
+        ([[3.0, 4.0], [2.0, 7.0]], [[3.0, 0.5], [0.25, 1.0]], [[0, 1], [1, 0]]),
+        ([[3.0, 4.0], [4.0, 7.0]], [[3.0, 4.0], [0.25, 7.0]], [[0, 0], [1, 0]]),
+        ([[3.0, 0.7], [0.6, 0.1]], [[0.9, 0.7], [0.6, 0.9]], [[0, 0], [0, 0]]),
+    ],
+    ids=["as it is", "turned round", "as it is, one inverted", "turned, two inverted",
+         "in both orders", "nothing fits everywhere"],
+)  # fmt: skip
+def test_the_order_in_which_most_slopes_fit_says_which_are_inverted(
+    mine: Any, other: Any, turned: Any
+) -> None:
+    found = _inverted(np.float32([mine]), np.float32([other]), 0.0)
+    assert found.tolist() == [np.array(turned, bool).tolist()]
 
 
 def test_pairs_have_the_inverse_where_the_candidate_has(monkeypatch: pytest.MonkeyPatch) -> None:
