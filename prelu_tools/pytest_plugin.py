@@ -1,12 +1,12 @@
-"""The pytest plugin: a fixture that compares models with each other, and with the last time.
+"""The pytest plugin: a fixture that compares models, and their figures with a baseline.
 
 def test_export(net, prelu_parity, tmp_path):
     ...
     prelu_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 
-It does what `prelu_tools.testing.assert_parity` does, and fails too where a figure is worse than in
-the baseline that is kept beside the test; `pytest --prelu-update` writes the baselines. Nothing is
-imported until a test uses it.
+It does what `prelu_tools.testing.assert_parity` does, and also fails if a figure is worse than in
+the baseline next to the test; `pytest --prelu-update` writes the baselines. Nothing is imported
+until a test uses it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.verification.result import VerifyResult
 
 FOLDER = "prelu_baselines"
-"""Where the baselines are, beside the tests."""
+"""Where the baselines are, next to the tests."""
 _OPTION = "--prelu-update"
 _WRITTEN = "prelu_baseline"
 
@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Parity:
-    """What the fixture `prelu_parity` is: a call compares one candidate with one reference."""
+    """The type of the fixture `prelu_parity`: a call compares one candidate with one reference."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         """Nothing is read yet."""
@@ -61,8 +61,8 @@ class Parity:
         """Compare a candidate with its reference, and its figures with the baseline.
 
         Args:
-            reference: what is taken to be right: a live model, a path or any other SOURCE.
-            candidate: what is compared with it.
+            reference: the correct model: a live model, a path or any other SOURCE.
+            candidate: the model to compare with it.
             name: what to call this call; needed where a test makes several.
             factor: how many times as bad as before a figure may be, 1 or more; None for 2.
             **options: those of `prelu_tools.testing.assert_parity`.

@@ -26,7 +26,7 @@ _NOT_FOR_314 = ("tensorflow", "keras", "tf2onnx")
 
 
 def remedy(package: str, extra: str) -> str:
-    """What to do where a package behind an extra is not installed.
+    """What to do if the package of an extra is not installed.
 
     Args:
         package: the module that is missing.
@@ -71,10 +71,10 @@ class MissingToolError(PReLUToolsError):
 
 @contextmanager
 def explaining(what: str) -> Iterator[None]:
-    """Say in a sentence what a library raises within the block, whatever that is.
+    """Turn any exception of a library within the block into one sentence.
 
     Raises:
-        PReLUToolsError: it begins with `what`; one that comes from the block stays as it is.
+        PReLUToolsError: its text begins with `what`; one raised in the block is passed on.
     """
     try:
         yield
@@ -85,7 +85,7 @@ def explaining(what: str) -> Iterator[None]:
 
 
 def explained(error: BaseException) -> str:
-    """An error as a user may see it; of one that nobody foresaw, that it is a defect."""
+    """An error as a user may see it; an unexpected error is reported as a bug."""
     known = missing_extra(error) or error
     if isinstance(known, PReLUToolsError):
         return str(known) or type(known).__name__
@@ -115,7 +115,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def missing_extra(error: BaseException) -> MissingExtraError | None:
-    """The error to show where a package of an extra is what is missing at the root of another."""
+    """The error to show if a missing package of an extra is the root cause of another."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, MissingExtraError):
         package = (getattr(seen, "name", None) or "").partition(".")[0]

@@ -1,4 +1,4 @@
-"""How a user wants sources to be read: what every command takes and every backend obeys."""
+"""How to read sources: options that every command takes and every backend obeys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ Dim = int | str
 
 
 _FREE, _FREE_OF_MANY = 48, 16
-"""Sizes for dimensions that are free: many nets halve four times. Of a volume, the smaller one."""
+"""Sizes for dimensions that are dynamic: many nets halve four times. Of a volume, the smaller
+one."""
 
 
 def example_sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
@@ -58,7 +59,7 @@ class OtherInputs:
     """The inputs of the model that a source is compared with."""
 
     model: str
-    """What that one is called."""
+    """Its name."""
     inputs: tuple[InputOption, ...]
     """Its inputs."""
     more: tuple[OtherInputs, ...] = ()
@@ -66,7 +67,7 @@ class OtherInputs:
 
     @property
     def note(self) -> str:
-        """What the user should know where they are used."""
+        """Notes for the user if they are used."""
         names = ", ".join(one.text for one in self.inputs)
         return f"the model's input sizes are not known: those of {self.model} are used ({names})"
 
@@ -178,7 +179,7 @@ ExternalData = Literal["auto", "always", "never"]
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """What an export asks of the graph that a backend makes."""
+    """What an export requires of the graph that a backend makes."""
 
     opset: int = 18
     """Opset of the default domain that the result is to have. A converter that does not reach it

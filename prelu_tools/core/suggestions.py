@@ -1,4 +1,4 @@
-"""What a word that is not known may have been meant to be."""
+"""Suggestions for words that are not known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The nearest of the known words, or all of them where none is near."""
+    """The nearest of the known words, or all of them if none is near."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
     return f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""A graph as the recogniser needs it: who makes a tensor, who uses it, what is constant."""
+"""A graph as the recogniser needs it: producers, users and constants."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Value = TypeVar("Value")
 
 
 class _Scoped(MutableMapping[str, Value]):
-    """What a body finds under a name: its own, or that of the graph around it.
+    """The tensor that a name means in a body: its own, or one of the graph around it.
 
     A name that the body has for anything else hides the one outside.
     """
@@ -94,7 +94,7 @@ class GraphView:
         own = {name: node for node in self.graph.node for name in node.output if name}
         tensors = {tensor.name: tensor for tensor in self.graph.initializer}
         inputs = {value.name for value in self.graph.input}
-        if outer is not None:  # what the node around it gives is there, whatever is stored
+        if outer is not None:  # the outputs of the node around it exist, whatever is stored
             tensors = {name: tensor for name, tensor in tensors.items() if name not in inputs}
         self.producer: MutableMapping[str, onnx.NodeProto] = own
         self.initializers: MutableMapping[str, onnx.TensorProto] = tensors
@@ -107,11 +107,11 @@ class GraphView:
 
     @cached_property
     def budget(self) -> Budget:
-        """What looking at this model may take: one for all of its graphs."""
+        """The budget for analysing this model, shared by all of its graphs."""
         return self.outer.budget if self.outer is not None else Budget(self.model.n_bytes)
 
     def remembered(self, make: Callable[[GraphView], Value]) -> Value:
-        """What is made of this view: once, where nobody else will change the model."""
+        """Cached results of this view, if nothing else will change the model."""
         if not self.owned:
             return make(self)
         if make not in self._memory:
@@ -141,7 +141,7 @@ class GraphView:
         return added
 
     def assume(self, new: onnx.NodeProto, node: onnx.NodeProto) -> None:
-        """Look at a node as if it stood before another, whose output has the type of its own."""
+        """View a node as if it came before another whose output has the same type."""
         name = new.output[0]
         self.producer[name] = new
         self._hidden.add(name)
@@ -158,7 +158,7 @@ class GraphView:
 
     @cached_property
     def ordered(self) -> list[onnx.NodeProto]:
-        """The nodes, each behind those that it reads from."""
+        """The nodes, each after those that it reads from."""
         return in_order(self.graph.node)
 
     @cached_property
@@ -195,7 +195,7 @@ class GraphView:
         graph = self.graph
         if not self._typed:
             graph = inferred(self.model.proto).graph
-        values = [*graph.output, *graph.value_info, *graph.input]  # what comes last counts
+        values = [*graph.output, *graph.value_info, *graph.input]  # the last one counts
         return {value.name: value.type for value in values}
 
     def _type(self, tensor: str) -> onnx.TypeProto | None:
@@ -231,14 +231,14 @@ def is_own(node: onnx.NodeProto) -> bool:
 
 
 def is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:
-    """Whether a dimension has a size; exporters write -1 for one that is free."""
+    """Whether a dimension has a size; exporters write -1 for one that is dynamic."""
     return dim.HasField("dim_value") and dim.dim_value >= 0
 
 
 def all_views(model: OnnxModel) -> Iterator[GraphView]:
     """The main graph, and every body of an If, Loop or Scan, outer ones first.
 
-    Local functions are inlined first, so that what is in them has shapes and a place.
+    Local functions are inlined first, so that their nodes have shapes and a place.
     """
     proto = inferred(inlined(model.proto))
     if proto is model.proto:
@@ -251,7 +251,7 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
 def _read_once(graph: onnx.GraphProto) -> None:
     """Have the result of a layer that is computed again in the same way read from the first.
 
-    In place. Not what may be a part of PReLU: two calls on one input stay two.
+    In place, except nodes that may be part of a PReLU: two calls on one input stay two.
     """
     first: dict[tuple[str, ...], onnx.NodeProto] = {}
     same: dict[str, str] = {}
@@ -283,7 +283,7 @@ def nested_views(view: GraphView) -> Iterator[GraphView]:
 
 
 def _invariants(node: onnx.NodeProto, body: onnx.GraphProto) -> dict[str, str]:
-    """The inputs of a loop's body that each turn hands on as they are, and what goes in there."""
+    """The inputs of a loop's body that never change, and their initial values."""
     if node.op_type == "Loop":
         states = list(zip(node.input[2:], body.input[2:], body.output[1:], strict=False))
     elif node.op_type == "Scan":

@@ -174,7 +174,7 @@ def test_modules_are_left_in_the_mode_that_they_had(tmp_path: Path) -> None:
         (lambda net, path: export(net, path, input=SHAPE, dtype="int8"), "float32 or float16"),
         (lambda net, path: verify(net), "no candidate to compare"),
         (lambda net, path: verify(net, net, min_coverage=2), "expected a number from 0 to 1"),
-        (lambda net, path: verify(net, net, samples=0), "expected a whole number from 1 on"),
+        (lambda net, path: verify(net, net, samples=0), "expected a whole number, 1 or more"),
         (lambda net, path: verify(net, net, input=SHAPE, tolerance="loose"), "expected 'calibr"),
         (lambda net, path: verify(net, net, input=SHAPE, input_range=(1, 0)), "expected (low, hi"),
         (lambda net, path: verify(net, net, input=SHAPE, layout={"reference": "NCHW"}), "nchw"),

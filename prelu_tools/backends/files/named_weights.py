@@ -11,7 +11,7 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 
 
 class NamedTensors(ABC):
-    """The tensors of a file, of which only the slopes are read."""
+    """The tensors of a file; only slopes are read."""
 
     producer: str
     """Who wrote the file, as far as it says."""
@@ -42,7 +42,7 @@ class NamedTensors(ABC):
 
 
 def contents_of(file: NamedTensors) -> Contents:
-    """The slopes of a file, told by names and shapes."""
+    """The slopes of a file, identified by names and shapes."""
     first: dict[object, str] = {}
     aliases: dict[str, list[str]] = {}
     for name in file.names():

@@ -19,7 +19,7 @@ from prelu_tools.backends.protocol.defaults import SourceDefaults
 
 _IMPORTED = {"keras": "h5py", "torch": "torch"}
 BY_NAME = "by name"
-"""The form of a layer of which the file says no more than its name."""
+"""The form of a layer of which the file only states the name."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Contents:
     n_parameters: int
     """Elements of all parameters."""
     layers: tuple[PReLULayer, ...]
-    """The PReLU layers; in the model's order where the file knows it, else in its own."""
+    """The PReLU layers; in the model's order where the file knows it, otherwise in its own."""
     notes: tuple[str, ...] = ()
     """What the user should know of how the slopes were found."""
     has_model: bool = False
@@ -44,7 +44,7 @@ class FileSource(SourceDefaults):
     """A file that is read for its slopes; see `Source`."""
 
     def __init__(self, label: str, contents: Contents) -> None:
-        """Take what was read from a file."""
+        """Take the contents of a file."""
         self.label = label
         self.framework = contents.framework
         self.producer = contents.producer
@@ -94,9 +94,9 @@ def slopes_layer(
     Args:
         name: of the layer.
         values: the slopes as they are stored.
-        parameter: their name; None where they have none.
-        preceding: weights and biases of the layer before; None where that is not known.
-        shape: of the layer's input; None where that is not known.
+        parameter: their name; None if they have none.
+        preceding: weights and biases of the layer before; None if that is not known.
+        shape: of the layer's input; None if that is not known.
         nodes: its calls; () for one of its own name.
         form: its class.
     """
@@ -114,9 +114,9 @@ def slopes_layer(
 
 
 def input_of(slope_shape: tuple[int, ...]) -> Shape | None:
-    """What a slope's own shape says of its input, None where it says nothing.
+    """What a slope's own shape says of its input, None if it says nothing.
 
-    A slope of several axes, of which the first varies, has none for the batch.
+    A slope of several axes whose first axis varies has none for the batch.
     """
     if len(slope_shape) < 2 or slope_shape[0] == 1:
         return None
@@ -124,7 +124,7 @@ def input_of(slope_shape: tuple[int, ...]) -> Shape | None:
 
 
 def told_by_names(names: Sequence[str], why: str) -> str:
-    """The note for slopes that were told by their names alone.
+    """The note for slopes that were identified by their names alone.
 
     Args:
         names: the layers; may be none.
@@ -138,13 +138,13 @@ def told_by_names(names: Sequence[str], why: str) -> str:
 
 
 def source_of(reader: str, path: Path, label: str, extra: str) -> FileSource:
-    """What a reader makes of a file, in a process of its own (`files/isolated.py`).
+    """What a reader makes of a file, in its own process (`files/isolated.py`).
 
     Args:
         reader: `module:function`, which takes a path and returns `Contents`.
         path: the file.
         label: what to call it.
-        extra: of this package, that brings what the reader imports.
+        extra: the extra of this package with the reader's dependencies.
 
     Raises:
         MissingExtraError: that is not installed.

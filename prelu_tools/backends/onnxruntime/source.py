@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from prelu_tools.graph.io.reader import OnnxModel
     from prelu_tools.graph.quantized.meaning import Meaning
 
-# What runs a model is imported when one is run: `inspect` runs none, and is in a hurry.
+# The code that runs models is imported on demand: `inspect` runs none, and has to be fast.
 
 
 class OnnxSource(GraphDefaults):
@@ -206,7 +206,7 @@ class OnnxSource(GraphDefaults):
 
     @property
     def has_bodies(self) -> bool:
-        """Whether an If, Loop or Scan holds a graph that cannot be looked into."""
+        """Whether an If, Loop or Scan holds a graph that cannot be observed."""
         from prelu_tools.graph.facts.tensors import has_bodies
 
         return has_bodies(self._main)
@@ -264,7 +264,7 @@ class OnnxSource(GraphDefaults):
 
     @contextmanager
     def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
-        """See `Source.moved_runner`: a copy of the graph with noise behind its operators."""
+        """See `Source.moved_runner`: a copy of the graph with noise after its operators."""
         from prelu_tools.backends.onnxruntime.running.moved import MovedRunner
 
         yield MovedRunner(self.model, self.located, self.label, noise, observe)
@@ -289,9 +289,9 @@ class OnnxSource(GraphDefaults):
 
 
 class OnnxRunner:
-    """Runs a file on one execution provider; what is observed is run apart from it.
+    """Runs a file on one execution provider; observed tensors are run separately.
 
-    Of a large file one session is held, not two: the one that is observed gives the outputs too.
+    A large file has one session, not two: the observed one also returns the outputs.
     """
 
     def __init__(self, source: OnnxSource, provider: str, observe: Observer | None) -> None:

@@ -1,4 +1,4 @@
-"""What a source can do that does not say otherwise."""
+"""The default abilities of a source."""
 
 from __future__ import annotations
 

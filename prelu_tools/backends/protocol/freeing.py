@@ -1,7 +1,7 @@
-"""Sizes that a model was only used at, where the models that it is compared with leave them free.
+"""Sizes that a model was used at but does not need, because other models leave them dynamic.
 
-The example of a module and what a subclassed Keras model was built for say at which sizes it was
-run, and not that it takes no others.
+The example of a module, or the shape that a subclassed Keras model was built for, says at which
+sizes the model was run, not that it accepts no others.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from prelu_tools.core.results.reasons import Reason
 
 @dataclass(frozen=True)
 class FreedInputs:
-    """Inputs of which some sizes are free now."""
+    """Inputs with some sizes now dynamic."""
 
     specs: tuple[TensorSpec, ...]
     """The inputs; the sizes that they were used at are their examples."""
     note: Reason
-    """What the user should know of it."""
+    """Notes on it for the user."""
 
 
 def freed_inputs(
@@ -35,7 +35,7 @@ def freed_inputs(
     label: str,
     takes: Callable[[Mapping[str, Array]], bool],
 ) -> FreedInputs | None:
-    """The inputs with those sizes free that all others leave free; None where there are none.
+    """The inputs with those sizes dynamic that all others leave dynamic; None if there are none.
 
     Args:
         specs: the inputs, with the sizes that the model was used at.
@@ -96,13 +96,13 @@ def _free_axes(specs: Sequence[TensorSpec], place: int, other: OtherInputs) -> d
 
 
 def _static(shape: Sequence[Dim]) -> Shape:
-    """The shape with None for what is free; rows count as free."""
+    """The shape with None for what is dynamic; rows count as dynamic."""
     return tuple(size if place and isinstance(size, int) else None
                  for place, size in enumerate(shape))  # fmt: skip
 
 
 def _zeros(own: TensorSpec, free: TensorSpec, times: int, part: int) -> Array:
-    """An input in which each size that was freed is so many times, or such a part, of its own."""
+    """An input with each freed size multiplied or divided by a factor."""
     sizes = [
         example if mine == theirs else max(1, example * times // part)
         for example, mine, theirs in zip(own.example, own.shape, free.shape, strict=True)

@@ -32,12 +32,12 @@ from prelu_tools.graph.view import all_views
 if TYPE_CHECKING:
     from prelu_tools.graph.view import GraphView
 
-_AT_ONCE = 64  # tensors that are looked at in one run
+_AT_ONCE = 64  # tensors observed in one run
 _NARROW = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
 def weights_beside(path: Path) -> Path:
-    """The `.bin` file that has the weights of a graph in a file of its own.
+    """The `.bin` file that has the weights of a graph in its own file.
 
     Raises:
         PReLUToolsError: there is none.
@@ -52,7 +52,7 @@ class Loaded(Protocol):
     """A model that a runtime has loaded."""
 
     def run(self, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-        """The outputs by name, and the tensors that were asked for.
+        """The outputs by name, and the tensors that were requested.
 
         Raises:
             PReLUToolsError: the runtime rejects the inputs.
@@ -83,7 +83,7 @@ class RuntimeSource(GraphDefaults):
         """The model, loaded by its runtime.
 
         Args:
-            names: tensors of the graph that are wanted beside the outputs.
+            names: tensors of the graph that are wanted in addition to the outputs.
 
         Raises:
             PReLUToolsError: the runtime is not installed, or cannot load it.
@@ -151,7 +151,7 @@ class RuntimeSource(GraphDefaults):
 
     @contextmanager
     def runner(self, observe: Observer | None = None) -> Iterator[Runner]:
-        """See `Source.runner`: what is observed is run apart from what gives the outputs."""
+        """See `Source.runner`: observed tensors and outputs are run separately."""
         calls = self._calls() if observe is not None else []
         names = list(dict.fromkeys(n for _, _, m in calls for n in (m.x, m.node.output[0])))
         with self.loaded([]) as plain:
@@ -199,7 +199,7 @@ class RuntimeSource(GraphDefaults):
         return self.placed_call(layer)[1]
 
     def placed_call(self, layer: str) -> tuple[GraphView, Match]:
-        """The first call of a layer, by the layer's name or, of one taken apart, by its node's.
+        """The first call of a layer, by the layer's name or, for a split layer, by its node's.
 
         Raises:
             PReLUToolsError: there is none of that name.

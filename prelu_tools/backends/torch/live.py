@@ -38,7 +38,7 @@ class _Live:
     """How to read one layer."""
 
     call: PReLUCall | None
-    """What a run showed of it; None where names and shapes alone tell it."""
+    """What a run showed of it; None if it was identified by names and shapes."""
     sources: tuple[str, ...]
     """The names of the tensors that its slopes come from."""
     parameters: tuple[nn.Parameter, ...]
@@ -56,8 +56,8 @@ class LiveTorchModel:
         Args:
             model: the module, in its wrappers if it has any.
             optimizers: those that train it.
-            runs: calls of it; with none, or where it does not run again, names and shapes tell
-                which of its tensors are slopes.
+            runs: calls of it; with none, or if it does not run again, names and shapes tell which
+                of its tensors are slopes.
 
         Raises:
             PReLUToolsError: it has a ScriptModule inside.

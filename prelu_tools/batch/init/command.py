@@ -1,4 +1,4 @@
-"""Write a list of checks for the models that a folder holds."""
+"""Write a list of checks for the models in a folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class InitRequest:
     force: bool = False
     """Whether a list that is there may be extended, and its schema replaced."""
     schema: bool = True
-    """Whether to write the schema beside it, for editors."""
+    """Whether to write the schema next to it, for editors."""
 
 
 def init(request: InitRequest) -> InitResult:
@@ -95,9 +95,9 @@ def _not_listed(found: Found) -> str:
             "(the rest stays as it is)"
         )
     return (
-        ", and lists every model that was found: to write it anew, delete it"
+        ", and lists every model that was found: delete it to start again"
         if found.checks
-        else ": to write it anew, delete it"
+        else ": delete it to start again"
     )
 
 
@@ -112,8 +112,8 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
     if schema:
         yield f"#:schema ./{SCHEMA_FILE}"
     yield "# What `prelu-tools verify` checks when it is called without arguments, in this folder."
-    yield "# Written by `prelu-tools init` from what the models say they were exported from, or"
-    yield "# from their names; correct it if needed."
+    yield "# Written by `prelu-tools init` from the sources that the models record, or from their"
+    yield "# names; correct it if needed."
     if any(Path(check.reference).suffix not in (".onnx", ".npz") for check in checks):
         yield "# To check without the framework: prelu-tools record SOURCE -o net.npz, where it is"
         yield '# installed, and reference = "net.npz" here.'

@@ -34,7 +34,7 @@ _FIGURES = (".png", ".svg")
 
 
 def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    """A file whose suffix says its format."""
+    """A file with a suffix that gives its format."""
     if value is not None and value.suffix.lower() not in _FIGURES:
         raise click.BadParameter(f"{str(value)!r}: expected a name that ends in .png or .svg")
     return value
@@ -48,7 +48,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 @click.option(
     "--series",
     is_flag=True,
-    help="Show how slopes moved over SOURCE..., checkpoints of one training.",
+    help="Show how slopes moved over SOURCE..., checkpoints of one training run.",
 )
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
 @click.option("--all", "others", is_flag=True, help="Also show every LeakyRelu and Relu.")
@@ -92,7 +92,7 @@ def command(
     SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two
     sources, it shows what changed from the first to the second. With more, or with a folder, a
     pattern ('models/*.onnx') or a list (.txt, .csv, .toml), it shows one line for each.
-    With --series they are checkpoints of one training, in the order of their numbers. slopes.jsonl,
+    With --series they are checkpoints of one training run, ordered by their numbers. slopes.jsonl,
     which a logger of prelu_tools.training writes, is already a series.
 
     \b
@@ -179,7 +179,7 @@ def _show(
     plot: Path | None,
     known: KnownRequest,
 ) -> int:
-    """Show a result, draw it where that was asked for, and keep what is known of it."""
+    """Show a result, draw it where that was requested, and keep what is known of it."""
     from prelu_tools.cli.output import write
 
     result = _gated(found, gates)
@@ -193,12 +193,12 @@ def _show(
 
 
 def _gated(result: Seen, gates: InspectGates) -> Seen:
-    """The result with what the gates say of it."""
+    """The result with the verdict of the gates."""
     return replace(result, failures=gates.reasons(result))
 
 
 def _exit_code(*results: Inspected) -> int:
-    """1 where a gate says no, with the reason on standard error; else 0."""
+    """1 if a gate fails, with the reason on standard error; otherwise 0."""
     from prelu_tools.cli.output import say
 
     reasons = [reason for result in results for reason in result.failures]

@@ -1,4 +1,4 @@
-"""The steps of an export between the conversion and the file."""
+"""The steps of an export between conversion and file."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def finished(
     opset: int,
     is_verified: bool,
 ) -> tuple[OnnxModel, tuple[str, ...]]:
-    """A conversion in the opset that was asked, canonical, described and checked.
+    """A conversion in the requested opset, canonical, described and checked.
 
     Args:
         conversion: what the backend made.
-        source: what it was made from.
+        source: its source.
         origin: its metadata: see `provenance`.
         opset: of the result.
         is_verified: whether it will be compared with its source.
 
     Returns:
-        The model, and the layers of which calls are missing: see `graph.canonical.settle_slopes`.
+        The model, and the layers with missing calls: see `graph.canonical.settle_slopes`.
 
     Raises:
         PReLUToolsError: it cannot be had, or is not valid.
@@ -90,7 +90,7 @@ def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
 
 
 def in_type(model: OnnxModel, wanted: str | None) -> tuple[OnnxModel, tuple[str, ...]]:
-    """The model in the type that was asked for, and what the user should know of it.
+    """The model in the type that was requested, and what the user should know of it.
 
     Raises:
         PReLUToolsError: it cannot be had.

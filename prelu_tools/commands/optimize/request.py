@@ -1,4 +1,4 @@
-"""What a user may ask of `optimize`: each option once, for every place that offers it."""
+"""The options of `optimize`: each declared once, for every place that offers it."""
 
 from __future__ import annotations
 
@@ -113,9 +113,9 @@ class OptimizeRequest:
     )
     options: SourceOptions = option(
         SHAPES,
-        "Sizes for timing, x:1,3,112,112, where the model leaves them free; by default those of "
-        "the example_inputs() that it was exported with, or the largest common ones that run fast "
-        "enough; repeatable.",
+        "Sizes for timing, x:1,3,112,112, if the model leaves them dynamic; by default those of "
+        "the example_inputs() that it was exported with, or the largest common ones that run "
+        "fast enough; repeatable.",
         factory=SourceOptions, where=("cli",), name="input", field="inputs", metavar="NAME:DIMS",
     )  # fmt: skip
     """How to read the source: the inputs' sizes that it is timed with, if it leaves them open."""
@@ -137,7 +137,7 @@ class OptimizeRequest:
             ),
         ),
     )  # fmt: skip
-    """The axis that they are meant for, where the shapes leave it open; None where they do not."""
+    """The axis that they are meant for, where the shapes leave it open; None if they do not."""
     force: bool = option(FLAG, "Replace an existing file.", default=False)
     timed: bool = True
     """Whether to time the model before and after."""

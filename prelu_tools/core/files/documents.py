@@ -1,4 +1,4 @@
-"""Dataclasses as JSON, with their arrays beside it; read back by the types of their fields."""
+"""Dataclasses as JSON, with their arrays next to it; read back by the types of their fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array, frozen
 
-_LARGEST: Final = 2**53  # what every reader of JSON holds exactly
+_LARGEST: Final = 2**53  # the largest integer that every JSON reader keeps exactly
 _NOT_FINITE: Final = ("NaN", "Infinity", "-Infinity")
 
 
@@ -30,7 +30,7 @@ class Stored:
 
 
 def flatten(value: Any, arrays: dict[str, Stored], place: str = "") -> Any:
-    """A value as JSON has it.
+    """A value as in JSON.
 
     Args:
         value: dataclasses, tuples, mappings with texts as keys, texts, numbers, arrays, which may
@@ -60,14 +60,14 @@ def flatten(value: Any, arrays: dict[str, Stored], place: str = "") -> Any:
 
 
 def rebuild(kind: Any, value: Any, load: Callable[[str], Array], place: str = "") -> Any:
-    """A value of a type from what `flatten` made of it; keys that the type lacks are passed over.
+    """Rebuild a value of a type from the result of `flatten`; unknown keys are skipped.
 
-    What is an array in the type, and not `Stored`, is loaded at once.
+    Arrays in the type that are not `Stored` are loaded at once.
 
     Args:
         kind: the type, as an annotation has it.
         value: the JSON.
-        load: gives an array by its name.
+        load: returns an array by name.
         place: where the value is.
 
     Raises:

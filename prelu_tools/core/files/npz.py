@@ -1,4 +1,4 @@
-"""Arrays of numbers from an `.npz` file, and nothing that is run; and such files written."""
+"""Read arrays of numbers from an `.npz` file without running code, and write such files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from prelu_tools.core.files.pickles import in_words, wanted_by, wanted_by_file
 _NUMBERS = "fiub"
 _PICKLE = b"\x80"
 _MEMBER = ".npy"
-_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip file can hold
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date in a zip file
 _UNIX = 3
 Read = TypeVar("Read")
 
 
 class NpzFile:
-    """An `.npz` file whose arrays are read when they are asked for.
+    """An `.npz` file whose arrays are read on demand.
 
     Args:
         path: the file.
@@ -57,11 +57,11 @@ class NpzFile:
         return tuple(self._members)
 
     def faults(self) -> Iterator[str]:
-        """What no honest file of this kind is like; see `faults_of`."""
+        """Signs of a hostile file of this kind; see `faults_of`."""
         return faults_of(self._archive, self.path)
 
     def n_bytes(self, name: str) -> int:
-        """What an array takes, with its header, as the file states it."""
+        """The size of an array with its header, as the file states it."""
         return self._members[name].file_size
 
     def array(self, name: str) -> Array:
@@ -98,7 +98,7 @@ def write_arrays(file: IO[bytes], arrays: Iterable[tuple[str, Callable[[], Array
 
     Args:
         file: open for writing.
-        arrays: the name of each array, and what gives it; one is held at a time.
+        arrays: the name of each array, and a function that returns it; one is held at a time.
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, load in arrays:
@@ -119,7 +119,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 
 def _explained(path: Path, read: Callable[[], Read]) -> Read:
-    """What is read; what goes wrong in a sentence."""
+    """The content; errors become one sentence."""
     try:
         return read()
     except PReLUToolsError:
@@ -174,7 +174,7 @@ def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     version = npy.read_magic(member)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:
-        raise ValueError(f"arrays of version {version} are not supported")
+        raise ValueError(f"version {version} of the .npy format is not supported")
     shape, _, dtype = read(member)
     if any(not isinstance(size, int) or size < 0 for size in shape):
         raise ValueError(f"an array has the shape {shape}")

@@ -1,4 +1,4 @@
-"""How the slopes of a layer move from look to look: while training, or over checkpoints."""
+"""How the slopes of a layer move over a training or over checkpoints."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from prelu_tools.core.arrays import Array
 
 LOWEST, HIGHEST = -1.0, 2.0
-"""Slopes of trained networks lie between these; what leaves them is usually on its way out."""
+"""Slopes of trained networks are within these limits; one that leaves them usually diverges."""
 SHRUNK = 0.8
 """Below this share of their first size, slopes that fall all the time are being pulled to 0."""
-_LOOKS = 3  # a fall over fewer looks than these says nothing
+_LOOKS = 3  # a decrease over fewer records says nothing
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class SlopeTrack:
         return found
 
     def trends(self) -> tuple[str, ...]:
-        """What all looks together say, as words of the JSON contract, in a fixed order.
+        """The findings over all records, as words of the JSON contract, in a fixed order.
 
         `not_moving`: every slope had its first value at each of several looks. `pulled_to_zero`:
         the mean size fell at each of the last looks, to less than `SHRUNK` of the first.

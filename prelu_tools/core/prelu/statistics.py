@@ -1,4 +1,4 @@
-"""What a layer's slopes look like as a set, and what that says about what was learned."""
+"""Statistics of a layer's slopes, and what they say about what was learned."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def slope_statistics(slopes: Array, thresholds: Thresholds = DEFAULT_THRESHOLDS)
 
 
 def quantile(values: Array, share: float) -> float:
-    """As numpy.quantile on a flat array, whose first call imports numpy.ma: too slow a start."""
+    """Like numpy.quantile on a flat array, but without importing numpy.ma, which is slow."""
     if np.isnan(values).any():
         return float("nan")
     ordered = np.sort(values)
@@ -82,7 +82,7 @@ def quantile(values: Array, share: float) -> float:
 def slope_health(
     slopes: Array, thresholds: Thresholds = DEFAULT_THRESHOLDS, start: float | None = None
 ) -> tuple[str, ...]:
-    """What the slopes say, as words of the JSON contract, in a fixed order.
+    """The health of the slopes, as words of the JSON contract, in a fixed order.
 
     `at_init`: all equal to `start`; where that is None, to 0.25 or to 0. `relu_like`,
     `identity_like`: all within `near` of 0 or 1. `leaky`: all in (0, 1) and not relu_like.

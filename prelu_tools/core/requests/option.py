@@ -15,7 +15,7 @@ Place = Literal["cli", "api", "file"]
 
 
 class Needs(NamedTuple):
-    """What an option needs of the others: without it, it would be ignored."""
+    """The other options that an option needs: without them, it would be ignored."""
 
     holds: Callable[[Any], bool]
     """Whether it has an effect, by the values of all fields of the request."""
@@ -27,7 +27,7 @@ class Option(NamedTuple):
     """One option of a command."""
 
     kind: Kind
-    """What its value may be."""
+    """The kind of its value."""
     help: str
     """A sentence for `--help`."""
     name: str = ""
@@ -39,17 +39,17 @@ class Option(NamedTuple):
     key_help: str = ""
     """A line on the key; "" for `help` without its full stop."""
     example: str = ""
-    """A value, as TOML writes it; "" where a check file may not have the key."""
+    """A value, as TOML writes it; "" if a check file may not have the key."""
     metavar: str | None = None
     """What stands for the value in `--help`."""
     complete: tuple[str, ...] | Literal["source"] = ()
-    """What the shell offers."""
+    """The shell's completions."""
     needs: tuple[Needs, ...] = ()
-    """What it has no effect without."""
+    """The options without which it has no effect."""
     sources: str = ""
     """The kinds of sources that it has an effect on, in words; "" for all."""
     field: str = ""
-    """The field of the request; declared only where it is one of a value within the request."""
+    """The field of the request; declared only if it is one of a value within the request."""
     default: Any = None
     """The field's default; of a field with a factory, the default as the command line says it."""
 
@@ -66,10 +66,10 @@ def option(
     """A field of a request that is an option; its text is what documents it.
 
     Args:
-        kind: what its value may be.
+        kind: the kind of its value.
         text: a sentence for `--help`.
-        default: of the field; or, beside a factory, how the command line says it, if it does.
-        factory: what makes the default; it is called for requests only, so it may be slow.
+        default: of the field; or, with a factory, how the command line says it, if it does.
+        factory: makes the default; it is called for requests only, so it may be slow.
         more: the other fields of `Option`.
     """
     known = None if default is MISSING else default

@@ -1,4 +1,4 @@
-"""What export and doctor return: frozen, complete, and free of any framework.
+"""What export and doctor return: frozen, complete, independent of any framework.
 
 The JSON contract names the fields (`reports/json.py` writes them); the reports need nothing else.
 """
@@ -46,7 +46,7 @@ class ExportResult(Shown):
     verification: VerifyResult | None
     """The comparison of the file with its source; None with `--no-verify`."""
     notes: tuple[str, ...] = ()
-    """What the user should know about the export."""
+    """Notes on the export for the user."""
     refused: tuple[RefusedRoute, ...] = ()
     """The converters that were tried before and failed, in order."""
     data_path: str | None = None
@@ -109,7 +109,7 @@ class InitCheck:
     candidates: tuple[str, ...]
     """The models to compare with it."""
     variants: tuple[str, ...] = ()
-    """Files with the candidate's name whose suffix says that their type differs."""
+    """Files with the candidate's name and a suffix that shows another data type."""
     inputs: tuple[str, ...] = ()
     """NAME:DIMS of inputs that the reference does not know."""
     n_models: int = 1

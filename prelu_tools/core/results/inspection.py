@@ -1,4 +1,4 @@
-"""What `inspect` returns: frozen, complete, and free of any framework."""
+"""What `inspect` returns: frozen, complete, independent of any framework."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Finding:
     severity: Severity
     """How bad it is."""
     message: str
-    """What will happen and where, and what to do."""
+    """What will happen, where, and what to do."""
     layer: str | None = None
     """The layer it is about; None for the model as a whole."""
 
@@ -49,7 +49,7 @@ class LayerUsage:
 
 @dataclass(frozen=True)
 class OtherActivation:
-    """A LeakyRelu or Relu: an activation of the family whose slope was not learned."""
+    """A LeakyRelu or Relu: a related activation whose slope was not learned."""
 
     name: str
     """Name of the node."""
@@ -108,13 +108,13 @@ class InspectResult(Shown):
     others: tuple[OtherActivation, ...] = ()
     """LeakyRelu and Relu nodes, in the order of the graph."""
     refused: tuple[RefusedForm, ...] = ()
-    """What resembles PReLU but is not one; searched for only with `-v`."""
+    """Near misses of PReLU; searched for only with `-v`."""
     notes: tuple[str, ...] = ()
-    """What the user should know about how the model was read."""
+    """Notes on how the model was read."""
     failures: tuple[str, ...] = ()
     """Why the model fails a gate (`--fail-on`, `--expect-layers`)."""
     seconds: float = field(default=0.0, compare=False)
-    """How long it took; 0 where that is not known."""
+    """How long it took; 0 if that is not known."""
 
     def _in_short(self) -> str:
         n_slopes = sum(report.statistics.count for report in self.layers)

@@ -1,4 +1,4 @@
-"""What `optimize` returns, and what it is told of how the layers were chosen."""
+"""What `optimize` returns, and how the forms were chosen."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class OptimizeResult(Shown):
     verification: VerifyResult
     """The new file compared with the one it was made from."""
     notes: tuple[str, ...] = ()
-    """What the user should know."""
+    """Notes for the user."""
 
     def _in_short(self) -> str:
         gained = "" if self.latency is None else f", {self.latency.ratio.median:.2f} of the time"

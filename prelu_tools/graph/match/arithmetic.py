@@ -1,6 +1,6 @@
-"""What operators compute, in numpy: for constants that are folded, and for PReLU that is asked.
+"""Operators in numpy, to fold constants and to probe for PReLU.
 
-Each step is rounded in the type of the tensor, as the specification says of each operator.
+Each step is rounded to the type of the tensor, as the specification says.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def leak_of(node: onnx.NodeProto) -> float | None:
 
 
 def permutation(node: onnx.NodeProto, rank: int) -> tuple[int, ...]:
-    """What a Transpose node does to a tensor of this rank."""
+    """The permutation of a Transpose node on a tensor of this rank."""
     given = attributes(node).get("perm")
     return tuple(given.ints) if given else tuple(reversed(range(rank)))
 
@@ -69,10 +69,10 @@ def n_elements(operator: str, attrs: Attributes, inputs: Inputs) -> int:
 
 
 class Limits(NamedTuple):
-    """What a floating type can hold."""
+    """The limits of a floating type."""
 
     unit: float
-    """Half the distance from 1 to the next number: what one rounding changes, relatively."""
+    """Half the distance from 1 to the next number: the relative error of one rounding."""
     small: float
     """The smallest number above 0."""
     large: float
@@ -81,7 +81,7 @@ class Limits(NamedTuple):
 
 @lru_cache(maxsize=8)
 def limits_of(dtype: np.dtype[Any]) -> Limits:
-    """What a floating type can hold; numpy does not know bfloat16."""
+    """The limits of a floating type; numpy does not know bfloat16."""
     if dtype.kind != "f":
         return Limits(2.0**-8, 2.0**-133, (2 - 2.0**-7) * 2.0**127)
     known = np.finfo(dtype)
@@ -349,7 +349,7 @@ ELEMENTWISE: Final[Mapping[str, Step]] = {
     "CastLike": _cast_like,
     **{name: _wide(function) for name, function in _FUNCTIONS.items()},
 }
-"""Operators of which each element of the output needs one element of each input."""
+"""Operators with each output element computed from one element of each input."""
 MOVING: Final[Mapping[str, Step]] = {
     "Reshape": _reshape,
     "Unsqueeze": lambda attrs, x: np.expand_dims(given(x), axes_of(attrs, x) or ()),
@@ -367,7 +367,7 @@ MOVING: Final[Mapping[str, Step]] = {
 MOVED: Final = ("Transpose", "Unsqueeze", "Squeeze", "Concat", "Split")
 """Operators that move elements, or join and split tensors."""
 PRODUCTS: Final = ("Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum", "BatchNormalization")
-"""Sums of products, some of which multiply each element by one number (see `products.py`)."""
+"""Sums of products; some multiply each element by one number (see `products.py`)."""
 KNOWN: Final = frozenset({*ELEMENTWISE, *MOVED, *PRODUCTS, "Shape", "Expand", "ConstantOfShape"})
 """The operators that a region may have."""
 COPIES: Final = frozenset({"Identity", "Cast", "CastLike", *MOVED, "Shape", "Not", "And", "Or",

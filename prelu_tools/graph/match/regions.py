@@ -1,8 +1,8 @@
-"""What the operators between two tensors make of each element of the first one, x.
+"""What the operators between two tensors compute from each element of the first one, x.
 
-Three things are looked at, and they prove together that a region computes PReLU.
+Three things together prove that a region computes PReLU.
 
-1. *Structure.* Of each tensor it is known by which power it grows with x, if it does:
+1. *Structure.* For each tensor, it is known with which power it grows with x, if it does:
    f(k x) = k^d f(x) for every k > 0. x itself is of degree 1, a constant of degree 0. Relu, Abs,
    Neg and products by constants keep the degree; Add, Max, Min, Where and comparisons need one
    degree on all sides (zero and infinity fit any); a comparison, a sign and what is made of those
@@ -12,10 +12,9 @@ Three things are looked at, and they prove together that a region computes PReLU
 2. *Position.* Transposes, and axes of size 1 that come and go, are followed: an element of y is
    made of one element of x and of no other.
 3. *Rounding.* Structure speaks of real numbers. The region is run in x's own type, operator by
-   operator, on both signs from the smallest subnormal to large numbers, with mantissas that do not
-   come out even: c has to be 1, and y either x or one product by s, bit for bit; or that up to what
-   the region's own roundings may add (`rounds`). What overflows or vanishes on the way is not
-   a PReLU.
+   operator, on both signs from the smallest subnormal to large numbers, with mantissas that round:
+   c has to be 1, and y either x or one product by s, bit for bit; or that up to what the region's
+   own roundings may add (`rounds`). What overflows or vanishes on the way is not a PReLU.
 """
 
 from __future__ import annotations
@@ -56,10 +55,10 @@ JOINED: Final = -2
 
 
 class Trace(NamedTuple):
-    """What structure says of a tensor, as a function of x."""
+    """A tensor as a function of x, by its structure."""
 
     degree: int | None = 1
-    """f(k x) = k^degree f(x) for every k > 0; None where no degree has that."""
+    """f(k x) = k^degree f(x) for every k > 0; None if no degree has that."""
     layout: tuple[int, ...] | None = None
     """For each of its axes that of x; None for x's own order."""
     kinked: bool = False
@@ -82,11 +81,11 @@ class Region:
         self._still: dict[str, Array | None] = {}
         self.sides: dict[str, tuple[bool, bool]] = {}
         self.made: dict[str, Array] = {}
-        """What `graph/match/probing.py` has computed of tensors, for its numbers as x."""
+        """The tensors that `graph/match/probing.py` has computed for its values of x."""
 
     @property
     def rank(self) -> int | None:
-        """How many axes x has; None where that is unknown, for which some files say none."""
+        """How many axes x has; None if that is unknown, for which some files say none."""
         if self._rank is None:
             self._rank = len(self.view.shape(self.x) or ()) or None
         return self._rank
@@ -98,9 +97,9 @@ class Region:
         return np.dtype(helper.tensor_dtype_to_np_dtype(kind)) if kind in FLOATS else None
 
     def trace(self, tensor: str) -> Trace | None:
-        """What structure says of a tensor; None where it is not an element-wise function of x."""
+        """A tensor's structure; None if it is not an element-wise function of x."""
         if tensor not in self._traces:
-            self._traces[tensor] = None  # while it is looked at: a way round is no way
+            self._traces[tensor] = None  # while it is visited: a cycle is not a path
             self._traces[tensor] = self._traced(tensor)
         return self._traces[tensor]
 
@@ -298,14 +297,14 @@ class Region:
         return self._still[tensor] is not None
 
     def constant(self, tensor: str) -> Array | None:
-        """The values of what `is_still`; None where they cannot be computed."""
+        """The values of a tensor that `is_still`; None if they cannot be computed."""
         if tensor not in self._still:
             found = read_constant(self.view, tensor)
             self._still[tensor] = None if found is None else found.values
         return self._still[tensor]
 
     def _filled(self, tensor: str) -> Array | None:
-        """What zeros_like(x), or a constant expanded to x, is made of; None for anything else."""
+        """The constant in zeros_like(x), or in a constant expanded to x; None for anything else."""
         node = self.view.maker(tensor)
         if node is None or node.op_type not in ("Expand", "ConstantOfShape", "CastLike"):
             return None

@@ -1,4 +1,4 @@
-"""How forms are written: the nodes that a form puts in the place of one PRelu node."""
+"""How forms are written: the nodes that replace one PRelu node."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Draft:
         self._tensors = tensors
 
     def constant(self, number: str, slopes: Array) -> str:
-        """A constant: one for each slope, or 0 for all; what is made of slopes has their name."""
+        """A constant: one for each slope, or 0 for all; if made from slopes, it has their name."""
         own = self._parameter
         match number:
             case "0":
@@ -90,7 +90,7 @@ class Draft:
         self.nodes.append(node)
 
     def state_slopes(self) -> None:
-        """Note on the last node what it has no tensor for: the name and the shape of the slopes."""
+        """Add the slopes' name and shape to the last node as metadata, if no tensor has them."""
         props = self.nodes[-1].metadata_props
         props.add(key=SLOPE_NAME, value=self._parameter)
         props.add(key=SLOPE_SHAPE, value=",".join(map(str, self.slopes.shape)))
@@ -98,7 +98,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Place:
-    """What has to be known of the place of a PReLU to say which forms can stand there."""
+    """What decides which forms can replace a PReLU."""
 
     slopes: Array
     """In true sign, such that they broadcast to the input."""
@@ -111,12 +111,12 @@ class Writing:
     """How a form is written, and where it equals the PRelu node."""
 
     text: str
-    """Its operators, the last one of which makes the output. Other tensors are called by what they
-    are for; x is the input, a the slopes, and `-1` is one number for each slope, as `-a` is."""
+    """Its operators; the last one makes the output. Other tensors are named by their purpose; x is
+    the input, a the slopes, and `-1` is one number for each slope, like `-a`."""
     fits: Callable[[Place], bool] = lambda place: True
-    """Whether it can stand in a place."""
+    """Whether it can be used at a place."""
     special: bool = True
-    """Whether it gives what PRelu gives for infinities and NaN too."""
+    """Whether it equals PRelu for infinities and NaN too."""
     rounds: bool = False
     """Whether it rounds otherwise than PRelu, which multiplies once."""
 

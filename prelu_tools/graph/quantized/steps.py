@@ -18,9 +18,9 @@ from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import attribute_of
 
 _BITS: Final = {"int4": 4, "uint4": 4, "int8": 8, "uint8": 8, "int16": 16, "uint16": 16}
-"""Of types that may leave most codes unused; one of 2 bits cannot."""
+"""Types that may leave most codes unused; a type of 2 bits cannot."""
 _LEAST_USED: Final = 1 / 8
-"""Of the codes of a type: quantizers use all of them, or half of them if no weight is negative."""
+"""Share of a type's codes: quantizers use all, or half of them if no weight is negative."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class WeightSteps:
     values: Array
     """The weight as it is stored, dequantized."""
     steps: Array
-    """The distance between neighbours, broadcasting to `values`; 0 where no code is used."""
+    """The distance between neighbours, broadcasting to `values`; 0 if no code is used."""
     is_coarse: bool
     """Whether most of its scales are so wide that hardly any code is used."""
 
@@ -39,7 +39,7 @@ def weight_steps(model: OnnxModel, names: Iterable[str]) -> dict[str, WeightStep
     """The steps of weights.
 
     Args:
-        model: what a quantized model means.
+        model: the meaning of a quantized model.
         names: the tensors that DequantizeLinear makes of stored codes.
 
     Raises:
@@ -97,7 +97,7 @@ def demand_whole_codes(kind: int, place: str) -> None:
 
     Args:
         kind: a `TensorProto` data type; 0 if it is not known.
-        place: what has it, in words.
+        place: its owner, in words.
 
     Raises:
         PReLUToolsError: they are float8 or float4.

@@ -1,4 +1,4 @@
-"""Write the PRelu nodes of a model so that a runtime reads them right."""
+"""Write the PRelu nodes of a model so that a runtime reads them correctly."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from prelu_tools.graph.view import GraphView, all_views
 
 @dataclass(frozen=True)
 class Fitted:
-    """What was done with one call of a layer."""
+    """The change to one call of a layer."""
 
     layer: str
     """The layer's name."""
     before: tuple[int, ...]
     """The shape of its slopes as they were written."""
     plan: Plan | None
-    """How it is written now; None where it stays as it was."""
+    """How it is written now; None if it stays as it was."""
     is_refused: bool = False
-    """Whether the runtime leaves it to another one; without a plan, else nothing is known."""
+    """Whether the runtime leaves it to another one; otherwise, without a plan, nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class _Edit:
 def fitted(
     model: OnnxModel, runtime: str, name: str, may_refuse: bool = False
 ) -> tuple[OnnxModel, tuple[Fitted, ...]]:
-    """A copy of a model whose PRelu nodes a runtime reads right.
+    """A copy of a model whose PRelu nodes a runtime reads correctly.
 
     Args:
         model: every PReLU is a PRelu node; others stay as they are.
         runtime: one of the table of slope shapes.
-        name: what the user calls it.
+        name: the user's name for it.
         may_refuse: whether a runtime that refuses a node leaves it to another one.
 
     Returns:
@@ -95,7 +95,7 @@ def _nothing(layer: str, shape: Shape | None, slope: Sequence[int], name: str) -
 
 
 def _write(model: OnnxModel, edits: Sequence[_Edit]) -> None:
-    """Put what was planned in the place of the nodes, in place."""
+    """Replace the nodes as planned, in place."""
     main = model.proto.graph
     drop_slopes(main, [edit.match.node for edit in edits])
     tensors = Tensors(main)

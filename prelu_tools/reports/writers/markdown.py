@@ -155,7 +155,7 @@ def _code(text: str) -> str:
 
 
 def _grid(headers: Sequence[str], rows: Iterable[Sequence[str]], is_figure: Sequence[bool]) -> str:
-    """A table; columns of figures stand to the right."""
+    """A table; columns of figures are right-aligned."""
     marks = ["--:" if figure else ":--" for figure in is_figure]
     lines = [headers, marks, *rows]
     return "\n".join(

@@ -307,5 +307,5 @@ def test_more_than_half_on_borders_proves_nothing(n_differ: int, verdict: str) -
     other.reshape(-1)[:n_differ] += 1
     comparison.add(base, other)
     assert comparison.verdict == verdict
-    words = "differs in more than half of its values, all on a border that rounding crosses"
+    words = "differs in more than half of its values, all on a border that rounding error crosses"
     assert comparison.doubt == (None if verdict == "pass" else words)

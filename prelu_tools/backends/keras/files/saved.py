@@ -74,7 +74,7 @@ class SavedModelSource(SourceDefaults):
         self.label = label
         self.producer = f"tensorflow {tf.__version__}"
         self._options = options
-        self._loaded = loaded  # its variables live as long as it does
+        self._loaded = loaded  # keeps its variables alive
         self._traced = trace_signature(loaded, label, options)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A model as one flat TensorFlow graph with its weights as inputs: what is converted, watched."""
+"""A model as one flat TensorFlow graph with its weights as inputs, to convert or to watch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Weight:
 
     @property
     def n_bytes(self) -> int:
-        """Of its values, four each."""
+        """The size of its values, four bytes each."""
         return 4 * int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -45,7 +45,7 @@ class Tap:
     x: str
     """The tensor that goes in."""
     y: str
-    """The tensor that comes out: of an Identity of its own (`backends/keras/graphs/marks.py`)."""
+    """The tensor that comes out: of its own Identity (`backends/keras/graphs/marks.py`)."""
     function: str = ""
     """The function of the graph's library that it is in: the body of a loop, or a branch."""
     shape: tuple[int | None, ...] | None = None
@@ -145,7 +145,7 @@ class Program:
         return np.asarray(found)
 
     def shape_of(self, tensor: str) -> Any:
-        """The shape of a tensor, as TensorFlow's message; None where nothing is known of it."""
+        """The shape of a tensor, as TensorFlow's message; None if nothing is known of it."""
         _, _, port = tensor.partition(":")
         shapes = self.nodes[node_of(tensor)].attr["_output_shapes"].list.shape
         return shapes[int(port or 0)] if len(shapes) > int(port or 0) else None
@@ -205,7 +205,7 @@ def holders(definition: Any) -> dict[str, Any]:
 def rename_functions(definition: Any, suffix: str) -> None:
     """Give the functions of a GraphDef other names, in place.
 
-    TensorFlow takes what has the name of a function that it knows for that one.
+    TensorFlow identifies functions by name alone.
     """
     names = {f.signature.name: f"{f.signature.name}{suffix}" for f in definition.library.function}
     for function in definition.library.function:

@@ -1,4 +1,4 @@
-"""What `verify` returns: frozen, complete, and free of any framework."""
+"""What `verify` returns: frozen, complete, independent of any framework."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class WorseFigure:
     """A figure that got worse than the baseline allows."""
 
     part: str
-    """What it belongs to: `net.onnx[cpu] output y`, `net.onnx[cpu] layer act`, `net.onnx[cpu]`."""
+    """Its owner: `net.onnx[cpu] output y`, `net.onnx[cpu] layer act`, `net.onnx[cpu]`."""
     figure: str
     """Its name: `max_abs_diff`, `coverage`."""
     before: float
@@ -58,7 +58,7 @@ class WorseFigure:
 
 @dataclass(frozen=True)
 class BaselineReport:
-    """A verification compared with what an earlier one measured."""
+    """A verification compared with the figures of an earlier one."""
 
     path: str
     """The baseline file."""
@@ -82,7 +82,7 @@ class VerifyResult(Shown):
     """The result of `verify`; true only if everything passed."""
 
     verdict: Verdict
-    """`fail` if any candidate failed, else `inconclusive` if any could not be judged."""
+    """`fail` if any candidate failed, otherwise `inconclusive` if any could not be judged."""
     reference: str
     """The reference as the user wrote it."""
     reference_precision: Literal["float64", "float32"]
@@ -104,11 +104,11 @@ class VerifyResult(Shown):
     n_searched: int = 0
     """Additional rows of input, from the search for unreached slopes."""
     notes: tuple[str, ...] = ()
-    """What the user should know about how the check was done."""
+    """Notes on how the check was done."""
     baseline: BaselineReport | None = None
     """The comparison with an earlier run; None if it was not requested."""
     sizes: SizesTried = field(default_factory=SizesTried)
-    """The sizes of free axes at which the models were run."""
+    """The sizes of dynamic axes at which the models were run."""
     inputs: tuple[InputDomain, ...] = ()
     """The domain of each random input; empty if all inputs were replayed."""
     quick: bool = False
@@ -137,7 +137,7 @@ class VerifyResult(Shown):
 
     @property
     def power(self) -> Power | None:
-        """Over all candidates; None where none has any."""
+        """Over all candidates; None if none has any."""
         found = [report.power for report in self.candidates if report.power is not None]
         if not found:
             return None
@@ -158,11 +158,11 @@ class VerdictError(PReLUToolsError):
 
     Args:
         message: what was found.
-        result: all that was found; None where there is no more than the message.
+        result: all that was found; None if there is no more than the message.
     """
 
     def __init__(self, message: str, result: VerifyResult | None = None) -> None:
-        """Keep the result beside the sentence."""
+        """Keep the result next to the sentence."""
         super().__init__(message)
         self.result = result
 

@@ -123,8 +123,8 @@ def test_a_layer_that_is_missing_is_no_node() -> None:
     reference = NumpyModel({"a": SLOPES, "b": np.ones((1, 3), np.float32)})
     report = the_one(verified(reference, NumpyModel()))
     assert report.reasons == (
-        "b: not found in the candidate, although every output agrees (the tensors of such a "
-        "candidate cannot be searched)",
+        "b: not found in the candidate, although every output agrees (the tensors of this kind "
+        "of candidate cannot be searched)",
     )
     assert (report.verdict, report.first_divergence) == ("inconclusive", None)
     assert the_one(verified(NumpyModel(), reference)).verdict == "pass"

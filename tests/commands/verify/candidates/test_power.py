@@ -282,7 +282,7 @@ def test_faults_are_in_slopes_that_are_reached(net: Path) -> None:
     x[:, 1] = -1
     plan = _plan(net, reached=x)
     (moved,) = (f for f in choose_faults(SlopeCopy(plan), plan)[0] if f.kind == "moved")
-    assert moved.description == "slope 1 moved by 10 %"
+    assert moved.description == "slope 1 changed by 10%"
 
 
 @pytest.mark.parametrize(

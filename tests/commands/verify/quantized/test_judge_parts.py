@@ -152,8 +152,8 @@ def _factor(factor: float | None) -> Any:
 
 
 COUNTED = (
-    "net.onnx: 1,234 of 5,678 quantized tensors are within half a step of one of the reference's, "
-    "value by value"
+    "net.onnx: 1,234 of 5,678 quantized tensors match a tensor of the reference to within half a "
+    "step in every value"
 )
 
 

@@ -304,7 +304,7 @@ def test_float64_that_is_not_to_be_had(wide: Model | None, words: str) -> None:
 )
 def test_parts_that_stayed_narrow_are_named(stayed: str, named: str) -> None:
     found = run(ToldSource(wide=_wide(), stayed=tuple(stayed)), TWO, plan=WIDE)
-    assert found.notes == [f"computed in a narrower type even in float64: {named}"]
+    assert found.notes == [f"computed in a narrower type even in the float64 run: {named}"]
 
 
 # What is asked of it later

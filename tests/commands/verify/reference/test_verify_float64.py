@@ -158,7 +158,7 @@ def test_a_module_that_makes_float32_of_it_is_named_or_falls_back(
     source = f"{torch_nets}:Net('{kind}')"
     found = verify(source, source)
     assert found.code == 0, found.json["reasons"]
-    named = any("even in float64" in note for note in found.json["notes"])
+    named = any("even in the float64 run" in note for note in found.json["notes"])
     assert _fell_back(found) or named
 
 
