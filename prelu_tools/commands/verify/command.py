@@ -109,7 +109,7 @@ def verify_source(
     opened = [item for item in linked if isinstance(item, Linked)]
     if request.runtimes and opened and all(item.source.graph is None for item in opened):
         names = ", ".join(item.label for item in opened)
-        raise UsageError(f"--runtime is for ONNX candidates, but {names} is not one: leave it out")
+        raise UsageError(f"--runtime is for ONNX candidates only: leave it out for {names}")
     refuse_records(opened)
     if len(opened) == len(linked):
         refuse_ignored_options([source, *(item.source for item in opened)], request)

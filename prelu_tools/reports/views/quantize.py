@@ -16,7 +16,7 @@ _LEGEND = (
     "step: distance between the values that slopes may have; off by: largest error of a slope; "
     "SNR: signal-to-noise ratio compared with the floating-point model, on the held-out data; "
     "calibration: SNR on the calibration data; plain: SNR of the file that quantize_static "
-    "writes; used: share of slopes whose negative branch occurred in the calibration data"
+    "writes; used: share of slopes with a negative input in the calibration data"
 )
 
 
@@ -111,7 +111,7 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
         "held-out rows"
     )
     if result.verdict is None:
-        yield "not compared with the model in floating point (--no-verify)"
+        yield "not compared with the floating-point model (--no-verify)"
     yield from (f"note: {note}" for note in result.notes)
 
 

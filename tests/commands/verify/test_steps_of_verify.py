@@ -220,7 +220,7 @@ def test_runtimes_are_for_onnx_candidates(
     if not refused:
         assert module.verify_source(source, request).verdict == "pass"
         return
-    words = "^--runtime is for ONNX candidates, but c, d is not one: leave it out$"
+    words = "^--runtime is for ONNX candidates only: leave it out for c, d$"
     with pytest.raises(UsageError, match=words):
         module.verify_source(source, request)
 
