@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prelu_tools.core.process.timing import Ratio
+from prelu_tools.core.results.reasons import warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.parity import Verdict
 from prelu_tools.core.results.verification.result import VerifyResult
@@ -144,6 +145,12 @@ class QuantizeResult(Shown):
         verdict = self.verdict or "not compared"
         layers = f"{self.n_integer} of {len(self.layers)} PReLU layers quantized"
         return f"{self.source} -> {self.path}: {verdict}, {layers}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes which say that a pass proves less than it seems to."""
+        checked = self.verification
+        return warnings_of(self.notes, checked.warnings if checked is not None else ())
 
     @property
     def n_integer(self) -> int:
