@@ -47,7 +47,7 @@ NOTHING = cast(Any, None)
         (ConversionOptions, {"opset": 18, "input_layout": "keep", "slope_axis": None,
                              "is_verified": True}),
         (ExportResult, {"notes": (), "refused": (), "data_path": None, "n_data_bytes": 0,
-                        "optimized": None}),
+                        "optimized": None, "inputs": ()}),
         (RefusedRoute, {}),
         (DoctorItem, {"advice": ""}),
         (InitCheck, {"variants": (), "inputs": (), "n_models": 1, "needed": ()}),

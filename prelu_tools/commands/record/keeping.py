@@ -13,6 +13,7 @@ from prelu_tools.backends.protocol.recording import (
     RecordedSpread,
 )
 from prelu_tools.commands.record.looking import Looked, n_bytes, smallest
+from prelu_tools.commands.record.request import INNER, LIMIT
 from prelu_tools.commands.verify.reference.perturbed import SPREAD, PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
@@ -33,6 +34,8 @@ class Room:
 
     left: float
     """In bytes."""
+    inner: float
+    """What the values of layers may take of it."""
     limit: float
     """All of it, in megabytes."""
 
@@ -56,10 +59,18 @@ class Room:
         self.left -= count
         return True
 
+    def take_inner(self, count: int) -> bool:
+        """The same for values of layers."""
+        if count > self.inner or not self.take(count):
+            return False
+        self.inner -= count
+        return True
 
-def room_of(megabytes: float) -> Room:
-    """All of the room that a record of so many megabytes has."""
-    return Room(megabytes * _MEGABYTE, megabytes)
+
+def room_of(megabytes: float | None) -> Room:
+    """All of the room that a record has; see `RecordRequest.max_size`."""
+    limit = LIMIT if megabytes is None else megabytes
+    return Room(limit * _MEGABYTE, (INNER if megabytes is None else limit) * _MEGABYTE, limit)
 
 
 @dataclass
@@ -80,7 +91,7 @@ def run_to_look_at(reference: Reference, room: Room) -> int:
     The first one, if that takes half of the room at most; else the smallest one.
     """
     inner = sum(2 * size for _, size in _calls(reference, 0))
-    return 0 if 2 * inner < room.left else smallest(reference.feeds)[0]
+    return 0 if 2 * inner < min(room.left, room.inner) else smallest(reference.feeds)[0]
 
 
 def keep_runs(
@@ -200,7 +211,7 @@ def _observed(
         sizes = dict(_calls(reference, run))
         inner = [("x", run, *call) for call in sizes] + [("y", run, *call) for call in sizes]
         extra = sum(seen.get(key).nbytes for key in inner if key in seen)
-        if room.take(sum(sizes.values()) + extra):
+        if room.take_inner(sum(sizes.values()) + extra):
             found[run] = tuple(_call(reference, run, call, looked, seen) for call in sizes)
     return found
 
@@ -228,11 +239,13 @@ def _call(
     )
 
 
-def observed_words(kept: Kept, runs: Sequence[object], limit: float) -> str | None:
+def observed_words(kept: Kept, runs: Sequence[object], limit: float | None) -> str | None:
     """A note where what layers gave is not kept of every run."""
     if kept.n_observed == len(runs):
         return None
-    return (
-        f"layer values are kept for {kept.n_observed} of {len(runs)} runs: more would "
-        f"exceed --max-size {limit:g} (megabytes)"
+    why = (
+        f"they take at most {INNER:g} MB without --max-size"
+        if limit is None
+        else f"more would exceed --max-size {limit:g} (megabytes)"
     )
+    return f"layer values are kept for {kept.n_observed} of {len(runs)} runs: {why}"

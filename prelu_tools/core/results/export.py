@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from prelu_tools.core.options import InputOption
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.optimization import OptimizeResult
 from prelu_tools.core.results.showing import Shown
@@ -55,6 +56,8 @@ class ExportResult(Shown):
     """Its size in bytes."""
     optimized: OptimizeResult | None = None
     """How its layers were rewritten for onnxruntime's CPU provider; None for PRelu nodes."""
+    inputs: tuple[InputOption, ...] = ()
+    """The inputs of the file; a size that is a name is dynamic."""
 
     def _in_short(self) -> str:
         held = "not verified" if self.verification is None else "verified"
