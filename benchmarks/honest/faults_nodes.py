@@ -51,37 +51,33 @@ def dilation_wrong(graph: Graph, known: Known) -> str | None:
     return None
 
 
-@fault
-def pad_mode(graph: Graph, known: Known) -> str | None:
-    at = graph.pick("Pad")
+def _exchanged(
+    graph: Graph, operator: str, attribute: str, usual: str, new: str, other: str
+) -> str | None:
+    """Give an attribute of a node a new value, or another one where it has that already."""
+    at = graph.pick(operator)
     if at is None:
         return None
-    mode = graph.attribute(at, "mode", b"constant").decode()
-    new = "edge" if mode != "edge" else "reflect"
-    graph.set_attribute(at, "mode", new)
-    return f"mode of {at.name} is {new}, not {mode}"
+    now = graph.attribute(at, attribute, usual.encode()).decode()
+    new = new if now != new else other
+    graph.set_attribute(at, attribute, new)
+    return f"{attribute} of {at.name} is {new}, not {now}"
+
+
+@fault
+def pad_mode(graph: Graph, known: Known) -> str | None:
+    return _exchanged(graph, "Pad", "mode", "constant", "edge", "reflect")
 
 
 @fault
 def resize_coordinates(graph: Graph, known: Known) -> str | None:
-    at = graph.pick("Resize")
-    if at is None:
-        return None
-    now = graph.attribute(at, "coordinate_transformation_mode", b"half_pixel").decode()
-    new = "asymmetric" if now != "asymmetric" else "half_pixel"
-    graph.set_attribute(at, "coordinate_transformation_mode", new)
-    return f"coordinates of {at.name} are {new}, not {now}"
+    attribute = "coordinate_transformation_mode"
+    return _exchanged(graph, "Resize", attribute, "half_pixel", "asymmetric", "half_pixel")
 
 
 @fault
 def resize_mode(graph: Graph, known: Known) -> str | None:
-    at = graph.pick("Resize")
-    if at is None:
-        return None
-    now = graph.attribute(at, "mode", b"nearest").decode()
-    new = "linear" if now == "nearest" else "nearest"
-    graph.set_attribute(at, "mode", new)
-    return f"mode of {at.name} is {new}, not {now}"
+    return _exchanged(graph, "Resize", "mode", "nearest", "nearest", "linear")
 
 
 @fault

@@ -144,6 +144,23 @@ def parse_reports(
     return tuple(pairs)
 
 
+def source_and_output(source: str, output: str) -> Callable[[Function], Function]:
+    """The argument of one model and `-o` for what is made of it, by their names in the help."""
+
+    def add(function: Function) -> Function:
+        function = click.option(
+            "-o",
+            "--output",
+            required=True,
+            type=click.Path(path_type=Path),
+            metavar=output,
+            help="The file to write; an incomplete file is never left behind.",
+        )(function)
+        return click.argument("source", metavar=source, shell_complete=complete_source)(function)
+
+    return add
+
+
 def request_options(request: type) -> Callable[[Function], Function]:
     """The options that the fields of a request declare, in their order."""
 

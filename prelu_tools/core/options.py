@@ -26,6 +26,16 @@ def example_sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
     )
 
 
+def free_size(name: str, axis: int) -> str:
+    """The name of a size that has none: `batch`, or one of its own, for they need not be equal.
+
+    Args:
+        name: of the tensor.
+        axis: of the size.
+    """
+    return f"{name}_dim_{axis}" if axis else "batch"
+
+
 @dataclass(frozen=True)
 class InputOption:
     """An input as the user gave it on the command line, or as another model has it."""

@@ -16,6 +16,7 @@ from prelu_tools.core.options import (
     OtherInputs,
     SourceOptions,
     example_sizes,
+    free_size,
 )
 from prelu_tools.core.requests.kinds import FLAG, TEXTS, WrongValueError
 from prelu_tools.core.requests.option import Option, declared_options
@@ -37,6 +38,10 @@ def test_free_sizes_are_those_that_most_nets_take(
     shape: tuple[Dim, ...], sizes: tuple[int, ...]
 ) -> None:
     assert example_sizes(shape) == sizes
+
+
+def test_sizes_without_a_name_have_one_of_their_own() -> None:
+    assert [free_size("x", axis) for axis in range(3)] == ["batch", "x_dim_1", "x_dim_2"]
 
 
 # Shapes of inputs, as they are given in files, in Python and on the command line

@@ -4,57 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from made_checks import checks_of, entry_of, many_checks, passing
 from made_results import HOSTILE, assert_gold, verified
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.results.batch import BatchEntry, BatchResult
+from prelu_tools.core.results.batch import BatchEntry
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.core.results.verification.result import Coverage, VerifyResult
+from prelu_tools.core.results.verification.result import Coverage
 from prelu_tools.reports import Style, render
 from prelu_tools.reports.sentences import coverage_share, worst_difference
-from prelu_tools.reports.writers.json import one_line
-
-
-def _passed(**changes: Any) -> VerifyResult:
-    failed = verified()
-    (old,) = failed.candidates
-    output = dataclasses.replace(
-        old.outputs[0], verdict="pass", n_mismatched=0, n_nonfinite_mismatch=0
-    )
-    candidate = dataclasses.replace(
-        old, verdict="pass", outputs=(output,), layers=old.layers[:1], special=(), reasons=()
-    )
-    made: dict[str, Any] = {"candidates": (candidate,), "agreements": (), "reasons": (), **changes}
-    return dataclasses.replace(failed, verdict="pass", **made)
-
-
-def entry_of(
-    name: str, result: VerifyResult | None, line: int = 1, file: str = "prelu-tools.toml"
-) -> BatchEntry:
-    """The entry of a check in a list."""
-    candidates = ("net.onnx", "folder/other.onnx")
-    if result is None:
-        error = ("gone.keras cannot be read: no such file",)
-        return BatchEntry(name, "gone.keras", "error", None, error, candidates, file, line)
-    text = one_line(result, Style())
-    return BatchEntry(
-        name, result.reference, result.verdict, text, result.reasons, candidates, file, line
-    )
-
-
-def checks_of(*entries: BatchEntry, path: str = "prelu-tools.toml") -> BatchResult:
-    """A list of checks."""
-    return BatchResult("verify", entries, path)
-
-
-def many_checks() -> BatchResult:
-    """Three checks: one passed, one failed, one could not be run."""
-    found = [("digits", _passed()), ("faces, aligned", verified()), ("lost", None)]
-    return checks_of(*(entry_of(*one, 10 * number) for number, one in enumerate(found, 1)))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +36,7 @@ def test_the_table_fits(width: int) -> None:
 
 
 def test_names_that_are_references_are_shown_once() -> None:
-    text = render(checks_of(entry_of("nets.py:Net", _passed()), path="a.toml"), "table", Style())
+    text = render(checks_of(entry_of("nets.py:Net", passing()), path="a.toml"), "table", Style())
     assert text.count("nets.py:Net") == 1
     assert "check" not in text.partition("──")[0]
     assert "PASS  1 check of a.toml: 1 pass" in text
@@ -137,13 +98,13 @@ def test_other_formats_refuse() -> None:
 
 
 def test_the_worst_difference() -> None:
-    (candidate,) = _passed().candidates
+    (candidate,) = passing().candidates
     (output,) = candidate.outputs
 
     def of(*values: float) -> float | None:
         outputs = tuple(dataclasses.replace(output, max_abs_diff=value) for value in values)
         return worst_difference(
-            _passed(candidates=(dataclasses.replace(candidate, outputs=outputs),))
+            passing(candidates=(dataclasses.replace(candidate, outputs=outputs),))
         )
 
     assert of() is None
@@ -155,8 +116,8 @@ def test_the_worst_difference() -> None:
 
 def test_the_coverage_share_is_that_of_all_slopes() -> None:
     assert coverage_share(verified()) == 468 / 544
-    assert coverage_share(_passed(coverage=None)) is None
-    assert coverage_share(_passed(coverage=Coverage(0, 0, ()))) is None
+    assert coverage_share(passing(coverage=None)) is None
+    assert coverage_share(passing(coverage=Coverage(0, 0, ()))) is None
 
 
 _WEAK = ("slopes_initial", "record_is_stale", "candidate_of_other_version", "sizes_not_checked")
@@ -164,8 +125,8 @@ _WEAK = ("slopes_initial", "record_is_stale", "candidate_of_other_version", "siz
 
 @pytest.mark.parametrize("code", [*_WEAK, "input_domain", None])
 def test_what_makes_a_pass_prove_less_is_in_the_table(code: str | None) -> None:
-    weak = _passed(notes=(Reason(f"less is {HOSTILE}proven", code),))
-    result = checks_of(entry_of("weak", weak), entry_of("strong", _passed(), 2))
+    weak = passing(notes=(Reason(f"less is {HOSTILE}proven", code),))
+    result = checks_of(entry_of("weak", weak), entry_of("strong", passing(), 2))
     assert result.exit_code == 0
     for form in ("table", "markdown", "html"):
         text = render(result, form, Style()).partition("<details")[0]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from IPython.lib.pretty import pretty
 from made_results import compared, exported, optimized, usual, verified
+from parsed_html import ParsedPage
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.showing import Shown
@@ -26,28 +26,6 @@ def _kind(result: object) -> str:
     return type(result).__name__
 
 
-class _Elements(HTMLParser):
-    """What a page holds."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.open: list[str] = []
-        self.cells: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if {"td", "th"} & set(self.open):
-            self.cells.append(data)
-
-
 @pytest.mark.parametrize("result", _results(), ids=_kind)
 def test_printing_a_result_shows_the_command_s_table(result: Shown) -> None:
     assert f"{result}\n" == render(result, "table", Style())  # type: ignore[arg-type]
@@ -63,11 +41,10 @@ def test_a_result_among_others_is_one_line(result: Shown) -> None:
 
 @pytest.mark.parametrize("result", _results(), ids=_kind)
 def test_a_notebook_shows_tables_and_no_headings(result: Shown) -> None:
-    found = _Elements(result._repr_html_())
-    assert found.open == []
-    assert "table" in found.tags
+    found = ParsedPage(result._repr_html_())
+    assert "table" in found.names
     assert "layer" in found.cells
-    assert {"h1", "h2", "h3", "h4", "script"} & set(found.tags) == set()
+    assert {"h1", "h2", "h3", "h4", "script"} & set(found.names) == set()
 
 
 def test_the_bar_beside_it_has_the_colour_of_the_verdict() -> None:
@@ -87,8 +64,8 @@ def test_names_in_a_notebook_are_text() -> None:
         notes=(HOSTILE,),
         layers=(replace(layer, layer=replace(layer.layer, name=HOSTILE)),),
     )
-    found = _Elements(hostile._repr_html_())
-    assert {"img", "a", "script"} & set(found.tags) == set()
+    found = ParsedPage(hostile._repr_html_())
+    assert {"img", "a", "script"} & set(found.names) == set()
     assert any("<img src=x" in cell for cell in found.cells)
 
 

@@ -91,6 +91,19 @@ def process(*arguments: object, cwd: Path = ROOT, env: Mapping[str, str] | None 
     return Outcome(found.returncode, found.stdout, found.stderr)
 
 
+def check_nothing_is_loaded(path: Path, runtime: str) -> None:
+    """`inspect` reads the one layer of a file, and loads neither a framework nor a runtime."""
+    code = (
+        "import sys; from prelu_tools.cli.main import run; "
+        f"code = run(['inspect', {str(path)!r}, '--format', 'json', '--expect-layers', '1']); "
+        f"heavy = {{'tensorflow', 'torch', 'onnxruntime', 'keras', {runtime!r}}}; "
+        "sys.exit(code or len(heavy & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+
+
 def until(true: Callable[[], bool], running: subprocess.Popen[str]) -> None:
     """Wait for what a process does meanwhile."""
     end = time.monotonic() + 300

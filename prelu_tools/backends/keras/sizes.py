@@ -15,10 +15,10 @@ import numpy as np
 
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.protocol.freeing import other_sizes
-from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name
+from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, stated_spec
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError, one_line
-from prelu_tools.core.options import Dim, InputOption, example_sizes
+from prelu_tools.core.options import Dim, InputOption
 from prelu_tools.core.results.reasons import Reason
 
 _LONGEST = 200  # characters of what Keras says
@@ -52,15 +52,10 @@ def with_sizes(
     found = []
     for spec in specs:
         shape = given.get(spec.name, spec.shape)
-        if len(shape) != len(spec.shape):
-            raise UsageError(
-                f"--input {_text(replace(spec, shape=shape))}: {label} takes {_text(spec)}, of "
-                f"rank {len(spec.shape)}"
-            )
-        sizes = zip(spec.shape, shape, example_sizes(shape), strict=True)
+        usual = stated_spec(spec.name, spec.dtype, spec.shape, shape).example
         example = tuple(
-            own if isinstance(own, int) and isinstance(size, str) else usual
-            for own, size, usual in sizes
+            own if isinstance(own, int) and isinstance(size, str) else other
+            for own, size, other in zip(spec.shape, shape, usual, strict=True)
         )
         found.append(replace(spec, shape=shape, example=example))
     return one_size_a_name(found)

@@ -13,12 +13,12 @@ import numpy as np
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.keras.sizes import any_size, fixed_ones, freed, with_sizes
 from prelu_tools.backends.protocol.freeing import freed_inputs
-from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name
+from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, stated_spec
 from prelu_tools.backends.protocol.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes
+from prelu_tools.core.options import InputOption, SourceOptions
 
 _GENERATED = re.compile(r"^(keras_tensor|input_layer)(_\d+)?$")
 
@@ -63,7 +63,7 @@ class Structure:
     def _free_sizes(self, specs: list[TensorSpec]) -> None:
         """Free the sizes that a subclassed model was built for, where it takes others too."""
         is_stated = any(isinstance(size, int) for spec in specs for size in spec.shape[1:])
-        other = self._other() if is_stated and self._other is not None and not self.notes else None
+        other = self._other() if is_stated and self._other is not None else None
         found = other and freed_inputs(specs, other, self._label, self._takes)
         if found:
             self._specs, self.notes = one_size_a_name(found.specs), (found.note,)
@@ -93,7 +93,7 @@ class Structure:
                 "NAME:batch,..., for example --input x:batch,112,112,3 (a name such as batch makes "
                 "that size dynamic)"
             )
-        return [TensorSpec(i.name, i.dtype, i.shape, example_sizes(i.shape)) for i in found]
+        return [stated_spec(i.name, i.dtype, i.shape, None) for i in found]
 
     def _with_given(self, specs: list[TensorSpec]) -> list[TensorSpec]:
         """The model's own inputs, with the sizes that the user gave."""
@@ -229,8 +229,5 @@ def _built_for(model: Any) -> tuple[InputOption, ...]:
 
 
 def _spec(name: str, tensor: Any) -> TensorSpec:
-    shape: list[Dim] = [
-        int(size) if size is not None else ("batch" if axis == 0 else f"{name}_dim_{axis}")
-        for axis, size in enumerate(tensor.shape)
-    ]
-    return TensorSpec(name, str(tensor.dtype), tuple(shape), example_sizes(shape))
+    sizes = [None if size is None else int(size) for size in tensor.shape]
+    return stated_spec(name, str(tensor.dtype), sizes, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import onnx
 
@@ -13,6 +14,9 @@ from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.passes.finish import IR_VERSION
 from prelu_tools.graph.passes.prune import unlist_weights
 from prelu_tools.graph.passes.repair import Repair, repair_slopes
+
+if TYPE_CHECKING:
+    from prelu_tools.backends.onnxruntime.running.session import Session
 
 _FIRST_RUN = 7  # the first opset that onnxruntime promises to run
 
@@ -55,10 +59,29 @@ def repaired_model(source: OnnxGraph, axis: int | None) -> RepairedModel:
 
         reference = NumpySource(source, original, repaired, repairs)
     elif proto.ir_version > IR_VERSION and not _loads(proto.ir_version):
-        from prelu_tools.backends.onnxruntime.running.lowered import LoweredSource
-
-        reference, is_lowered = LoweredSource(source), True
+        reference, is_lowered = _LoweredSource(source), True
     return RepairedModel(repaired, repairs, n_listed, reference, is_lowered)
+
+
+class _LoweredSource(OnnxSource):
+    """A file, run as if it said that it is of an older IR version.
+
+    That version says how a file is laid out; what its operators compute follows from the opset.
+    """
+
+    def __init__(self, source: OnnxGraph) -> None:
+        """Take a source; its weights stay where they are."""
+        proto = onnx.ModelProto()
+        proto.CopyFrom(source.model.proto)
+        proto.ir_version = IR_VERSION
+        model = OnnxModel(proto, source.model.file, dict(source.model.memory))
+        super().__init__(source.path, model, source.label, source.options)
+
+    def session(self, provider: str) -> Session:
+        """The file by its skeleton, which has the older version."""
+        from prelu_tools.backends.onnxruntime.running.session import Session
+
+        return Session(self.model.proto, provider, self.label, self.model.folder)
 
 
 def _loads(ir_version: int) -> bool:

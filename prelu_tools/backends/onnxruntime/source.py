@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import onnx
 
 from prelu_tools.backends.protocol.defaults import SourceDefaults
-from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import Dim, SourceOptions, example_sizes
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import Dim, SourceOptions
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.graph.facts.randomness import TrainingNode, batch_nodes, random_nodes
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class OnnxSource(SourceDefaults):
-    """An ONNX file, to be read and run; `convertible.py` takes it further."""
+    """An ONNX file, to be read and run; `ConvertibleOnnx` can be exported too."""
 
     framework = "onnx"
 
@@ -152,7 +152,7 @@ class OnnxSource(SourceDefaults):
     @cached_property
     def computes_in(self) -> str | None:
         """See `Source.computes_in`: by the graph."""
-        from prelu_tools.graph.facts.precision import computes_in
+        from prelu_tools.graph.facts.rounding import computes_in
 
         model = self.located[0].calls[0][0].model if self.located else self.model
         return computes_in(model.proto)
@@ -338,26 +338,13 @@ class OnnxRunner:
 
 def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec:
     kind = value.type.tensor_type
-    sizes: list[Dim] = [
-        dim.dim_value if is_known(dim) else (dim.dim_param or _unnamed(value.name, axis))
-        for axis, dim in enumerate(kind.shape.dim)
-    ]
-    if given is not None and len(given) != len(sizes):
-        raise UsageError(
-            f"--input {value.name} has {len(given)} dimensions; the model's input has {len(sizes)}"
-        )
-    example = example_sizes(given or sizes)
+    sizes = [dim.dim_value if is_known(dim) else (dim.dim_param or None) for dim in kind.shape.dim]
     try:
         dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
     except (KeyError, ValueError, TypeError) as error:
         raise PReLUToolsError(
             f"input {value.name!r} is of type {kind.elem_type}, which is not supported"
         ) from error
-    from prelu_tools.backends.protocol.inputs import TensorSpec
+    from prelu_tools.backends.protocol.inputs import stated_spec
 
-    return TensorSpec(value.name, dtype, tuple(sizes), example)
-
-
-def _unnamed(name: str, axis: int) -> str:
-    """A name of its own: sizes that have none need not be equal."""
-    return f"{name}_dim_{axis}" if axis else "batch"
+    return stated_spec(value.name, dtype, sizes, given)

@@ -13,7 +13,7 @@ import numpy as np
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.options import Dim, InputOption, OtherInputs
+from prelu_tools.core.options import Dim, InputOption, OtherInputs, free_size
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.core.results.reasons import Reason
@@ -87,7 +87,7 @@ def _freed(specs: Sequence[TensorSpec], other: OtherInputs) -> list[TensorSpec]:
             if any(axis not in theirs for theirs in axes[1:]):
                 continue
             is_apart = name in own or known.setdefault(name, size) != size
-            shape[axis] = f"{spec.name}_dim_{axis}" if is_apart else name
+            shape[axis] = free_size(spec.name, axis) if is_apart else name
         found.append(replace(spec, shape=tuple(shape)))
     return found
 

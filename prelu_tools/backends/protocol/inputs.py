@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from prelu_tools.core.arrays import Array  # a record is read by these types
-from prelu_tools.core.options import Dim
+from prelu_tools.core.errors import UsageError
+from prelu_tools.core.options import Dim, example_sizes, free_size
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,30 @@ class TensorSpec:
     """The smallest and the largest value of an example, where the model has one."""
     is_mask: bool = False
     """Whether the example is made of zeros and ones, and has both."""
+
+
+def stated_spec(
+    name: str, dtype: str, sizes: Sequence[Dim | None], given: Sequence[Dim] | None
+) -> TensorSpec:
+    """An input as a file states it.
+
+    Args:
+        name: its name.
+        dtype: the numpy name of its type.
+        sizes: its sizes, or their names; None for a free size without a name.
+        given: what the user gave with `--input`, which may fix free sizes.
+
+    Raises:
+        UsageError: they have another number of dimensions.
+    """
+    if given is not None and len(given) != len(sizes):
+        raise UsageError(
+            f"--input {name} has {len(given)} dimensions; the model's input has {len(sizes)}"
+        )
+    shape = tuple(
+        free_size(name, axis) if size is None else size for axis, size in enumerate(sizes)
+    )
+    return TensorSpec(name, dtype, shape, example_sizes(given or shape))
 
 
 def one_size_a_name(specs: Sequence[TensorSpec]) -> list[TensorSpec]:

@@ -11,12 +11,12 @@ from typing import ClassVar
 import numpy as np
 import onnx
 
-from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name
+from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, stated_spec
 from prelu_tools.backends.runtimes.hosting import Engine, Host, host_of
 from prelu_tools.backends.runtimes.source import Loaded, RuntimeSource
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import MissingExtraError, UsageError
-from prelu_tools.core.options import Dim, SourceOptions, example_sizes
+from prelu_tools.core.errors import MissingExtraError
+from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.core.prelu.slopes import Shape
 
@@ -131,16 +131,5 @@ def specs_of(tensors: Sequence[tuple[str, str, Shape]], options: SourceOptions) 
         UsageError: they have another number of dimensions.
     """
     given = {option.name: option.shape for option in options.inputs}
-    specs = []
-    for name, dtype, shape in tensors:
-        sizes: list[Dim] = [
-            (f"{name}_dim_{axis}" if axis else "batch") if size is None else size
-            for axis, size in enumerate(shape)
-        ]
-        wanted = given.get(name, sizes)
-        if len(wanted) != len(sizes):
-            raise UsageError(
-                f"--input {name} has {len(wanted)} dimensions; the model's input has {len(sizes)}"
-            )
-        specs.append(TensorSpec(name, dtype, tuple(sizes), example_sizes(wanted)))
+    specs = [stated_spec(name, dtype, shape, given.get(name)) for name, dtype, shape in tensors]
     return one_size_a_name(specs)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name
+from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, stated_spec
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes
@@ -35,6 +35,8 @@ class Arguments:
     """What the user should know of them."""
     is_assumed: bool = False
     """Whether the batch is free because nobody said otherwise."""
+    is_of_example: bool = False
+    """Whether the sizes are those of the example, and no others were tried."""
 
     def build(self, tensors: Mapping[str, torch.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """`(args, kwargs)` of a call with these tensors."""
@@ -213,10 +215,7 @@ def _from_options(
     signature: python_inspect.Signature, given: Sequence[InputOption], label: str
 ) -> Arguments:
     """Tensors by name: at their places in the signature, or in order under other names."""
-    specs = [
-        TensorSpec(option.name, option.dtype, option.shape, example_sizes(option.shape))
-        for option in given
-    ]
+    specs = [stated_spec(option.name, option.dtype, option.shape, None) for option in given]
     slots = {spec.name: _Slot(spec.name) for spec in specs}
     names = set(signature.parameters)
     calls: tuple[tuple[Any, ...], dict[str, Any]] = (tuple(slots.values()), {})
@@ -248,7 +247,7 @@ def _from_examples(signature: python_inspect.Signature, given: Any, label: str) 
     specs = [_spec(name, tensor, batch) for name, tensor in found.items()]
     notes = (f"fixed in the graph: {', '.join(fixed)}",) if fixed else ()
     made = _arguments(slots, specs)
-    return replace(made, notes=notes, is_assumed=True)
+    return replace(made, notes=notes, is_assumed=True, is_of_example=True)
 
 
 def _spec(name: str, tensor: torch.Tensor, batch: int | None) -> TensorSpec:
@@ -292,7 +291,8 @@ def _overridden(known: Arguments, given: Sequence[InputOption], label: str) -> A
         else spec
         for spec in known.specs
     ]
-    return replace(known, specs=tuple(one_size_a_name(specs)), is_assumed=False)
+    known = replace(known, is_assumed=False, is_of_example=False)
+    return replace(known, specs=tuple(one_size_a_name(specs)))
 
 
 def _sizes_like(shape: Sequence[Dim], example: Sequence[int]) -> tuple[int, ...]:

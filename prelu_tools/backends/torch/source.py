@@ -83,7 +83,6 @@ class TorchSource(SourceDefaults):
         self._narrow: dict[str, str] = {}
         self._by_operators = False  # how its PReLUs are seen
         self._taken: Arguments | None = None
-        self._is_of_example = False  # whether the sizes are those of an example
         self._outputs: list[str] = []
         self._uncalled: list[str] = []
         self._decisions = Decisions(self._read)
@@ -118,20 +117,19 @@ class TorchSource(SourceDefaults):
         """
         if self._arguments().is_assumed:
             self._find_calls()
-        if self._is_of_example:
-            self._is_of_example = False
+        if self._arguments().is_of_example:
             self._free_sizes()
         return self._arguments().specs
 
     def _arguments(self) -> Arguments:
         if self._taken is None:
             self._taken = self._find_arguments()
-            self._is_of_example = self._taken.is_assumed
         return self._taken
 
     def _free_sizes(self) -> None:
         """Free the sizes of the example where the module takes those of the other model too."""
-        taken, ask = self._arguments(), self._options.other
+        taken, ask = replace(self._arguments(), is_of_example=False), self._options.other
+        self._taken = taken
         other = ask() if ask is not None else None
         found = other and freed_inputs(taken.specs, other, self.label, self._takes)
         if found:

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from prelu_tools.cli.completing import complete_source
-from prelu_tools.cli.options import Command, output_options, request_options, sources_from
+from prelu_tools.cli.options import (
+    Command,
+    output_options,
+    request_options,
+    source_and_output,
+    sources_from,
+)
 from prelu_tools.commands.optimize.request import OptimizeRequest
 
 if TYPE_CHECKING:
@@ -16,15 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("optimize", cls=Command)
-@click.argument("source", metavar="MODEL.onnx", shell_complete=complete_source)
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FAST.onnx",
-    help="The file to write; an incomplete file is never left behind.",
-)
+@source_and_output("MODEL.onnx", "FAST.onnx")
 @request_options(OptimizeRequest)
 @output_options
 def command(

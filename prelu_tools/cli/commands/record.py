@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from prelu_tools.cli.completing import complete_source
 from prelu_tools.cli.options import (
     Command,
     output_options,
     request_options,
+    source_and_output,
     source_options,
     sources_from,
 )
@@ -22,15 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("record", cls=Command)
-@click.argument("source", metavar="SOURCE", shell_complete=complete_source)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="REFERENCE.npz",
-    help="The file to write; an incomplete file is never left behind.",
-)
+@source_and_output("SOURCE", "REFERENCE.npz")
 @request_options(RecordRequest)
 @source_options
 @output_options

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import onnx
 
-from prelu_tools.core.options import InputOption
+from prelu_tools.core.options import InputOption, free_size
 
 
 def inputs_of(graph: onnx.GraphProto) -> tuple[InputOption, ...]:
-    """Names, shapes and types of a graph's tensor inputs; an unknown size is `?`."""
+    """Names, shapes and types of a graph's tensor inputs."""
     weights = {tensor.name for tensor in graph.initializer}
     return tuple(
         _option(value)
@@ -20,8 +20,8 @@ def inputs_of(graph: onnx.GraphProto) -> tuple[InputOption, ...]:
 def _option(value: onnx.ValueInfoProto) -> InputOption:
     kind = value.type.tensor_type
     sizes = [
-        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
-        for dim in kind.shape.dim
+        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or free_size(value.name, axis)
+        for axis, dim in enumerate(kind.shape.dim)
     ]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
     return InputOption(value.name, tuple(sizes), str(dtype))

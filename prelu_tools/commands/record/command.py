@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,6 @@ from prelu_tools.backends.recorded.formulas import formula_of
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export.provenance import base_name, learned_file
 from prelu_tools.commands.preflight import check_request
-from prelu_tools.commands.record.exported import with_sizes
 from prelu_tools.commands.record.keeping import (
     Kept,
     keep_runs,
@@ -32,6 +32,8 @@ from prelu_tools.commands.record.keeping import (
 )
 from prelu_tools.commands.record.looking import Looked, look
 from prelu_tools.commands.record.request import RecordRequest
+from prelu_tools.commands.verify.inputs.linking import Layouts
+from prelu_tools.commands.verify.inputs.other import asking
 from prelu_tools.commands.verify.inputs.planning import InputPlan
 from prelu_tools.commands.verify.reference.live import check_ranges, running
 from prelu_tools.commands.verify.reference.reference import Reference
@@ -41,6 +43,7 @@ from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.files.documents import Stored
 from prelu_tools.core.files.hashing import sha256_of
 from prelu_tools.core.files.stash import Stash
+from prelu_tools.core.options import OtherInputs, SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.special import special_input
 from prelu_tools.core.process.progress import ProgressCallback, silent
@@ -49,6 +52,8 @@ from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.record import RecordResult
 from prelu_tools.core.results.verification.result import Coverage
 from prelu_tools.core.rounding.tolerance import Extent
+from prelu_tools.graph.io.metadata import stated_source
+from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.io.writer import refuse_existing, replacing
 
 _LARGE = 50_000_000  # bytes; from 50 MiB on GitHub warns, from 100 MiB on it refuses a file
@@ -73,7 +78,7 @@ def record(
     refuse_existing(request.output, request.force, ".npz", "a record")
     check_request(request, *([request.source] if opened is None else []))
     progress(f"loading {request.source}")
-    source = open_source(request.source, with_sizes(request)) if opened is None else opened
+    source = open_source(request.source, _with_sizes(request)) if opened is None else opened
     if source.recording is not None:
         raise UsageError(
             f"{request.source} is a record already: record {source.recording.source} again"
@@ -105,6 +110,26 @@ def record(
         progress(f"writing {request.output}")
         _write(request.output, made)
         return _result(request, reference, made, kept)
+
+
+def _with_sizes(request: RecordRequest) -> SourceOptions:
+    """The options of the source; it may ask the ONNX files beside the record for its inputs."""
+
+    def ask() -> OtherInputs | None:
+        told = asking(request.options, _exported(request), {}, Layouts()).other
+        return None if told is None else told()
+
+    return replace(request.options, other=ask)
+
+
+def _exported(request: RecordRequest) -> list[str]:
+    """The files beside the record that say that they were exported from its source."""
+    wanted, found = base_name(request.source), []
+    for path in sorted(request.output.parent.glob("*.onnx")):
+        with suppress(PReLUToolsError):
+            if stated_source(read_model(path).proto)[0] == wanted:
+                found.append(str(path))
+    return found
 
 
 def _read_from(label: str) -> RecordedFile | None:

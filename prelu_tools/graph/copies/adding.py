@@ -14,11 +14,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.rounding.noise import ALIKE, SCALES, TINY
+from prelu_tools.core.rounding.noise import ALIKE, HUGE, SCALES, TINY
 from prelu_tools.graph.walk import attribute_of
 
 _AXES_ARE_INPUTS = {"ReduceSum": 13}  # of the others from opset 18
-_HUGE = 1e30
 _SCALE_BY_CHANNEL = 21  # of GroupNormalization: before, by group
 
 NORMS = ("InstanceNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization")
@@ -90,7 +89,7 @@ class Nodes:
         off = self.add("Abs", self.add("Sub", added, total))
         size = self.add("Max", self.add("Abs", total), self.number(TINY))
         share = self.add("Div", off, size)
-        known = self.add("Less", share, self.number(_HUGE))  # infinity, and NaN, are not
+        known = self.add("Less", share, self.number(HUGE))  # infinity, and NaN, are not
         return self.add("Where", known, share, self.number(0.0))
 
     def _constant(self, values: Array) -> str:

@@ -1,6 +1,18 @@
-"""How the operators of ONNX round: which copy what they are given, and which round inside."""
+"""How the operators of ONNX round: which copy what they are given, and which round inside.
+
+And in which narrower type a model computes.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx
+from onnx import TensorProto
+
+from prelu_tools.graph.io.reader import OnnxModel
+from prelu_tools.graph.natives import inferred
+from prelu_tools.graph.view import GraphView, nested_views
 
 
 def _names(text: str) -> frozenset[str]:
@@ -43,3 +55,21 @@ RELATIVE_TO_ONE = _names("Celu Elu LogSoftmax Selu Sigmoid")
 """Off by a unit of 1, since 1 is added or subtracted inside."""
 GATES = _names("Gelu Mish Swish")
 """A factor times a value that is off by a unit of 1."""
+_NARROW: Mapping[int, str] = {TensorProto.BFLOAT16: "bfloat16", TensorProto.FLOAT16: "float16"}
+
+
+def computes_in(proto: onnx.ModelProto) -> str | None:
+    """The narrowest floating type below float32 in which an operator computes; None for none.
+
+    A Cast, or what only moves values, computes nothing: a model whose last node casts to float16
+    rounds once to it, and one with a cast there and back in the middle has no excuse.
+    """
+    whole = GraphView(OnnxModel(inferred(proto), None), typed=True)
+    kinds = {
+        view.element_type(name)
+        for view in nested_views(whole)
+        for node in view.graph.node
+        if node.op_type not in EXACT
+        for name in node.output
+    }
+    return next((_NARROW[kind] for kind in _NARROW if kind in kinds), None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import checker, shape_inference
 
@@ -15,7 +17,6 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.facts.survey import survey
-from prelu_tools.graph.io.fingerprint import weights_sha256
 from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH, TOOL, WEIGHTS_HASH
 from prelu_tools.graph.io.model import MEMORY, OnnxModel, all_tensors, external_tensors, set_place
 from prelu_tools.graph.operators import check_operators
@@ -68,11 +69,21 @@ def finish(
     del proto.metadata_props[:], proto.functions[:]
     said = dict(properties)
     if SOURCE_HASH not in said:
-        said[WEIGHTS_HASH] = weights_sha256(model)
+        said[WEIGHTS_HASH] = _weights_sha256(model)
     for key, value in sorted(said.items()):
         proto.metadata_props.add(key=key, value=value)
     check(model)
     return missing
+
+
+def _weights_sha256(model: OnnxModel) -> str:
+    """SHA-256 over names, types, shapes and values of the initializers, by name, in hexadecimal."""
+    digest = hashlib.sha256()
+    for tensor in sorted(model.proto.graph.initializer, key=lambda tensor: tensor.name):
+        values = np.ascontiguousarray(model.values(tensor))
+        digest.update(f"{tensor.name}\0{tensor.data_type}{list(tensor.dims)}\0".encode())
+        digest.update(values.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def check(model: OnnxModel) -> None:

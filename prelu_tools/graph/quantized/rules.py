@@ -16,7 +16,7 @@ from prelu_tools.graph.quantized.writer import MICROSOFT, FloatWriter, Rule
 from prelu_tools.graph.walk import attribute_of
 
 _INTEGER: Final = {"ConvInteger": ("Conv", 0), "MatMulInteger": ("MatMul", 1)}
-_BINARY: Final = {"QLinearAdd": "Add", "QLinearMul": "Mul"}
+_BINARY: Final = {"QLinearAdd": "Add", "QLinearMatMul": "MatMul", "QLinearMul": "Mul"}
 _UNARY: Final = {
     "QLinearLeakyRelu": "LeakyRelu", "QLinearSigmoid": "Sigmoid",
     "QLinearGlobalAveragePool": "GlobalAveragePool", "QLinearAveragePool": "AveragePool",
@@ -68,15 +68,6 @@ def _linear_conv(to: FloatWriter, node: onnx.NodeProto) -> None:
         scale = np.asarray(entering.scale.item() * weight.scale)
         inputs.append(to.weight(bias[0], Codes(scale, np.zeros(scale.shape, np.int32)), 0))
     made = to.add("Conv", inputs, to.fresh(f"{node.output[0]}/real"), **_attributes(node))
-    to.give(made, node.output[0], to.stated(ys, yz, node))
-
-
-def _linear_product(to: FloatWriter, node: onnx.NodeProto) -> None:
-    to.kinds.add("QOperator")
-    a, a_scale, a_zero, b, b_scale, b_zero, ys, yz = node.input
-    inputs = [to.operand(a, to.stated(a_scale, a_zero, node)),
-              to.operand(b, to.stated(b_scale, b_zero, node))]  # fmt: skip
-    made = to.add("MatMul", inputs, to.fresh(f"{node.output[0]}/real"))
     to.give(made, node.output[0], to.stated(ys, yz, node))
 
 
@@ -139,10 +130,10 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("", "DynamicQuantizeLinear"): _dynamic,
     **{("", name): _integer_product for name in _INTEGER},
     ("", "QLinearConv"): _linear_conv,
-    ("", "QLinearMatMul"): _linear_product,
+    ("", "QLinearMatMul"): _binary,
     (MICROSOFT, "QGemm"): _gemm,
     (MICROSOFT, "QLinearConcat"): _concat,
-    **{(MICROSOFT, name): _binary for name in _BINARY},
+    **{(MICROSOFT, name): _binary for name in ("QLinearAdd", "QLinearMul")},
     **{(MICROSOFT, name): _unary for name in _UNARY},
 }
 """By the domain and the name of an operator."""

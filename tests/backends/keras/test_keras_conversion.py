@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import onnx
 import pytest
-from onnx import numpy_helper
-from running import ROOT, cli, environment, process
-
-from prelu_tools.backends.registry import open_source
-from prelu_tools.core.options import ConversionOptions, SourceOptions
+from exporting import check_echo, check_same_bytes, check_slopes, exported, slopes_in
 
 pytestmark = pytest.mark.keras
 
@@ -101,28 +94,15 @@ def echo():
 '''
 
 
-def _exported(source: str, folder: Path, *more: str) -> onnx.GraphProto:
-    found = cli("export", source, "-o", folder / "net.onnx", "-q", *more)
-    assert found.code == 0, found.err
-    return onnx.load(folder / "net.onnx").graph
-
-
-def _slopes(graph: onnx.GraphProto) -> dict[str, Any]:
-    tensors = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    return {n.name: tensors[n.input[1]] for n in graph.node if n.op_type == "PRelu"}
-
-
 def test_keras_slopes_that_could_be_folded_or_merged_stay(nets: Path, tmp_path: Path) -> None:
-    found = _slopes(_exported(f"{nets}:special", tmp_path))
-    expected = ([0, 0], [1, 1], [-0.0, 1e-42], [0.25], [0.25], [3e38, -1])
-    assert list(found) == [f"act{number}" for number in range(6)]
-    for values, slopes in zip(found.values(), expected, strict=True):
-        assert values.tobytes() == np.array(slopes, np.float32).tobytes()
+    found = slopes_in(exported(f"{nets}:special", tmp_path))
+    names = [f"act{number}" for number in range(6)]
+    check_slopes(found, names, [0, 0], [1, 1], [-0.0, 1e-42], [0.25], [0.25], [3e38, -1])
 
 
 def test_keras_slopes_are_laid_over_inputs_of_every_rank(nets: Path, tmp_path: Path) -> None:
-    graph = _exported(f"{nets}:ranks", tmp_path)
-    found = _slopes(graph)
+    graph = exported(f"{nets}:ranks", tmp_path)
+    found = slopes_in(graph)
     assert {name: values.ndim for name, values in found.items()}["act0"] == 1
     assert {name: values.reshape(-1).round(6).tolist() for name, values in found.items()} == {
         "act0": pytest.approx([0.5, -0.5, 2.0]),
@@ -135,7 +115,7 @@ def test_keras_slopes_are_laid_over_inputs_of_every_rank(nets: Path, tmp_path: P
 
 
 def test_a_dilated_convolution_over_any_number_of_steps(nets: Path, tmp_path: Path) -> None:
-    found = _slopes(_exported(f"{nets}:over_time", tmp_path))
+    found = slopes_in(exported(f"{nets}:over_time", tmp_path))
     assert found["act"].reshape(-1).tolist() == [0.5, -0.25]
 
 
@@ -143,7 +123,7 @@ def test_batch_normalisation_is_folded_into_the_convolution_before_it_only(
     nets: Path, tmp_path: Path
 ) -> None:
     """The first follows a convolution; the second follows a PRelu, and has to stay."""
-    graph = _exported(f"{nets}:normalised", tmp_path)
+    graph = exported(f"{nets}:normalised", tmp_path)
     operators = [node.op_type for node in graph.node if node.op_type != "Transpose"]
     assert operators[:3] == ["Conv", "PRelu", "Conv"]
     assert set(operators[4:]) <= {"Mul", "Add", "BatchNormalization"}
@@ -152,7 +132,7 @@ def test_batch_normalisation_is_folded_into_the_convolution_before_it_only(
 
 
 def test_layers_of_equal_name_have_their_paths(nets: Path, tmp_path: Path) -> None:
-    found = _slopes(_exported(f"{nets}:nested", tmp_path))
+    found = slopes_in(exported(f"{nets}:nested", tmp_path))
     assert {name: float(values[0].round(6)) for name, values in found.items()} == {
         "one/act": pytest.approx(0.1),
         "two/act": pytest.approx(0.4),
@@ -160,26 +140,15 @@ def test_layers_of_equal_name_have_their_paths(nets: Path, tmp_path: Path) -> No
 
 
 def test_a_layer_used_twice_keeps_one_initializer(nets: Path, tmp_path: Path) -> None:
-    graph = _exported(f"{nets}:two_ranks", tmp_path)
+    graph = exported(f"{nets}:two_ranks", tmp_path)
     nodes = [node for node in graph.node if node.op_type == "PRelu"]
     assert [node.name for node in nodes] == ["act", "act_1"]
     assert {node.input[1] for node in nodes} == {"act/alpha"}
 
 
 def test_a_keras_output_called_like_an_input_is_another_tensor(nets: Path) -> None:
-    source: Any = open_source(f"{nets}:echo", SourceOptions())
-    graph = source.convert(ConversionOptions(18)).model.proto.graph
-    assert {value.name for value in graph.input}.isdisjoint(value.name for value in graph.output)
+    check_echo(f"{nets}:echo")
 
 
 def test_bytes_do_not_depend_on_keras_process_or_folder(nets: Path, tmp_path: Path) -> None:
-    """Equal for another hash seed, another working directory and another place of the source."""
-    moved = tmp_path / "moved"
-    moved.mkdir()
-    (moved / nets.name).write_text(_NETS)
-    _exported(f"{nets}:normalised", tmp_path)
-    env = environment(PYTHONHASHSEED="4711", PYTHONPATH=str(ROOT))
-    command = ("export", f"{nets.name}:normalised", "-o", "net.onnx", "-q")
-    found = process(*command, cwd=moved, env=env)
-    assert found.code == 0, found.err
-    assert (moved / "net.onnx").read_bytes() == (tmp_path / "net.onnx").read_bytes()
+    check_same_bytes(nets, "normalised", tmp_path)

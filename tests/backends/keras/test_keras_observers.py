@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from observing import Told, observed
+from observing import Told, observed, source_of
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.options import InputOption
 from prelu_tools.core.process import grouping
 
 pytestmark = pytest.mark.keras
@@ -17,12 +17,6 @@ pytest.importorskip("keras")
 Array = Any
 
 SLOPES = np.array([0.25, -0.5, 2.0], np.float32)
-
-
-def _source(model: Any) -> Any:
-    from prelu_tools.backends.keras import from_object
-
-    return from_object(model, "nets.py:net", None, SourceOptions())
 
 
 def _built_in(keras: Any) -> Any:
@@ -62,11 +56,7 @@ def _subclassed(keras: Any, act: Any) -> Any:
 
 
 def _open(model: Any) -> Any:
-    from prelu_tools.backends.keras import from_object
-    from prelu_tools.core.options import InputOption
-
-    options = SourceOptions(inputs=(InputOption("x", ("batch", 4, 5, 3)),))
-    return from_object(model, "nets.py:net", None, options)
+    return source_of(model, InputOption("x", ("batch", 4, 5, 3)))
 
 
 def _images(rows: int = 2) -> Array:
@@ -165,7 +155,7 @@ def _crowd(keras: Any) -> Any:
 
 
 def test_other_layers_of_one_weight_are_not_told(keras: Any) -> None:
-    source = _source(_crowd(keras))
+    source = source_of(_crowd(keras))
     feeds = {"tokens": np.array([[0, 1, 2, 4]], np.int32)}
     assert observed(source, feeds).numbers == [("act", 0)]
     wide = Told()

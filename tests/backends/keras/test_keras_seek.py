@@ -6,21 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from observing import coverage
+from observing import coverage, source_of
 from seek_checks import limits, normal, seek, watched_seek
 
-from prelu_tools.core.options import InputOption, SourceOptions
+from prelu_tools.core.options import InputOption
 
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
 
 
 def _source(model: Any) -> Any:
-    from prelu_tools.backends.keras import from_object
-
     given = () if getattr(model, "inputs", None) else (InputOption("x", ("batch", 6, 6, 3)),)
-    options = SourceOptions(inputs=given)
-    return from_object(model, "nets.py:net", None, options)
+    return source_of(model, *given)
 
 
 def _own(keras: Any) -> Any:

@@ -7,20 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from observing import coverage
+from observing import coverage, source_of
 from running import cli
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import InputOption, SourceOptions
+from prelu_tools.core.options import InputOption
 
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
-
-
-def _source(model: Any, *inputs: InputOption) -> Any:
-    from prelu_tools.backends.keras import from_object
-
-    return from_object(model, "nets.py:net", None, SourceOptions(inputs=inputs))
 
 
 def _constant(keras: Any, values: Any) -> Any:
@@ -44,7 +38,7 @@ def test_inputs_keep_their_names_and_sizes(keras: Any) -> None:
     image = keras.Input((None, 8, 3), name="image")
     scale = keras.Input((1,), name="scale", dtype="float64")
     model = keras.Model([image, scale], keras.layers.Flatten()(image[:, :2]))
-    first, second = _source(model).inputs()
+    first, second = source_of(model).inputs()
     assert (first.name, first.dtype) == ("image", "float32")
     assert first.shape == ("batch", "image_dim_1", 8, 3)
     assert first.example[0] == 1
@@ -57,14 +51,14 @@ def test_generated_names_become_plain(keras: Any, number: int, names: list[str])
     inputs = [keras.Input((3,)) for _ in range(number)]
     joined = keras.layers.Add()(inputs) if number > 1 else inputs[0]
     model = keras.Model(inputs, keras.layers.PReLU()(joined))
-    assert [spec.name for spec in _source(model).inputs()] == names
+    assert [spec.name for spec in source_of(model).inputs()] == names
 
 
 def test_a_model_that_was_never_called_needs_the_option(keras: Any) -> None:
     model = keras.Sequential([keras.layers.Dense(2), keras.layers.PReLU(name="act")])
     with pytest.raises(UsageError, match=r"--input NAME:batch,\.\.\."):
-        _source(model).inputs()
-    (layer,) = _source(model, InputOption("x", ("batch", 5))).layers()
+        source_of(model).inputs()
+    (layer,) = source_of(model, InputOption("x", ("batch", 5))).layers()
     assert (layer.name, layer.preceding_parameters) == ("act", 12)
 
 
@@ -72,7 +66,7 @@ def test_inputs_in_a_dict_go_where_their_names_say(keras: Any) -> None:
     a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
     y = keras.layers.Subtract()([_prelu(keras, [0.5, 0.25])(a), b])
     model = keras.Model({"b": b, "a": a}, {"difference": y})
-    found = _run(_source(model), a=[[-1, -1]], b=[[0, 0]])
+    found = _run(source_of(model), a=[[-1, -1]], b=[[0, 0]])
     assert {name: value.tolist() for name, value in found.items()} == {
         "difference": [[-0.5, -0.25]]
     }
@@ -81,7 +75,7 @@ def test_inputs_in_a_dict_go_where_their_names_say(keras: Any) -> None:
 def test_inputs_that_do_not_fit_are_said(keras: Any) -> None:
     model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.PReLU()])
     with pytest.raises(PReLUToolsError, match=r"fails on inputs x\[1, 7\]"):
-        _run(_source(model), x=np.zeros((1, 7)))
+        _run(source_of(model), x=np.zeros((1, 7)))
 
 
 # Layers
@@ -91,7 +85,7 @@ def test_a_layer_is_what_the_model_says_it_is(keras: Any) -> None:
     act = _prelu(keras, [0.5, -0.25], shared_axes=[1, 2], name="act")
     conv = keras.layers.Conv2D(2, 3, name="conv")
     model = keras.Sequential([keras.Input((6, 7, 3), name="x"), conv, act])
-    (layer,) = _source(model).layers()
+    (layer,) = source_of(model).layers()
     assert (layer.name, layer.nodes, layer.parameter) == ("act", ("act",), "act/alpha")
     assert (layer.form, layer.sharing, layer.channel_axis) == ("PReLU", "channel-wise", 3)
     assert (layer.stored_shape, layer.slopes.shape) == ((1, 1, 2), (1, 1, 1, 2))
@@ -114,7 +108,7 @@ def test_shared_axes_tell_who_shares(
 ) -> None:
     values = np.linspace(0.1, 0.9, int(np.prod(shape)))
     act = _prelu(keras, values, shared_axes=axes)
-    (layer,) = _source(keras.Sequential([keras.Input((4, 5, 2)), act])).layers()
+    (layer,) = source_of(keras.Sequential([keras.Input((4, 5, 2)), act])).layers()
     assert (layer.slopes.shape, layer.sharing) == (shape, sharing)
     assert layer.slopes.reshape(-1).tolist() == values.astype(np.float32).tolist()
 
@@ -126,14 +120,14 @@ def test_equal_names_in_nested_models_are_told_apart(keras: Any) -> None:
 
     lone = _prelu(keras, [0.3], shared_axes=[1], name="lone")
     parts = [keras.Input((3,)), block("one", 0.1), block("two", 0.2), lone]
-    layers = _source(keras.Sequential(parts)).layers()
+    layers = source_of(keras.Sequential(parts)).layers()
     found = {layer.name: round(float(layer.slopes.item()), 6) for layer in layers}
     assert found == {"one/act": 0.1, "two/act": 0.2, "lone": 0.3}
 
 
 def test_a_nested_model_used_twice_is_one_layer_with_two_nodes(keras: Any) -> None:
     block = keras.Sequential([keras.Input((3,)), _prelu(keras, [0.1, 0.2, 0.3], name="act")])
-    (layer,) = _source(keras.Sequential([keras.Input((3,)), block, block])).layers()
+    (layer,) = source_of(keras.Sequential([keras.Input((3,)), block, block])).layers()
     assert layer.nodes == ("act", "act_1")
 
 
@@ -147,7 +141,7 @@ def test_a_subclassed_model_is_watched_too(keras: Any) -> None:
         def call(self, x: Any) -> Any:
             return self.act(self.dense(x))
 
-    (layer,) = _source(Subclassed(), InputOption("x", ("batch", 3))).layers()
+    (layer,) = source_of(Subclassed(), InputOption("x", ("batch", 3))).layers()
     assert (layer.name, layer.preceding_parameters) == ("act", 8)
 
 
@@ -168,7 +162,7 @@ def test_hand_written_layers_are_layers(keras: Any, formula: Any) -> None:
         def call(self, x: Any) -> Any:
             return formula(keras, x, self.alpha)
 
-    (layer,) = _source(keras.Sequential([keras.Input((4, 4, 2)), Own(name="own")])).layers()
+    (layer,) = source_of(keras.Sequential([keras.Input((4, 4, 2)), Own(name="own")])).layers()
     assert (layer.name, layer.parameter, layer.form) == ("own", "own/slope", "Own")
     assert layer.sharing == "channel-shared"
     assert layer.slopes.item() == 0.75
@@ -183,7 +177,7 @@ def test_what_only_resembles_prelu_is_no_layer(keras: Any) -> None:
             return x + self.bias
 
     parts = [keras.Input((4,)), Bias(), keras.layers.LeakyReLU(), keras.layers.ReLU()]
-    assert _source(keras.Sequential(parts)).layers() == ()
+    assert source_of(keras.Sequential(parts)).layers() == ()
 
 
 # Modes and coverage
@@ -192,13 +186,13 @@ def test_what_only_resembles_prelu_is_no_layer(keras: Any) -> None:
 def test_the_model_runs_in_inference_mode(keras: Any) -> None:
     act = _prelu(keras, [0.5, 0.5])
     parts = [keras.Input((2,), name="x"), keras.layers.Dropout(0.9), act]
-    found = _run(_source(keras.Sequential(parts)), x=[[-1, 1], [-3, 5]])
+    found = _run(source_of(keras.Sequential(parts)), x=[[-1, 1], [-3, 5]])
     assert next(iter(found.values())).tolist() == [[-0.5, 1.0], [-1.5, 5.0]]
 
 
 def test_looking_leaves_no_trace_on_the_model(keras: Any) -> None:
     model = keras.Sequential([keras.Input((2,), name="x"), _prelu(keras, [0.5, 0.5])])
-    source = _source(model)
+    source = source_of(model)
     _run(source, x=[[-1, 1]])
     assert len(source.layers()) == 1
     assert all("call" not in vars(layer) for layer in model.layers)
@@ -212,7 +206,7 @@ def test_a_slope_is_reached_where_its_position_is_negative(keras: Any) -> None:
             _prelu(keras, [5, 6], shared_axes=[1], name="shared"),
         ]
     )
-    source = _source(model)
+    source = source_of(model)
     book = coverage(source, {"x": np.array([[[1, 1], [1, 1]], [[1, 1], [1, -1]]], np.float32)})
     found = {layer.name: book.reached(layer.name).tolist() for layer in source.layers()}
     assert found == {"each": [False, False, False, True], "shared": [False, True]}

@@ -6,20 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from observing import Told
+from observing import Told, source_of
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import InputOption, SourceOptions
+from prelu_tools.core.options import InputOption
 
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
 Array = Any
-
-
-def _source(model: Any, *inputs: InputOption) -> Any:
-    from prelu_tools.backends.keras import from_object
-
-    return from_object(model, "nets.py:net", None, SourceOptions(inputs=inputs))
 
 
 def _run(source: Any, *arrays: Array) -> tuple[Array, tuple[str, ...]]:
@@ -106,7 +100,7 @@ def test_the_outputs_are_those_of_float64(keras: Any, build: Any) -> None:
     parts = _parts(keras)
     model = build(keras, parts)
     _scatter(model)
-    source = _source(model, InputOption("x", ("batch", 6, 6, 4)))
+    source = source_of(model, InputOption("x", ("batch", 6, 6, 4)))
     x = np.random.default_rng(1).normal(size=(3, 6, 6, 4)).astype(np.float32)
     found, narrow = _run(source, x)
     wanted = _by_numpy(parts, x)
@@ -122,7 +116,7 @@ def test_the_model_is_as_it_was(keras: Any) -> None:
     model = _functional(keras, _parts(keras))
     _scatter(model)
     before = [(weight.dtype, np.array(weight).tobytes()) for weight in model.variables]
-    _run(_source(model), np.ones((2, 6, 6, 4), np.float32))
+    _run(source_of(model), np.ones((2, 6, 6, 4), np.float32))
     assert [(weight.dtype, np.array(weight).tobytes()) for weight in model.variables] == before
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
     assert all("call" not in vars(layer) for layer in model.layers)
@@ -131,7 +125,7 @@ def test_the_model_is_as_it_was(keras: Any) -> None:
 
 def test_weights_are_those_of_the_moment_of_opening(keras: Any) -> None:
     act = keras.layers.PReLU("zeros", name="act")
-    source = _source(keras.Sequential([keras.Input((2,), name="x"), act]))
+    source = source_of(keras.Sequential([keras.Input((2,), name="x"), act]))
     source.layers()
     act.alpha.assign([0.5, 0.25])
     found, _ = _run(source, np.array([[-1.0, -1.0]], np.float32))
@@ -149,7 +143,7 @@ def test_a_recurrent_layer_is_widened_in_its_loop(keras: Any, unroll: bool) -> N
     model = keras.Sequential([keras.Input((5, 2), name="x"), lstm, act])
     _scatter(model)
     x = np.random.default_rng(1).normal(size=(2, 5, 2)).astype(np.float32)
-    found, narrow = _run(_source(model), x)
+    found, narrow = _run(source_of(model), x)
     kernel, inner, bias = (np.array(w).astype(np.float64) for w in lstm.weights)
     h = c = np.zeros((2, 3))
     for step in range(5):
@@ -170,7 +164,7 @@ def test_what_tensorflow_has_in_float32_only_is_named(keras: Any) -> None:
     ]
     model = _functional(keras, parts)
     _scatter(model)
-    source = _source(model)
+    source = source_of(model)
     x = np.random.default_rng(1).normal(size=(2, 6, 6, 4)).astype(np.float32)
     found, narrow = _run(source, x)
     assert found.dtype == np.float64
@@ -183,14 +177,14 @@ def test_what_tensorflow_has_in_float32_only_is_named(keras: Any) -> None:
 
 def test_upsampling_that_copies_is_wide(keras: Any) -> None:
     parts = [keras.layers.UpSampling2D(2), keras.layers.PReLU(shared_axes=[1, 2])]
-    found, narrow = _run(_source(_functional(keras, parts)), np.ones((1, 6, 6, 4), np.float32))
+    found, narrow = _run(source_of(_functional(keras, parts)), np.ones((1, 6, 6, 4), np.float32))
     assert (found.dtype, narrow) == (np.float64, ())
 
 
 def test_integers_stay_integers(keras: Any) -> None:
     tokens = keras.Input((4,), dtype="int32", name="tokens")
     y = keras.layers.PReLU(shared_axes=[1])(keras.layers.Embedding(5, 3)(tokens))
-    source = _source(keras.Model(tokens, {"y": y, "next": tokens + 1}))
+    source = source_of(keras.Model(tokens, {"y": y, "next": tokens + 1}))
     with source.wide_runner() as runner:
         found = runner.run({"tokens": np.array([[0, 1, 2, 4]], np.int32)})
     assert {name: array.dtype for name, array in found.items()} == {
@@ -203,7 +197,7 @@ def test_several_inputs_go_where_their_names_say(keras: Any) -> None:
     a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
     act = keras.layers.PReLU(keras.initializers.Constant(0.5))
     model = keras.Model({"b": b, "a": a}, {"difference": keras.layers.Subtract()([act(a), b])})
-    with _source(model).wide_runner() as runner:
+    with source_of(model).wide_runner() as runner:
         ones = np.ones((1, 2), np.float32)
         found = runner.run({"a": -ones, "b": 4 * ones})
     assert {name: array.tolist() for name, array in found.items()} == {"difference": [[-4.5] * 2]}
@@ -222,7 +216,7 @@ def test_a_policy_says_how_a_model_was_trained_and_not_what_it_is(keras: Any, po
     model = _functional(keras, parts)
     parts[0].kernel.assign(kernel)
     types = [str(v.dtype) for v in model.weights]
-    source = _source(model)
+    source = source_of(model)
     x = np.random.default_rng(0).normal(size=(1, 6, 6, 4)).astype(np.float32)
     h = x.astype(np.float64) @ np.array(parts[0].kernel).astype(np.float64)[0, 0]
     wanted = np.where(h > 0, h, np.array(parts[1].alpha).astype(np.float64) * h)
@@ -240,7 +234,7 @@ def test_a_policy_says_how_a_model_was_trained_and_not_what_it_is(keras: Any, po
 
 
 def test_an_input_of_another_size_is_refused(keras: Any) -> None:
-    source = _source(_functional(keras, _parts(keras)))
+    source = source_of(_functional(keras, _parts(keras)))
     with pytest.raises(PReLUToolsError):
         _run(source, np.ones((1, 6, 6, 5), np.float32))
 
@@ -248,7 +242,7 @@ def test_an_input_of_another_size_is_refused(keras: Any) -> None:
 def test_a_layer_applied_to_each_step_is_told_step_by_step(keras: Any) -> None:
     act = keras.layers.PReLU(keras.initializers.Constant([0.5, -0.25, 2.0]), name="act")
     model = keras.Sequential([keras.Input((4, 3), name="x"), keras.layers.TimeDistributed(act)])
-    source = _source(model)
+    source = source_of(model)
     x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
     told = Told()
     with source.wide_runner(told) as runner:

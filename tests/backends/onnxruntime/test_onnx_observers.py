@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnx.parser
 import pytest
-from graph_text import numbers
+from graph_text import FORMS, IMAGE, SLOPES, model, numbers
 from observing import Told, coverage, observed
 from tiny_models import save_convolution, save_dense, save_prelu, save_relu
 
@@ -24,50 +22,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.process import grouping
 
-IMAGE = "float[N,3,4,5]"
-SLOPES = np.array([0.25, -0.5, 0.125], np.float32)  # powers of two: products of these are exact
-_COLUMN = SLOPES.reshape(3, 1, 1)
-CONSTANTS: Mapping[str, Array] = {
-    "a": _COLUMN,
-    "a_half": _COLUMN / 2,
-    "a_negated": -_COLUMN,
-    "a_rest": 1 - _COLUMN,
-    "w_minus_one": np.full((3, 1, 1, 1), -1, np.float32),
-    "zero": np.array(0, np.float32),
-    "one": np.array(1, np.float32),
-}
 TO_LAST = "Transpose<perm = [0, 2, 3, 1]>"
-FORMS = {
-    "prelu": "y = PRelu(x, a)",
-    "relu_neg": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a_negated) y = Add(p, s)",
-    "relu_sub": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a) y = Sub(p, s)",
-    "where": "c = Greater(x, zero) s = Mul(x, a) y = Where(c, x, s)",
-    "where_mask": "c = GreaterOrEqual(x, zero) d = Not(c) m = Cast<to = 1>(c) k = Cast<to = 1>(d) "
-    "s = Mul(x, a) u = Mul(m, x) v = Mul(k, s) y = Add(u, v)",
-    "max_min": "p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)",
-    "clip": "p = Relu(x) q = Clip(x, , zero) s = Mul(q, a) y = Add(p, s)",
-    "abs": "p = Relu(x) b = Abs(x) q = Sub(x, b) s = Mul(q, a_half) y = Add(p, s)",
-    "max": "s = Mul(x, a) y = Max(x, s)",
-    "linear": "p = Relu(x) r = Mul(p, a_rest) s = Mul(a, x) y = Add(r, s)",
-    "depthwise": "p = Relu(x) n = Conv<group = 3>(x, w_minus_one) q = Relu(n) "
-    "s = Mul(q, a_negated) y = Add(p, s)",
-}
-
-
-def model(
-    body: str,
-    inputs: str = f"{IMAGE} x",
-    outputs: str = f"{IMAGE} y",
-    constants: Mapping[str, Array] | None = None,
-) -> onnx.ModelProto:
-    """A model from the text of its nodes; constants that it names become initializers."""
-    proto = onnx.parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": 18]> graph ({inputs}) => ({outputs}) {{ {body} }}'
-    )
-    for name, values in {**CONSTANTS, **(constants or {})}.items():
-        if re.search(rf"\b{name}\b", body):
-            proto.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
-    return proto
 
 
 def _save(proto: onnx.ModelProto, path: Path) -> OnnxSource:

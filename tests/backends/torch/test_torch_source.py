@@ -7,21 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from observing import coverage
+from observing import coverage, source_of
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import InputOption, SourceOptions
+from prelu_tools.core.options import InputOption
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 nn = torch.nn
 Array = Any
-
-
-def _source(module: Any, *inputs: InputOption) -> Any:
-    from prelu_tools.backends.torch import from_object
-
-    return from_object(module, "nets.py:Net", None, SourceOptions(inputs=inputs))
 
 
 def _vector(*sizes: int | str, name: str = "x") -> InputOption:
@@ -64,7 +58,7 @@ def test_example_inputs_tell_names_and_shapes() -> None:
         def example_inputs(self) -> Any:
             return torch.zeros(1, 3, 8, 9), torch.zeros(1, 3, dtype=torch.int64)
 
-    image, mask = _source(Net()).inputs()
+    image, mask = source_of(Net()).inputs()
     assert (image.name, image.dtype, image.shape) == ("image", "float32", ("batch", 3, 8, 9))
     assert image.example == (1, 3, 8, 9)
     assert (mask.name, mask.dtype, mask.shape) == ("mask", "int64", ("batch", 3))
@@ -78,7 +72,7 @@ def test_the_input_option_beats_the_example() -> None:
         def example_inputs(self) -> Any:
             return (torch.zeros(1, 3),)
 
-    (spec,) = _source(Net(), _vector(7, "length")).inputs()
+    (spec,) = source_of(Net(), _vector(7, "length")).inputs()
     assert spec.shape == ("batch", 7, "length")
 
 
@@ -88,7 +82,7 @@ def test_unknown_shapes_are_asked_for_by_the_name_of_each_input() -> None:
             return image * mask
 
     with pytest.raises(UsageError, match=r"--input image:batch,\.\.\. --input mask:batch,\.\.\."):
-        _source(Net()).inputs()
+        source_of(Net()).inputs()
 
 
 @pytest.mark.parametrize("way", ["option", "example"])
@@ -105,7 +99,7 @@ def test_inputs_go_where_their_names_say(way: str) -> None:
 
     options = () if way == "example" else (_vector(2, name="b"), _vector(2, name="a"))
     ones, zeros = np.ones((2, 2), np.float32), np.zeros((2, 2), np.float32)
-    with _source(Net(), *options).runner() as runner:
+    with source_of(Net(), *options).runner() as runner:
         found = runner.run({"a": -ones, "b": zeros})
     assert found["output"].tolist() == [[-0.5, -0.25], [-0.5, -0.25]]
 
@@ -114,7 +108,7 @@ def test_inputs_go_where_their_names_say(way: str) -> None:
 
 
 def _layers(module: Any, *inputs: InputOption) -> Any:
-    return _source(module, *inputs).layers()
+    return source_of(module, *inputs).layers()
 
 
 def test_a_layer_is_what_the_module_says_it_is() -> None:
@@ -246,7 +240,7 @@ class _Pair(NamedTuple):
 )
 def test_outputs_have_names_whatever_they_are_nested_in(result: Any, names: list[str]) -> None:
     net = _Net(lambda self, x: result(self.act(x)), act=_prelu([0.5]))
-    with _source(net, _vector(2)).runner() as runner:
+    with source_of(net, _vector(2)).runner() as runner:
         found = runner.run({"x": np.array([[-1.0, 1.0]], np.float32)})
     assert list(found) == names
     assert found[names[0]].tolist() == [[-0.5, 1.0]]
@@ -254,7 +248,7 @@ def test_outputs_have_names_whatever_they_are_nested_in(result: Any, names: list
 
 def test_the_module_runs_in_inference_mode() -> None:
     net = nn.Sequential(nn.Dropout(0.9), nn.BatchNorm1d(2), _prelu([0.5])).train()
-    with _source(net, _fed(2)).runner() as runner:
+    with source_of(net, _fed(2)).runner() as runner:
         x = np.array([[-1.0, 1.0], [-3.0, 5.0]], np.float32)
         found = runner.run({"input": x})["output"]
     np.testing.assert_allclose(found, np.where(x < 0, 0.5 * x, x), rtol=1e-4)
@@ -270,7 +264,7 @@ def test_inputs_that_do_not_fit_are_said() -> None:
 
 
 def _reached(module: Any, x: Array, fed: InputOption) -> dict[str, list[bool]]:
-    source = _source(module, fed)
+    source = source_of(module, fed)
     book = coverage(source, {fed.name: np.asarray(x, np.float32)})
     return {layer.name: book.reached(layer.name).tolist() for layer in source.layers()}
 

@@ -9,6 +9,7 @@ import pytest
 
 from prelu_tools.core.rounding.noise import (
     ALIKE,
+    HUGE,
     REACH,
     SCALES,
     SINGLE,
@@ -25,6 +26,7 @@ def test_the_units_are_those_of_float32() -> None:
     assert REACH == 8.0
     assert SCALES == 4
     assert ALIKE == 16.0
+    assert HUGE == 1e30
     assert Noise(0).unit == SINGLE
 
 
@@ -123,3 +125,9 @@ def test_sums_that_happen_to_be_exact_are_not_so_for_every_kernel() -> None:
 @pytest.mark.parametrize("value", [0.0, np.inf, np.nan, 3e38])
 def test_what_adds_up_to_no_number_or_to_nothing_has_no_error(value: float) -> None:
     assert one_by_one(np.full((1, 3000), value, np.float32), [1, 1.9]).tolist() == [0.0]
+
+
+@pytest.mark.parametrize(("term", "error"), [(0.5, 5e29), (2.0, 0.0)])
+def test_huge_errors_of_sums_that_cancel_count_for_nothing(term: float, error: float) -> None:
+    values = np.float32([[1e8, term, -1e8, -term]])  # in float32 the second term is lost
+    assert one_by_one(values, [1]).item() == pytest.approx(error)

@@ -8,28 +8,25 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 import pytest
-from graph_text import SLOPES, Array, initializers, matches, model, numbers, operators, run, view
+from graph_text import (
+    COLUMN,
+    FORMS,
+    SLOPES,
+    Array,
+    initializers,
+    matches,
+    model,
+    numbers,
+    operators,
+    run,
+    view,
+)
 from onnx import TensorProto
 
 from prelu_tools.graph.copies.instrument import single_layers, with_slopes_as_inputs
 from prelu_tools.graph.match.recognise import find_prelus
 
-COLUMN = SLOPES.reshape(3, 1, 1)
 TO_LAST = "Transpose<perm = [0, 2, 3, 1]>"
-FORMS = {
-    "prelu": "y = PRelu(x, a)",
-    "relu_neg": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a_negated) y = Add(p, s)",
-    "relu_sub": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a) y = Sub(p, s)",
-    "where": "c = Greater(x, zero) s = Mul(x, a) y = Where(c, x, s)",
-    "where_mask": "c = GreaterOrEqual(x, zero) d = Not(c) m = Cast<to = 1>(c) k = Cast<to = 1>(d) "
-    "s = Mul(x, a) u = Mul(m, x) v = Mul(k, s) y = Add(u, v)",
-    "max_min": "p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)",
-    "clip": "p = Relu(x) q = Clip(x, , zero) s = Mul(q, a) y = Add(p, s)",
-    "abs": "p = Relu(x) b = Abs(x) q = Sub(x, b) s = Mul(q, a_half) y = Add(p, s)",
-    "linear": "p = Relu(x) r = Mul(p, a_rest) s = Mul(a, x) y = Add(r, s)",
-    "depthwise": "p = Relu(x) n = Conv<group = 3>(x, w_minus_one) q = Relu(n) "
-    "s = Mul(q, a_negated) y = Add(p, s)",
-}
 
 
 def _prelu(x: Array, slopes: Array) -> Array:

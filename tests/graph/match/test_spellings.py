@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph_text import IMAGE, SLOPES, fused_one, match_one, matches, model
+from graph_text import COLUMN, IMAGE, SLOPES, fused_one, match_one, matches, model
 
-COLUMN = SLOPES.reshape(3, 1, 1)
 CONSTANTS = {
     "a_above": 1 + COLUMN,
     "a_half_above": (1 + COLUMN) / 2,

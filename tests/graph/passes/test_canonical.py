@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from graph_text import (
+    COLUMN,
     SLOPES,
     Array,
     initializers,
@@ -27,7 +28,6 @@ from prelu_tools.graph.io.metadata import LAYER, PARAMETER, properties
 from prelu_tools.graph.passes.canonical import fuse_prelus, settle_slopes
 
 Dims = tuple[int, ...]
-COLUMN = SLOPES.reshape(3, 1, 1)
 
 
 def _parameter(name: str, values: Array, n_calls: int = 1, rank: int = 4) -> SlopeParameter:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from graph_text import CONSTANTS, SLOPES, initializers, model, numbers, operators, run
+from graph_text import COLUMN, CONSTANTS, SLOPES, initializers, model, numbers, operators, run
 from onnx import TensorProto, checker, helper, numpy_helper, parser
 
 from prelu_tools.core.arrays import same_bits
@@ -17,7 +17,6 @@ from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.match.layers import read_layers
 from prelu_tools.graph.passes.portable import to_portable
 
-COLUMN = SLOPES.reshape(3, 1, 1)
 FORMS = {
     "prelu": "y = PRelu(x, a)",
     "relu_neg": "r = Relu(x) n = Neg(x) m = Relu(n) s = Mul(m, a_negated) y = Add(r, s)",

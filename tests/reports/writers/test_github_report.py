@@ -6,8 +6,8 @@ import dataclasses
 import re
 
 import pytest
+from made_checks import checks_of, entry_of, many_checks, passing
 from made_results import HOSTILE, exported, usual, verified
-from test_checks_report import _passed, checks_of, entry_of, many_checks
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchEntry
@@ -67,14 +67,14 @@ def test_a_single_check_has_no_file_and_a_pass_no_annotation() -> None:
     ((level, properties, message),) = _commands(render(verified(), "github", Style()))
     assert (level, set(properties)) == ("error", {"title"})
     assert message.startswith(verified().reasons[0])
-    passed = render(_passed(), "github", Style())
+    passed = render(passing(), "github", Style())
     assert _commands(passed) == []
     assert passed.startswith("PASS ")
 
 
 def test_a_pass_that_proves_less_than_it_seems_to_is_a_warning() -> None:
     weak = Reason("all 3 slopes of n have their initial value", "slopes_initial")
-    passed = _passed(notes=(weak, Reason("other", "input_domain"), "plain"))
+    passed = passing(notes=(weak, Reason("other", "input_domain"), "plain"))
     ((level, properties, message),) = _commands(render(passed, "github", Style()))
     assert (level, message) == ("warning", weak)
     assert properties == {"title": f"prelu-tools verify: {passed.reference}"}
@@ -103,7 +103,7 @@ def test_no_checks_at_all_are_an_annotation() -> None:
 def test_whatever_is_in_a_name_it_is_text(name: str) -> None:
     entries = (
         BatchEntry(name, name, "error", None, (name,), (name,), "a.toml", 7),
-        entry_of(f"{name} ", _passed(reference=name), 8),
+        entry_of(f"{name} ", passing(reference=name), 8),
     )
     found = _commands(render(checks_of(*entries, path="a.toml"), "github", Style()))
     assert [one[:1] for one in found] == [("error",)]

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import CHROMIUM, DRIVER, PAPER, chromium, faults, look, prefer
+from made_checks import hostile, many_checks
 from made_pages import pages
 from made_results import HOSTILE, layer, model, usual
-from test_checks_report import many_checks
-from test_html_verify import hostile
 
 from prelu_tools.core.results.inspection import Finding, InspectResult, LayerUsage
 from prelu_tools.reports import Style

@@ -8,13 +8,12 @@ import hashlib
 import json
 import math
 import re
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from made_results import HOSTILE, layer, model, usual
+from parsed_html import ParsedPage
 
 from prelu_tools.core.results.inspection import (
     Finding,
@@ -30,42 +29,6 @@ from prelu_tools.reports.writers.charts.data import MOST_RUNS, N_BINS, ROOM, cha
 from prelu_tools.reports.writers.html import embedded
 
 ASSETS = Path(html.__file__).parent.parent / "assets"
-
-
-class _Parts(HTMLParser):
-    """The elements of a page, with their attributes and what the scripts hold."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.title = ""
-        self._inside = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._inside = tag
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "script":
-            self.scripts[-1] += data
-        elif self._inside == "title":
-            self.title += data
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.scripts[0])
-
-    @property
-    def policy(self) -> str:
-        metas = [attributes for tag, attributes in self.tags if tag == "meta"]
-        return next(str(m["content"]) for m in metas if m.get("http-equiv"))
 
 
 def _page(result: InspectResult) -> str:
@@ -89,11 +52,11 @@ def _hostile() -> InspectResult:
 
 
 def test_a_hostile_model_is_text_everywhere() -> None:
-    parts, usual_parts = _Parts(_page(_hostile())), _Parts(_page(usual()))
+    parts, usual_parts = ParsedPage(_page(_hostile())), ParsedPage(_page(usual()))
     assert {tag for tag, _ in parts.tags} <= {tag for tag, _ in usual_parts.tags}
     assert parts.tags.count(("script", {})) == usual_parts.tags.count(("script", {})) == 2
     assert parts.scripts[1:] == usual_parts.scripts[1:]
-    assert parts.data["layers"][0]["name"] == HOSTILE + "<!--{{script}}&amp;"
+    assert json.loads(parts.scripts[0])["layers"][0]["name"] == HOSTILE + "<!--{{script}}&amp;"
     assert parts.title.startswith(HOSTILE)
 
 
@@ -104,7 +67,7 @@ def test_no_character_that_ends_a_script_is_left_in_the_data() -> None:
 
 
 def test_the_policy_allows_these_two_scripts_and_nothing_from_outside() -> None:
-    parts = _Parts(_page(usual()))
+    parts = ParsedPage(_page(usual()))
     for script in parts.scripts[1:]:
         digest = hashlib.sha256(script.encode()).digest()
         assert f"'sha256-{base64.b64encode(digest).decode()}'" in parts.policy
@@ -114,7 +77,7 @@ def test_the_policy_allows_these_two_scripts_and_nothing_from_outside() -> None:
 
 
 def test_nothing_is_fetched() -> None:
-    parts = _Parts(_page(usual()))
+    parts = ParsedPage(_page(usual()))
     links = [a.get("href") or a.get("src") for _, a in parts.tags if "href" in a or "src" in a]
     assert links == ["data:,"]
     assert not re.search(r"@import|url\(", asset("page.css") + asset("uPlot.min.css"))

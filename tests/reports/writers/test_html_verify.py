@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from html.parser import HTMLParser
 
 import pytest
+from made_checks import checks_of, hostile, many_checks, passing
 from made_results import HOSTILE, compared, examined, exported, optimized, usual, verified
-from test_checks_report import _passed, checks_of, entry_of, many_checks
+from parsed_html import ParsedPage
 
-from prelu_tools.core.results.batch import BatchEntry
 from prelu_tools.core.results.verification.result import BaselineReport
 from prelu_tools.reports import Result, Style, render
 
-_VOID = ("input", "meta", "link", "br")
 
-
-class _Page(HTMLParser):
-    """A page whose elements are closed in order; its text, and what it could load."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(page)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if data.strip() and not {"style", "script"} & set(self.open):
-            self.text.append(data.strip())
-
-
-def _page(result: Result) -> _Page:
-    return _Page(render(result, "html", Style()))
+def _page(result: Result) -> ParsedPage:
+    return ParsedPage(render(result, "html", Style()))
 
 
 def test_the_page_has_what_the_table_has() -> None:
@@ -79,42 +52,24 @@ def test_what_a_baseline_says_is_there() -> None:
     assert "baseline b.json: 0 of 6 figures worse by more than a factor of 2" in _page(held).text
 
 
-def hostile() -> tuple[Result, Result]:
-    """A verification and a list of checks that are called what would run a script."""
-    name = f"{HOSTILE}\"'&\x1b[2J"
-    old = verified().candidates[0]
-    layer = dataclasses.replace(old.layers[0], name=name, difference=name, slopes_equal=False)
-    output = dataclasses.replace(old.outputs[0], name=name, difference=name)
-    candidate = dataclasses.replace(old, model=name, layers=(layer,), outputs=(output,))
-    result = dataclasses.replace(
-        verified(), reference=name, candidates=(candidate,), reasons=(name,), notes=(name,)
-    )
-    entries = (
-        entry_of(name, result),
-        BatchEntry(name + "2", name, "error", None, (name,), (name,)),
-    )
-    return result, checks_of(*entries, path=name)
-
-
 @pytest.mark.parametrize("number", [0, 1])
 def test_whatever_is_in_a_name_it_is_text(number: int) -> None:
     page = _page(hostile()[number])
-    tags = {tag for tag, _ in page.tags}
+    tags = set(page.names)
     assert tags & {"img", "iframe", "object", "form"} == set()
-    assert [tag for tag, _ in page.tags].count("script") == number  # to sort and to search a list
+    assert page.names.count("script") == number  # to sort and to search a list
     assert not [key for _, attrs in page.tags for key in attrs if key.startswith("on")]
     assert any(HOSTILE in text for text in page.text)
     assert "\x1b" not in "".join(page.text)
 
 
 @pytest.mark.parametrize(
-    ("result", "scripts"), [(verified(), 0), (_passed(), 0), (many_checks(), 1)]
+    ("result", "scripts"), [(verified(), 0), (passing(), 0), (many_checks(), 1)]
 )
 def test_nothing_is_fetched_and_no_script_of_others_may_run(result: Result, scripts: int) -> None:
     page = _page(result)
-    policy = next(a["content"] for t, a in page.tags if a.get("http-equiv")) or ""
-    assert "default-src 'none'" in policy
-    assert policy.count("script-src 'sha256-") == policy.count("script") == scripts
+    assert "default-src 'none'" in page.policy
+    assert page.policy.count("script-src 'sha256-") == page.policy.count("script") == scripts
     places = [a[key] for _, a in page.tags for key in ("href", "src") if key in a]
     assert all(place and place.startswith(("#", "data:")) for place in places)
     assert render(result, "html", Style()) == render(result, "html", Style())

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from made_checks import many_checks, passing
 from made_results import HOSTILE, compared, exported, usual, verified
-from test_checks_report import _passed, many_checks
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.reasons import Reason
@@ -94,7 +94,7 @@ def test_what_did_not_pass_is_a_result_and_a_pass_is_none() -> None:
     (doubt,) = _run(dataclasses.replace(verified(), candidates=(candidate,), reasons=()))["results"]
     assert (doubt["ruleId"], doubt["level"]) == ("layer_not_found", "warning")
     assert doubt["locations"][0]["logicalLocations"][0]["name"] == "act3"
-    assert _run(_passed())["results"] == []
+    assert _run(passing())["results"] == []
 
 
 def test_a_check_that_could_not_run_is_a_result_where_it_is_declared() -> None:

@@ -1,4 +1,4 @@
-"""Observers for the runners of sources, and what they were told."""
+"""Live models as sources, observers for their runners, and what these were told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from prelu_tools.backends.registry import open_object
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.options import InputOption, SourceOptions
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.prelu.slopes import PReLULayer
 
@@ -41,6 +43,11 @@ class Told:
             assert x.dtype == y.dtype
             wanted = np.where(x > 0, x, slopes[name].astype(x.dtype) * x)
             np.testing.assert_allclose(y, wanted, rtol=rtol, atol=0)
+
+
+def source_of(model: Any, *inputs: InputOption) -> Any:
+    """A live model as a source, with the shapes of inputs that it does not define."""
+    return open_object(model, "net", SourceOptions(inputs=inputs))
 
 
 def observed(source: Any, feeds: Mapping[str, Array]) -> Told:

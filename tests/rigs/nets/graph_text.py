@@ -22,13 +22,13 @@ Array = NDArray[np.generic]
 
 SLOPES = np.array([0.25, -0.5, 0.125], np.float32)  # powers of two: products of these are exact
 IMAGE = "float[N,3,4,5]"
-_COLUMN = SLOPES.reshape(3, 1, 1)
+COLUMN = SLOPES.reshape(3, 1, 1)
 CONSTANTS: Mapping[str, Array] = {
-    "a": _COLUMN,
-    "a_half": _COLUMN / 2,
-    "a_inverse": 1 / _COLUMN,
-    "a_negated": -_COLUMN,
-    "a_rest": 1 - _COLUMN,
+    "a": COLUMN,
+    "a_half": COLUMN / 2,
+    "a_inverse": 1 / COLUMN,
+    "a_negated": -COLUMN,
+    "a_rest": 1 - COLUMN,
     "w_negated": -SLOPES.reshape(3, 1, 1, 1),
     "w_minus_one": np.full((3, 1, 1, 1), -1, np.float32),
     "zero": np.float32(0),
@@ -43,6 +43,22 @@ CONSTANTS: Mapping[str, Array] = {
     "infinity": np.float32(np.inf),
     "minus_infinity": np.float32(-np.inf),
 }  # fmt: skip
+FORMS = {
+    "prelu": "y = PRelu(x, a)",
+    "relu_neg": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a_negated) y = Add(p, s)",
+    "relu_sub": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a) y = Sub(p, s)",
+    "where": "c = Greater(x, zero) s = Mul(x, a) y = Where(c, x, s)",
+    "where_mask": "c = GreaterOrEqual(x, zero) d = Not(c) m = Cast<to = 1>(c) k = Cast<to = 1>(d) "
+    "s = Mul(x, a) u = Mul(m, x) v = Mul(k, s) y = Add(u, v)",
+    "max_min": "p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)",
+    "clip": "p = Relu(x) q = Clip(x, , zero) s = Mul(q, a) y = Add(p, s)",
+    "abs": "p = Relu(x) b = Abs(x) q = Sub(x, b) s = Mul(q, a_half) y = Add(p, s)",
+    "max": "s = Mul(x, a) y = Max(x, s)",
+    "linear": "p = Relu(x) r = Mul(p, a_rest) s = Mul(a, x) y = Add(r, s)",
+    "depthwise": "p = Relu(x) n = Conv<group = 3>(x, w_minus_one) q = Relu(n) "
+    "s = Mul(q, a_negated) y = Add(p, s)",
+}
+"""Every form, of an image x."""
 
 
 def model(

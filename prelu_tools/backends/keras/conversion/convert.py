@@ -26,7 +26,7 @@ from prelu_tools.backends.protocol.interface import Conversion
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
-from prelu_tools.core.options import ConversionOptions, InputLayout
+from prelu_tools.core.options import ConversionOptions, InputLayout, free_size
 from prelu_tools.core.prelu.layout import from_layouts
 from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook
@@ -234,7 +234,7 @@ def _name_boundaries(graph: onnx.GraphProto, program: Program, layout: InputLayo
     for value in graph.output:
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             if not dim.HasField("dim_value"):
-                dim.dim_param = "batch" if axis == 0 else f"{value.name}_dim_{axis}"
+                dim.dim_param = free_size(value.name, axis)
 
 
 def _import_tf2onnx() -> Any:

@@ -13,11 +13,11 @@ import numpy as np
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.freezing import flat_graph, freeze
 from prelu_tools.backends.keras.graphs.program import Program, Weight, make_placeholder
-from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec, stated_spec
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError, one_line
-from prelu_tools.core.options import Dim, SourceOptions, example_sizes
+from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.layout import Layout
 
 _DEFAULT = "serving_default"
@@ -100,12 +100,7 @@ def _inputs(function: Any, options: SourceOptions) -> tuple[TensorSpec, ...]:
                 f"{name}:batch,..."
             )
         sizes = asked.get(name) or tuple(spec.shape)
-        shape: tuple[Dim, ...] = tuple(
-            size if size is not None else ("batch" if axis == 0 else f"{name}_dim_{axis}")
-            for axis, size in enumerate(sizes)
-        )
-        example = example_sizes(shape)
-        found.append(TensorSpec(name, spec.dtype.name, shape, example))
+        found.append(stated_spec(name, spec.dtype.name, sizes, None))
     return tuple(found)
 
 

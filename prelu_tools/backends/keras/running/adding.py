@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.backends.keras.framework import tf
-from prelu_tools.core.rounding.noise import ALIKE, SCALES, TINY
-
-_HUGE = 1e30
+from prelu_tools.core.rounding.noise import ALIKE, HUGE, SCALES, TINY
 
 
 class Nodes:
@@ -118,7 +116,7 @@ class Nodes:
         least = self.constant(TINY, self._kind)
         size = self.add("Maximum", "z", self.add("Abs", "y", total), least)
         share = self.add("RealDiv", "z", off, size)
-        known = self.add("Less", "z", share, self.constant(_HUGE, self._kind))
+        known = self.add("Less", "z", share, self.constant(HUGE, self._kind))
         return self.add("SelectV2", "output", known, share, self.constant(0.0, self._kind))
 
     def _random(self, shape: str, low: float, high: float) -> str:

@@ -7,13 +7,13 @@ be as small as that. It runs in a process of its own (`runtimes/hosting.py`): a 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from prelu_tools.backends.runtimes.rows import in_rows
 from prelu_tools.core.arrays import Array, packed
+from prelu_tools.core.errors import PReLUToolsError
 
 _NARROWING: Final = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic",
                      "use_bf16_packed", "use_bf16_storage", "use_int8_inference",
@@ -62,6 +62,28 @@ class Net:
         found = [extractor.extract(blob) for blob in self._outputs]
         _check(*codes, *(code for code, _ in found))
         return [np.array(mat) for _, mat in found]
+
+
+def in_rows(inputs: Sequence[Array], run: Callable[[Sequence[Array]], list[Array]]) -> list[Array]:
+    """The results of all rows, with the axis of the batch before their own.
+
+    Args:
+        inputs: with the axis of the batch; a scalar has none, and is the same for all rows.
+        run: takes one row of each, and gives results without that axis.
+
+    Raises:
+        PReLUToolsError: inputs have different numbers of rows, or the rows different shapes.
+    """
+    counts = {values.shape[0] for values in inputs if values.ndim} or {1}
+    if len(counts) != 1:
+        raise PReLUToolsError("its inputs differ in their first size, so it has no batch axis")
+    rows = [
+        run([values[row] if values.ndim else values for values in inputs])
+        for row in range(counts.pop())
+    ]
+    if any(len({part.shape for part in parts}) > 1 for parts in zip(*rows, strict=True)):
+        raise PReLUToolsError("it gives results of different shapes for different rows")
+    return [np.stack(parts) for parts in zip(*rows, strict=True)]
 
 
 def _check(*codes: int) -> None:

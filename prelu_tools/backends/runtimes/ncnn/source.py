@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec, stated_spec
 from prelu_tools.backends.protocol.interface import OnnxGraph
 from prelu_tools.backends.runtimes.converting import Workshop, last_words, program, run_converter
 from prelu_tools.backends.runtimes.hosted import HostedSource
@@ -18,7 +18,7 @@ from prelu_tools.backends.runtimes.ncnn.param import Layer, dims_of, read_files
 from prelu_tools.backends.runtimes.source import weights_beside
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
-from prelu_tools.core.options import InputOption, SourceOptions, example_sizes
+from prelu_tools.core.options import InputOption, SourceOptions
 from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.core.process.versions import installed_version
 from prelu_tools.core.results.verification.candidate import ProviderReport
@@ -67,7 +67,7 @@ class NcnnSource(HostedSource):
         if given is None and shape is None:
             given = self._of_other(name)
         if given is not None:
-            return TensorSpec(name, given.dtype, given.shape, example_sizes(given.shape))
+            return stated_spec(name, given.dtype, given.shape, None)
         if shape is None:
             raise UsageError(
                 f"{self.label} does not state the sizes of its input {name}: give them with "

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx
+import onnx_ir as ir
 import torch
 from torch import nn
 from torch.export import ExportedProgram
@@ -17,7 +19,6 @@ from prelu_tools.backends.torch.conversion.norms import group_norm
 from prelu_tools.backends.torch.conversion.putting import Tagged
 from prelu_tools.backends.torch.conversion.recurrent import free_lengths
 from prelu_tools.backends.torch.conversion.simplify import simplify
-from prelu_tools.backends.torch.conversion.skeleton import without_weights
 from prelu_tools.backends.torch.conversion.task import (
     INNER,
     Flat,
@@ -26,7 +27,7 @@ from prelu_tools.backends.torch.conversion.task import (
     Task,
     first_line,
 )
-from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.io.model import INLINE_LIMIT, MEMORY, OnnxModel
 from prelu_tools.graph.passes.tidy import name_boundaries
 
 _OLDEST = 18  # opset that torch's translations and onnxscript's rewriting are written for
@@ -71,7 +72,7 @@ def by_program(
         _put_tags(program, task, slopes)
         simplify(program)
         exported = _exported(program, task, opset)
-    model = without_weights(exported.model)
+    model = _without_weights(exported.model)
     name_boundaries(model.proto.graph, task.placeholders)
     if model.opset > opset:
         raise LateRouteError(f"it writes opset {model.opset}, but {opset} was requested")
@@ -103,6 +104,29 @@ def _exported(program: ExportedProgram, task: Task, opset: int) -> torch.onnx.ON
     except Exception as error:
         raise LateRouteError(first_line(error.__cause__ or error)) from error
     return exported
+
+
+def _without_weights(exported: ir.Model) -> OnnxModel:
+    """The model with its larger initializers in memory: as numpy sees torch's tensors, not copied.
+
+    Args:
+        exported: what `torch.onnx.export(...).model` is; its initializers are taken out of it.
+    """
+    arrays = {}
+    for name, value in exported.graph.initializers.items():
+        tensor = value.const_value
+        if tensor is None or tensor.nbytes <= INLINE_LIMIT or tensor.dtype.bitwidth < 8:
+            continue
+        arrays[name] = tensor.numpy()
+        value.const_value = ir.ExternalTensor(
+            MEMORY, None, None, tensor.dtype, shape=ir.Shape(tensor.shape.numpy()), name=name
+        )
+    proto: onnx.ModelProto = ir.to_proto(exported)
+    model = OnnxModel(proto, None)
+    for initializer in proto.graph.initializer:
+        if initializer.name in arrays:
+            model.keep(initializer, arrays[initializer.name])
+    return model
 
 
 def _program_of(task: Task, slopes: Tagged, strict: bool) -> ExportedProgram:

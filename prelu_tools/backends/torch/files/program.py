@@ -9,14 +9,14 @@ import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
-from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.inputs import TensorSpec, stated_spec
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.arguments import Arguments, Constant, from_structure, paths_of
 from prelu_tools.backends.torch.files.vetting import refuse_unsafe
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import Dim, SourceOptions, example_sizes
+from prelu_tools.core.options import SourceOptions, free_size
 
 
 def from_file(path: Path, label: str, options: SourceOptions) -> Source:
@@ -87,11 +87,8 @@ def _name(placeholder: str, path: Sequence[str]) -> str:
 
 def _spec(name: str, value: torch.Tensor, names: dict[str, str]) -> TensorSpec:
     """An input, with a name for each dimension that is free; equal ones share it."""
-    shape: list[Dim] = []
-    for axis, size in enumerate(value.shape):
-        if isinstance(size, int):
-            shape.append(size)
-        else:
-            shape.append(names.setdefault(str(size), f"{name}_dim_{axis}" if axis else "batch"))
-    example = example_sizes(shape)
-    return TensorSpec(name, str(value.dtype).removeprefix("torch."), tuple(shape), example)
+    sizes = [
+        size if isinstance(size, int) else names.setdefault(str(size), free_size(name, axis))
+        for axis, size in enumerate(value.shape)
+    ]
+    return stated_spec(name, str(value.dtype).removeprefix("torch."), sizes, None)

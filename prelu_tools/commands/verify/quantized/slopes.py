@@ -78,7 +78,7 @@ def _inverted(mine: Array, other: Array, step: Array | float) -> Array:
         as_it_is, fits = (_is_within(each, other, step) for each in (laid, inverse))
         found = (laid > 1) & fits & ~as_it_is
         total = int((found | as_it_is).sum())
-        if found.any() and total > most:
+        if total > most:
             most = total
             best = np.isin(np.arange(mine.size), place[found]).reshape(mine.shape)
     return best

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from damaged import check_damaged, damaged_bytes
-from running import ROOT, cli
+from running import check_nothing_is_loaded, cli
 from tflite_files import TfliteFile
 
 from prelu_tools.backends.runtimes.litert.source import LiteRTSource
@@ -137,15 +135,7 @@ def test_a_relu_is_no_layer(tmp_path: Path) -> None:
 
 def test_inspect_needs_no_tensorflow(tmp_path: Path) -> None:
     path = _saved(tmp_path / "net.tflite", _select)
-    code = (
-        "import sys; from prelu_tools.cli.main import run; "
-        f"code = run(['inspect', {str(path)!r}, '--format', 'json', '--expect-layers', '1']); "
-        "heavy = {'tensorflow', 'torch', 'onnxruntime', 'ai_edge_litert', 'keras'}; "
-        "sys.exit(code or len(heavy & set(sys.modules)))"
-    )
-    command = [sys.executable, "-c", code]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
+    check_nothing_is_loaded(path, "ai_edge_litert")
 
 
 def test_a_damaged_file_is_refused_in_one_sentence(tmp_path: Path) -> None:

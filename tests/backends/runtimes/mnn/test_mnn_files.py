@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 from damaged import check_damaged, damaged_bytes
 from mnn_files import SLOPES, MnnFile, save_mnn_net
-from running import ROOT, cli
+from running import check_nothing_is_loaded, cli
 
 from prelu_tools.backends.runtimes.mnn.schema import packed_tensors, read_mnn
 from prelu_tools.backends.runtimes.mnn.source import MnnSource
@@ -167,15 +165,7 @@ def test_weights_that_are_in_another_file_are_no_slopes(tmp_path: Path) -> None:
 
 def test_inspect_needs_no_mnn(tmp_path: Path) -> None:
     path = _saved(tmp_path / "net.mnn", _select)
-    code = (
-        "import sys; from prelu_tools.cli.main import run; "
-        f"code = run(['inspect', {str(path)!r}, '--format', 'json', '--expect-layers', '1']); "
-        "heavy = {'tensorflow', 'torch', 'onnxruntime', 'MNN', 'keras'}; "
-        "sys.exit(code or len(heavy & set(sys.modules)))"
-    )
-    command = [sys.executable, "-c", code]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
+    check_nothing_is_loaded(path, "MNN")
 
 
 def test_a_damaged_file_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
-from running import ROOT, cli, environment, process
-
-from prelu_tools.backends.registry import open_source
-from prelu_tools.core.options import ConversionOptions, SourceOptions
+from exporting import check_echo, check_same_bytes, check_slopes, exported, slopes_in
+from running import cli
 
 pytestmark = pytest.mark.torch
 
@@ -95,28 +90,15 @@ class Echo(nn.Module):
 """
 
 
-def _exported(source: str, folder: Path) -> onnx.GraphProto:
-    found = cli("export", source, "-o", folder / "net.onnx", "-q")
-    assert found.code == 0, found.err
-    return onnx.load(folder / "net.onnx").graph
-
-
-def _slopes(graph: onnx.GraphProto) -> dict[str, Any]:
-    tensors = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    return {n.name: tensors[n.input[1]] for n in graph.node if n.op_type == "PRelu"}
-
-
 def test_torch_slopes_that_could_be_folded_or_merged_stay(nets: Path, tmp_path: Path) -> None:
-    found = _slopes(_exported(f"{nets}:Special", tmp_path))
-    expected = ([0, 0], [1, 1], [-0.0, 1e-42], [0.25], [0.25], [3.4e38, -1])
-    assert list(found) == [f"acts.{number}" for number in range(6)]
-    for values, slopes in zip(found.values(), expected, strict=True):
-        assert values.tobytes() == np.array(slopes, np.float32).tobytes()
+    found = slopes_in(exported(f"{nets}:Special", tmp_path))
+    names = [f"acts.{number}" for number in range(6)]
+    check_slopes(found, names, [0, 0], [1, 1], [-0.0, 1e-42], [0.25], [0.25], [3.4e38, -1])
 
 
 def test_torch_slopes_are_laid_over_inputs_of_every_rank(nets: Path, tmp_path: Path) -> None:
-    graph = _exported(f"{nets}:Ranks", tmp_path)
-    shapes = {name: values.shape for name, values in _slopes(graph).items()}
+    graph = exported(f"{nets}:Ranks", tmp_path)
+    shapes = {name: values.shape for name, values in slopes_in(graph).items()}
     assert shapes == {"act0": (3,), "act1": (3, 1), "act2": (3, 1, 1), "act3": (3, 1, 1, 1)}
     assert [value.name for value in graph.input] == ["series", "volume"]
     assert [value.name for value in graph.output] == ["vector", "map"]
@@ -125,28 +107,17 @@ def test_torch_slopes_are_laid_over_inputs_of_every_rank(nets: Path, tmp_path: P
 
 
 def test_a_torch_layer_on_inputs_of_two_ranks_is_one_layer(nets: Path, tmp_path: Path) -> None:
-    _exported(f"{nets}:TwoRanks", tmp_path)
+    exported(f"{nets}:TwoRanks", tmp_path)
     (layer,) = cli("inspect", tmp_path / "net.onnx", "--format", "json").json["layers"]
     assert layer["nodes"] == ["act", "act_1"]
 
 
 def test_bytes_do_not_depend_on_torch_process_or_folder(nets: Path, tmp_path: Path) -> None:
-    """Equal for another hash seed, another working directory and another place of the source."""
-    moved = tmp_path / "moved"
-    moved.mkdir()
-    (moved / nets.name).write_text(_NETS)
-    _exported(f"{nets}:Special", tmp_path)
-    env = environment(PYTHONHASHSEED="4711", PYTHONPATH=str(ROOT))
-    command = ("export", f"{nets.name}:Special", "-o", "net.onnx", "-q")
-    found = process(*command, cwd=moved, env=env)
-    assert found.code == 0, found.err
-    assert (moved / "net.onnx").read_bytes() == (tmp_path / "net.onnx").read_bytes()
+    check_same_bytes(nets, "Special", tmp_path)
 
 
 def test_a_torch_output_called_like_an_input_is_another_tensor(nets: Path) -> None:
-    source: Any = open_source(f"{nets}:Echo", SourceOptions())
-    graph = source.convert(ConversionOptions(18)).model.proto.graph
-    assert {value.name for value in graph.input}.isdisjoint(value.name for value in graph.output)
+    check_echo(f"{nets}:Echo")
 
 
 def test_torch_shapes_that_are_not_known_are_asked_for_and_taken(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from observing import Told
+from observing import Told, source_of
 from running import cli
 
 from prelu_tools.backends.registry import open_for_inspection
@@ -69,14 +69,8 @@ def _open(path: Path) -> Any:
     return open_for_inspection(str(path), SourceOptions())
 
 
-def _live(net: Any) -> Any:
-    from prelu_tools.backends.torch import from_object
-
-    return from_object(net, "nets.py:Net", None, SourceOptions())
-
-
 def test_a_program_has_the_layers_of_its_module(net: Any, saved: Path) -> None:
-    source, live = _open(saved), _live(net)
+    source, live = _open(saved), source_of(net)
     assert source.notes == ()
     assert source.n_parameters == live.n_parameters
     assert [layer.name for layer in source.layers()] == ["features.1", "features.3", "act", "slope"]
@@ -117,7 +111,7 @@ def test_a_program_goes_to_onnx_with_its_names(saved: Path, tmp_path: Path) -> N
 def test_other_spellings_are_found_too(net: Any, program: Any, tmp_path: Path) -> None:
     """Decomposed, a program has `where` and `mul` in the place of `prelu`."""
     torch.export.save(program.run_decompositions(), tmp_path / "plain.pt2")
-    found, wanted = _open(tmp_path / "plain.pt2").layers(), _live(net).layers()
+    found, wanted = _open(tmp_path / "plain.pt2").layers(), source_of(net).layers()
     assert [(x.name, x.nodes, x.form) for x in found] == [
         (x.name, x.nodes, "where") for x in wanted
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from observing import Told, observed
+from observing import Told, observed, source_of
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import InputOption, SourceOptions
@@ -58,12 +58,6 @@ class _Net(nn.Module):
         return (torch.zeros(2, 3, 4, 5),)
 
 
-def _source(module: Any) -> Any:
-    from prelu_tools.backends.torch import from_object
-
-    return from_object(module.eval(), "nets.py:Net", None, SourceOptions())
-
-
 def _program(module: Any) -> Any:
     from prelu_tools.backends.torch.files.program import ProgramSource
 
@@ -80,9 +74,9 @@ def _images(rows: int = 2) -> Array:
 _EACH = pytest.mark.parametrize(
     ("act", "opened", "name"),
     [
-        pytest.param(_module, _source, "act", id="module"),
-        pytest.param(_Function, _source, "act", id="function"),
-        pytest.param(_Where, _source, "act", id="where"),
+        pytest.param(_module, source_of, "act", id="module"),
+        pytest.param(_Function, source_of, "act", id="function"),
+        pytest.param(_Where, source_of, "act", id="where"),
         pytest.param(_module, _program, "act", id="program"),
         pytest.param(_Function, _program, "act", id="function in a program"),
     ],
@@ -171,11 +165,7 @@ def test_layers_are_told_in_the_order_of_their_calls_and_nothing_else_is() -> No
         def forward(self, x: Any) -> Any:
             return self.late(self.own(self.dense(self.early(x))))
 
-    net = Net()
-    from prelu_tools.backends.torch import from_object
-
-    options = SourceOptions(inputs=(InputOption("x", ("batch", 3)),))
-    source = from_object(net, "nets.py:Net", None, options)
+    source = source_of(Net().eval(), InputOption("x", ("batch", 3)))
     told = observed(source, {"x": np.array([[-1.0, 2.0, -3.0]], np.float32)})
     assert told.numbers == [("early", 0), ("late", 0)]
     told.check(source.layers())
@@ -195,7 +185,7 @@ def test_modules_that_share_a_parameter_are_calls_of_one_layer() -> None:
     second.weight = first.weight
     net = nn.Sequential(first, _Shift(), second)
     net.example_inputs = lambda: (torch.zeros(2, 3),)
-    source = _source(net)
+    source = source_of(net)
     x = np.array([[-1.0, -2.0, 3.0]], np.float32)
     assert observed(source, {"input": x}).numbers == [("0", 0), ("0", 1)]
     wide = Told()

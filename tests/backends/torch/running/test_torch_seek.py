@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from observing import coverage
+from observing import coverage, source_of
 from seek_checks import limits, normal, seek, watched_seek
 
 from prelu_tools.core.options import SourceOptions
@@ -17,10 +17,8 @@ nn = torch.nn
 
 
 def _source(module: Any, *example: int) -> Any:
-    from prelu_tools.backends.torch import from_object
-
     module.example_inputs = lambda: (torch.zeros(*example),)
-    return from_object(module, "nets.py:Net", None, SourceOptions())
+    return source_of(module)
 
 
 class _Where(nn.Module):
@@ -166,9 +164,7 @@ def test_integers_are_left_alone() -> None:
         def example_inputs(self) -> Any:
             return torch.zeros(1, dtype=torch.int64), torch.zeros(1, 3)
 
-    from prelu_tools.backends.torch import from_object
-
-    source = from_object(Net(), "nets.py:Net", None, SourceOptions())
+    source = source_of(Net())
     start = {"tokens": np.array([0, 3, 4]), "shift": normal(3, 3)}
     book, batches = seek(source, start, limits())
     assert book.unreached() == ()

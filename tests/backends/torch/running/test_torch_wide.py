@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from observing import source_of
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
@@ -17,10 +18,8 @@ Array = Any
 
 
 def _source(module: Any, *example: int) -> Any:
-    from prelu_tools.backends.torch import from_object
-
     module.example_inputs = lambda: (torch.zeros(*example),)
-    return from_object(module, "nets.py:Net", None, SourceOptions())
+    return source_of(module)
 
 
 def _run(source: Any, x: Array) -> tuple[Array, tuple[str, ...]]:
@@ -122,10 +121,7 @@ def test_integers_stay_integers() -> None:
         def example_inputs(self) -> Any:
             return (torch.zeros(1, 4, dtype=torch.int64),)
 
-    net = Net()
-    from prelu_tools.backends.torch import from_object
-
-    with from_object(net, "nets.py:Net", None, SourceOptions()).wide_runner() as runner:
+    with source_of(Net()).wide_runner() as runner:
         found = runner.run({"tokens": np.array([[0, 1, 2, 4]])})
     assert [array.dtype for array in found.values()] == [np.float64, np.int64]
     assert found["output_1"].tolist() == [[2, 3, 4, 6]]

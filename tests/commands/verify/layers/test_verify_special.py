@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from graph_text import CONSTANTS, FORMS
 from running import Outcome
 from text_nets import COLUMN, IMAGE, SLOPES, candidate, save, verify
 from versions import infinities
 
-_MASK = (
-    "c = GreaterOrEqual(x, zero) d = Not(c) m = Cast<to = 1>(c) k = Cast<to = 1>(d) "
-    "s = Mul(x, a) u = Mul(m, x) v = Mul(k, s) y = Add(u, v)"
-)
-_FORMS = {
-    "relu_neg": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a_negated) y = Add(p, s)",
-    "relu_sub": "p = Relu(x) n = Neg(x) q = Relu(n) s = Mul(q, a) y = Sub(p, s)",
-    "where": "c = Greater(x, zero) s = Mul(x, a) y = Where(c, x, s)",
-    "where_mask": _MASK,
-    "max_min": "p = Relu(x) q = Min(x, zero) s = Mul(q, a) y = Add(p, s)",
-    "max_neg": "q = Min(x, zero) s = Mul(q, a) y = Max(x, s)",
-    "clip": "p = Relu(x) q = Clip(x, , zero) s = Mul(q, a) y = Add(p, s)",
-    "abs": "p = Relu(x) b = Abs(x) q = Sub(x, b) s = Mul(q, a_half) y = Add(p, s)",
-    "linear": "p = Relu(x) r = Mul(p, a_rest) s = Mul(a, x) y = Add(r, s)",
-}
+_FORMS = {**FORMS, "max_neg": "q = Min(x, zero) s = Mul(q, a) y = Max(x, s)"}
 _STRICT = "--strict-special"
-_CONSTANTS = {
-    "a": COLUMN, "a_negated": -COLUMN, "a_half": COLUMN / 2, "a_rest": 1 - COLUMN, "zero": 0.0
-}  # fmt: skip
 
 
 def _save(path: Path, form: str = "prelu", **other: Any) -> Path:
-    body = _FORMS.get(form, "y = PRelu(x, a)")
-    names = {name: values for name, values in _CONSTANTS.items() if f"{name})" in body or
-             f"{name}," in body}  # fmt: skip
-    return save(path, body, **{**names, **other})
+    body = _FORMS[form]
+    named = {name: CONSTANTS[name] for name in CONSTANTS if re.search(rf"\b{name}\b", body)}
+    return save(path, body, **{**named, **other})
 
 
 @pytest.fixture
@@ -157,7 +141,7 @@ def test_a_mask_against_a_mask_is_the_same(tmp_path: Path) -> None:
 @infinities
 def test_every_layer_is_tried_and_named(tmp_path: Path) -> None:
     body = "y1 = PRelu(x, b) {}"
-    second = _MASK.replace("(x", "(y1").replace(" x)", " y1)")
+    second = FORMS["where_mask"].replace("(x", "(y1").replace(" x)", " y1)")
     left = save(tmp_path / "l.onnx", body.format("y = PRelu(y1, a)"), a=COLUMN, b=COLUMN)
     right = save(tmp_path / "r.onnx", body.format(second), a=COLUMN, b=COLUMN, zero=0.0)
     found = verify(left, right, _STRICT)

@@ -319,6 +319,26 @@ def test_inverted_slopes_are_laid_as_the_reference_has_them() -> None:
     assert _inverted(one, np.float32(0.25).reshape(1, 1, 1, 1), 0.0).tolist() == [[[[True]]]]
 
 
+@pytest.mark.parametrize(
+    ("mine", "other", "turned"),
+    [
+        ([[3.0, 0.5], [2.0, 7.0]], [[3.0, 0.5], [2.0, 7.0]], [[0, 0], [0, 0]]),
+        ([[3.0, 0.5], [2.0, 7.0]], [[3.0, 2.0], [0.5, 7.0]], [[0, 0], [0, 0]]),
+        ([[3.0, 0.5], [2.0, 7.0]], [[3.0, 0.5], [2.0, 1 / 7]], [[0, 0], [0, 1]]),
+        ([[3.0, 4.0], [2.0, 7.0]], [[3.0, 0.5], [0.25, 1.0]], [[0, 1], [1, 0]]),
+        ([[3.0, 4.0], [4.0, 7.0]], [[3.0, 4.0], [0.25, 7.0]], [[0, 0], [1, 0]]),
+        ([[3.0, 0.7], [0.6, 0.1]], [[0.9, 0.7], [0.6, 0.9]], [[0, 0], [0, 0]]),
+    ],
+    ids=["as it is", "turned round", "as it is, one inverted", "turned, two inverted",
+         "in both orders", "nothing fits everywhere"],
+)  # fmt: skip
+def test_the_order_in_which_most_slopes_fit_says_which_are_inverted(
+    mine: Any, other: Any, turned: Any
+) -> None:
+    found = _inverted(np.float32([mine]), np.float32([other]), 0.0)
+    assert found.tolist() == [np.array(turned, bool).tolist()]
+
+
 def test_pairs_have_the_inverse_where_the_candidate_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prelu_tools.commands.verify.quantized.slopes.slope_step", lambda _: 0.0)
     mine = np.float32([2.0, 0.5, 4.0])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from prelu_tools.backends.runtimes.rows import in_rows
+from prelu_tools.backends.runtimes.ncnn.running import in_rows
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 
