@@ -146,4 +146,6 @@ class InitResult:
     checks: tuple[InitCheck, ...]
     """Those written; none if a list that was there already lists every model."""
     left_out: tuple[LeftOut, ...]
-    """Models without a check."""
+    """Models without a check, and models of the list that are not there."""
+    ignored: tuple[str, ...] = ()
+    """Files that the checks need and git ignores: a checkout lacks them."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,31 @@ def test_the_table_fits_and_says_what_to_type() -> None:
     )
     Path("prelu-tools.toml").unlink()
     assert json.loads(cli("init", "--force", "--format", "json").out)["kind"] == "init"
+
+
+def test_files_that_git_ignores_are_named() -> None:
+    save_nets("net.onnx", "net-fast.onnx")
+    assert cli("init", "--format", "json").json["ignored"] == []  # no repository
+    Path("prelu-tools.toml").unlink()
+    if shutil.which("git") is None:
+        pytest.skip("no git here")
+    subprocess.run(["git", "init", "-q"], check=True)
+    Path(".gitignore").write_text("*-fast.onnx\n*.pth\n")
+    touch("net-fast.onnx.0a1b.data", "unused.pth")
+    found = cli("init", "--format", "json").json["ignored"]
+    assert found == ["net-fast.onnx"]
+    Path(".gitignore").write_text("*.data\n")
+    said = cli("init", "--force").words
+    assert "ignored net-fast.onnx.0a1b.data: git ignores it, and CI needs it; add it with" in said
+
+
+def test_models_of_the_list_that_are_gone_are_named() -> None:
+    save_nets("net.onnx", "net-fast.onnx", "old.onnx", "old-fast.onnx")
+    assert init().code == 0
+    Path("old-fast.onnx").unlink()
+    said = cli("init").words
+    assert "lists every model that was found: to write it anew, delete it; it lists" in said
+    assert "it lists old-fast.onnx, which cannot be found" in said
+    assert "left out old-fast.onnx: prelu-tools.toml lists it, but it cannot be found" in (
+        cli("init", "--force").words
+    )
