@@ -34,7 +34,7 @@ def files_needed(checks: Iterable[InitCheck]) -> list[str]:
 
 def ignored_by_git(files: Iterable[str]) -> tuple[str, ...]:
     """Those of the files that git ignores; none where there is no git, or no repository."""
-    command = ["git", "--literal-pathspecs", "-c", "core.fsmonitor=false", "check-ignore", "-z"]
+    command = ["git", "-c", "core.fsmonitor=false", "check-ignore", "-z"]
     try:
         done = subprocess.run(
             [*command, "--stdin"], input=os.fsencode("\0".join(files)), capture_output=True,
