@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, code_of, warnings_of
+from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, code_of
 from prelu_tools.core.results.verification.candidate import CandidateReport
 from prelu_tools.core.results.verification.parity import LayerParity, OutputParity
 from prelu_tools.core.results.verification.result import VerifyResult
@@ -75,8 +75,7 @@ def view(result: VerifyResult, style: Style) -> Section:
     details += tuple(_run_details(result))
     folded = Section("Details", (Lines(details),), folded=True)
     blocks = (subjects, *found, Lines.of(_notes(result)), folded)
-    warnings = ((Word("warning"), f"  {note}") for note in warnings_of(_own_notes(result)))
-    return Section(title, blocks, result.verdict, reached(result), (*reasons, *warnings))
+    return Section(title, blocks, result.verdict, reached(result), reasons)
 
 
 def _candidate_title(report: CandidateReport) -> tuple[str, ...]:
@@ -282,14 +281,7 @@ def _notes(result: VerifyResult) -> Iterator[Text]:
             yield line if agreement.verdict == "pass" else (Word(line, agreement.verdict),)
     yield from baseline_lines(result)
     yield from sizes_tried(result)
-    notes = _own_notes(result)
-    warnings = warnings_of(notes)  # these stand below the verdict
-    yield from (f"note: {note}" for note in notes if note not in warnings)
-
-
-def _own_notes(result: VerifyResult) -> list[str]:
-    """The notes that are not reasons too."""
-    return [note for note in result.notes if note not in result.reasons]
+    yield from (f"note: {note}" for note in result.notes if note not in result.reasons)
 
 
 def _run_details(result: VerifyResult) -> Iterator[str]:
