@@ -5,6 +5,7 @@ A functional model rejects sizes other than those of its inputs, but the same la
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,9 @@ from prelu_tools.core.errors import UsageError, one_line
 from prelu_tools.core.options import Dim, InputOption
 from prelu_tools.core.results.reasons import Reason
 
-_LONGEST = 200  # characters of what Keras says
+_LONGEST = 300  # characters of what Keras says
+_CALLED = re.compile(r"Exception encountered when calling (\S+?)\.call\(\)\. ")
+_NODE = re.compile(r"\{\{function_node .*?\}\} ?")
 
 
 @contextmanager
@@ -119,15 +122,22 @@ def _why_not(
     try:
         kept = _keep_rows(own, run)
     except Exception as error:  # whatever it says is passed on
-        return textwrap.shorten(one_line(error), _LONGEST)
+        return _said(error)
     for feeds in other_sizes(specs, wanted):
         try:
             if _keep_rows(feeds, run) == kept:
                 return ""
             why = why or "its outputs have another number of rows then"
         except Exception as error:
-            why = why or textwrap.shorten(one_line(error), _LONGEST)
+            why = why or _said(error)
     return why
+
+
+def _said(error: Exception) -> str:
+    """What Keras and TensorFlow say, without where they were and what they were given."""
+    text = _NODE.sub("", _CALLED.sub(r"\1: ", one_line(error)))
+    text = text.partition(" Arguments received by")[0]
+    return textwrap.shorten(text.rstrip("."), _LONGEST)
 
 
 def _keep_rows(
