@@ -20,52 +20,52 @@ help:
 	@echo "make web    the page that verifies models in the browser, in build/web"
 	@echo "make docs   the site, in build/site; warnings are errors; make site serves it"
 	@echo
-	@echo "More tests, of which make test does a part:"
-	@echo "  test-all         everything that needs no other environment"
-	@echo "  test-browser     the page of inspect in a headless Chromium"
-	@echo "  pictures         every page and plot, light, dark, narrow and printed, in build/pictures"
-	@echo "  test-dask        many models on clusters of Dask: real schedulers and workers"
-	@echo "  test-docs        every command that the site shows"
+	@echo "More tests; make test runs some of each:"
+	@echo "  test-all         everything that needs no separate environment"
+	@echo "  test-browser     the HTML page of inspect in a headless Chromium"
+	@echo "  pictures         pictures of every page and plot: light, dark, narrow, printed; in build/pictures"
+	@echo "  test-dask        batches on Dask clusters, with real schedulers and workers"
+	@echo "  test-docs        every command in the docs"
 	@echo "  test-first-steps what a new user types, on an installed wheel, and how long it takes"
 	@echo "  test-matrix      exports of every layer, sharing, rank, opset and type"
-	@echo "  test-onnx        all models of onnx's own tests are read, at every opset"
-	@echo "  test-cuda        every sample on CUDA, in an environment of its own; needs a GPU"
-	@echo "  test-openvino    the OpenVINO provider, in an environment of its own"
-	@echo "  test-runtimes    ncnn, MNN, OpenVINO, LiteRT and onnxruntime-web run the models, in an environment of its own"
+	@echo "  test-onnx        read every model of onnx's own tests, at every opset"
+	@echo "  test-cuda        every sample on CUDA, in a separate environment; needs a GPU"
+	@echo "  test-openvino    the OpenVINO provider, in a separate environment"
+	@echo "  test-runtimes    ncnn, MNN, OpenVINO, LiteRT and onnxruntime-web run the models, in a separate environment"
 	@echo "  test-web         onnxruntime-web in node, and the page of docs/web in a browser"
-	@echo "  test-wandb       a training logged to W&B, offline, in an environment of its own"
+	@echo "  test-wandb       a training run logged to W&B, offline, in a separate environment"
 	@echo "  test-properties  5,000 random nets against numpy (GRAPHS=, SEED=)"
 	@echo "  test-kill        kill -9 at random moments of export, optimize and reports (KILLS=100)"
 	@echo "  fuzz-files       inspect, export and verify on 20,000 broken files (COUNT=, GENERATOR=structures, models, saved)"
 	@echo "  fuzz             coverage-guided fuzzing of the ONNX reader (FUZZ_SECONDS=)"
-	@echo "  mutants          changes in the tool's own verification that tests have to notice (MODULE=)"
+	@echo "  mutants          mutation tests of the verification code (MODULE=)"
 	@echo
-	@echo "Other versions, and a release:"
+	@echo "Other versions, and releases:"
 	@echo "  test-oldest, test-newest   the oldest and the newest version of everything"
 	@echo "  test-onnxruntime VERSION=1.26.0   one onnxruntime, without a framework"
-	@echo "  test-python PYTHON=python3.13 [EXTRAS=keras]; test-matrix-python: each Python that is here"
+	@echo "  test-python PYTHON=python3.13 [EXTRAS=keras]; test-matrix-python: every installed Python"
 	@echo "  dist         the sdist and the wheel, in dist/"
-	@echo "  check-dist   the same bytes twice, twine check, the wheel alone"
-	@echo "  release-check   all that a release needs, up to the upload (docs/releasing.md)"
+	@echo "  check-dist   reproducible builds, twine check, the wheel alone"
+	@echo "  release-check   everything before the upload of a release (docs/releasing.md)"
 	@echo "  audit        known vulnerabilities of the locked packages (pip-audit; needs its service)"
 	@echo
-	@echo "Speed, beside a peer:"
+	@echo "Speed, compared with other tools:"
 	@echo "  bench             PReLU's latency on two versions of onnxruntime (QUICK=1 to try)"
-	@echo "  bench-bound       of the files that bench made, where the time goes: docs/performance.md"
+	@echo "  bench-bound       where the time goes in the files that bench made: docs/performance.md"
 	@echo "  bench-exporters   the same models through the raw exporters and through export"
-	@echo "  bench-fleet       many small models: one process, two, Dask, and the command for each"
+	@echo "  bench-fleet       many small models: in one process, in two, on Dask, and one command each"
 	@echo "  bench-int8        PReLU in integers, plain quantization and the price of ReLU in int8 (QUICK=1, NETS=rnet)"
-	@echo "  bench-training    what logging slopes costs a step of training"
-	@echo "  runtimes          what runtimes make of each slope shape: docs/runtimes.md"
+	@echo "  bench-training    the cost of logging slopes, per training step"
+	@echo "  runtimes          which slope shapes runtimes read correctly: docs/runtimes.md"
 	@echo "  webgpu-operators  which operators have a WebGPU kernel in onnxruntime-web"
-	@echo "  bench-web         what each form of PReLU costs in WebAssembly"
-	@echo "  bench-openvino    PRelu nodes against the CPU's forms on OpenVINO's provider"
+	@echo "  bench-web         the cost of each form of PReLU in WebAssembly"
+	@echo "  bench-openvino    PRelu nodes and the forms for the CPU on OpenVINO's provider"
 	@echo
-	@echo "What verify says of nets as people build them (NETS=torch/IResNet,... QUICK=1 to try):"
-	@echo "  bench-honest      right files of 110 nets, by every exporter: no false alarm (SEEDS=3)"
-	@echo "  bench-attacks     twenty faults in each of them: at least 99 % caught"
+	@echo "Verdicts of verify on realistic nets (NETS=torch/IResNet,... QUICK=1 to try):"
+	@echo "  bench-honest      correct files of 110 nets, from every exporter: no false alarm (SEEDS=3)"
+	@echo "  bench-attacks     twenty faults in each of them: at least 99% caught"
 	@echo
-	@echo "schema: of prelu-tools.toml; lock: $(LOCK) anew; clean: remove .venv* and build"
+	@echo "schema: update the schema of prelu-tools.toml; lock: update $(LOCK); clean: remove .venv* and build"
 
 $(READY): $(LOCK) requirements/real-models.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
@@ -119,41 +119,49 @@ test-properties: $(READY)
 	@PRELU_GRAPHS=$(GRAPHS) PRELU_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --dist worksteal \
 	  tests/properties
 
-.venv-mutation/.ready: requirements/mutation.txt pyproject.toml
-	@rm -rf .venv-mutation
-	@$(PYTHON) -m venv .venv-mutation
-	@.venv-mutation/bin/python -m pip --disable-pip-version-check -q install \
-	  -r requirements/mutation.txt
-	@.venv-mutation/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  --no-build-isolation -e .
+# An environment of its own, with the package in it; FURTHER are more packages.
+FURTHER =
+define OWN_ENVIRONMENT
+@rm -rf $(@D)
+@$(PYTHON) -m venv $(@D)
+@$(@D)/bin/python -m pip --disable-pip-version-check -q install -r $< $(FURTHER)
+@$(@D)/bin/python -m pip --disable-pip-version-check -q install --no-deps --no-build-isolation -e .
+@touch $@
+endef
+
+.venv-mutation/.ready .venv-openvino/.ready .venv-cuda/.ready .venv-docs/.ready: \
+  .venv-%/.ready: requirements/%.txt pyproject.toml
+	$(OWN_ENVIRONMENT)
+
+# The packages of .venv are seen from another environment too.
+define WITH_BASE
+@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
+  sysconfig.get_path('purelib'))" > \
+  "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+endef
+
+# Runtimes beside the packages of .venv; or two optimizers.
+.venv-runtimes/.ready .venv-honest/.ready: .venv-%/.ready: requirements/%.txt | $(READY)
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check -q install --no-deps -r $<
+	$(WITH_BASE)
+	@touch $@
+
+# W&B takes what it needs from .venv.
+.venv-wandb/.ready: requirements/wandb.txt | $(READY)
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D)
+	$(WITH_BASE)
+	@$(@D)/bin/python -m pip --disable-pip-version-check -q install -r $<
 	@touch $@
 
 mutants: .venv-mutation/.ready
 	@.venv-mutation/bin/python tests/mutation/run.py $(MODULE) $(MUTANT_OPTIONS)
 
-.venv-openvino/.ready: requirements/openvino.txt pyproject.toml
-	@rm -rf .venv-openvino
-	@$(PYTHON) -m venv .venv-openvino
-	@.venv-openvino/bin/python -m pip --disable-pip-version-check -q install \
-	  -r requirements/openvino.txt
-	@.venv-openvino/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  --no-build-isolation -e .
-	@touch $@
-
 test-openvino: .venv-openvino/.ready
 	@PRELU_REQUIRED_MARKERS="openvino" .venv-openvino/bin/python -m pytest -q -m openvino \
 	  tests/backends/onnxruntime/test_openvino.py
-
-# The packages of .venv, and the runtimes beside them.
-.venv-runtimes/.ready: requirements/runtimes.txt | $(READY)
-	@rm -rf .venv-runtimes
-	@$(BIN)/python -m venv .venv-runtimes
-	@.venv-runtimes/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  -r requirements/runtimes.txt
-	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
-	  sysconfig.get_path('purelib'))" > \
-	  "$$(.venv-runtimes/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
-	@touch $@
 
 # What onnxruntime-web needs from npm, in the locked versions; no script of a package is run.
 NPM := PRELU_TOOLS_ONNXRUNTIME_WEB=$(CURDIR)/build/npm
@@ -193,23 +201,6 @@ test-runtimes: .venv-runtimes/.ready build/npm/.ready
 	  tests/runtimes tests/backends
 	@.venv-runtimes/bin/python -m pytest -q tests/backends/runtimes/litert
 
-.venv-cuda/.ready: requirements/cuda.txt pyproject.toml
-	@rm -rf .venv-cuda
-	@$(PYTHON) -m venv .venv-cuda
-	@.venv-cuda/bin/python -m pip --disable-pip-version-check -q install -r requirements/cuda.txt
-	@.venv-cuda/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  --no-build-isolation -e .
-	@touch $@
-
-.venv-wandb/.ready: requirements/wandb.txt | $(READY)
-	@rm -rf .venv-wandb
-	@$(BIN)/python -m venv .venv-wandb
-	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
-	  sysconfig.get_path('purelib'))" > \
-	  "$$(.venv-wandb/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
-	@.venv-wandb/bin/python -m pip --disable-pip-version-check -q install -r requirements/wandb.txt
-	@touch $@
-
 test-wandb: .venv-wandb/.ready
 	@PRELU_REQUIRED_MARKERS="wandb" .venv-wandb/bin/python -m pytest -q -m wandb tests/training
 
@@ -224,14 +215,6 @@ test-cuda:
 
 test-docs: $(READY)
 	@PRELU_REQUIRED_MARKERS="docs" $(BIN)/python -m pytest -q -n 2 -m docs tests/docs
-
-.venv-docs/.ready: requirements/docs.txt pyproject.toml
-	@rm -rf .venv-docs
-	@$(PYTHON) -m venv .venv-docs
-	@.venv-docs/bin/python -m pip --disable-pip-version-check -q install -r requirements/docs.txt
-	@.venv-docs/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  --no-build-isolation -e .
-	@touch $@
 
 # With --quiet, mkdocs counts no warning: --strict would not see it.
 docs: .venv-docs/.ready
@@ -267,14 +250,9 @@ ORT_NOW := $(shell sed -n 's/^onnxruntime==//p' $(LOCK))
 ORT_BEFORE := 1.26.0
 BENCH_OUT := $(if $(QUICK),build/bench/quick,docs/latency)
 
+.venv-bench-%/.ready: FURTHER = onnxruntime==$*
 .venv-bench-%/.ready: requirements/bench.txt pyproject.toml
-	@rm -rf .venv-bench-$*
-	@$(PYTHON) -m venv .venv-bench-$*
-	@.venv-bench-$*/bin/python -m pip --disable-pip-version-check -q install \
-	  -r requirements/bench.txt onnxruntime==$*
-	@.venv-bench-$*/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  --no-build-isolation -e .
-	@touch $@
+	$(OWN_ENVIRONMENT)
 
 build/bench/batch-%/.ready: $(wildcard benchmarks/nets/*.py) | $(READY)
 	@$(BIN)/python -m benchmarks.nets.write build/bench/batch-$* --batch $*
@@ -321,17 +299,6 @@ bench-fleet: $(READY)
 	@$(FLEET) --models $(if $(QUICK),40,5000) --ways one,two,dask
 	@$(FLEET) --models $(if $(QUICK),10,500) --command verify
 	@$(BIN)/python -m benchmarks.fleet.report $(if $(QUICK),build/fleet/fleet.json,docs/fleet.json)
-
-# The packages of .venv, and two optimizers beside them.
-.venv-honest/.ready: requirements/honest.txt | $(READY)
-	@rm -rf .venv-honest
-	@$(BIN)/python -m venv .venv-honest
-	@.venv-honest/bin/python -m pip --disable-pip-version-check -q install --no-deps \
-	  -r requirements/honest.txt
-	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % \
-	  sysconfig.get_path('purelib'))" > \
-	  "$$(.venv-honest/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
-	@touch $@
 
 HONEST_PAGE := $(if $(QUICK)$(NETS)$(SEEDS),build/honest/page.md,docs/honest.md)
 HONEST := --jobs 2 $(if $(QUICK),--quick) $(if $(NETS),--nets $(NETS))

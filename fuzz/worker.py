@@ -162,7 +162,7 @@ def _run(case: Case, index: int, arguments: list[str]) -> Seen:
     text = said.getvalue()
     fault = _fault(case, code, text, grown, escaped)
     if Path(MARKER).exists():
-        fault = "ran code of the file"
+        fault = "ran code from the file"
         Path(MARKER).unlink()
     if seconds > CPU_SECONDS:
         fault = fault or f"hang: {seconds:.1f} s"

@@ -2,8 +2,7 @@
 
     from prelu_tools import export, inspect, optimize, quantize, record, verify
 
-Importing this loads nothing else: no numpy, no onnx, no framework. What is used is loaded when it
-is used.
+Importing this loads nothing else: no numpy, no onnx, no framework. Modules load on first use.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ _HOMES = {
 }
 
 
-if not TYPE_CHECKING:  # a type checker would take every name for one of these
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
     __getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
 

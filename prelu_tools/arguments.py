@@ -1,4 +1,4 @@
-"""Types of the library's arguments, and arrays as the file that the commands read."""
+"""Types of the library's arguments, and arrays turned into the file that the commands read."""
 
 from __future__ import annotations
 

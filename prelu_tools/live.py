@@ -1,4 +1,4 @@
-"""Whatever a program has of a model, as a source: a path, a spelling, or the living object."""
+"""A model in a program as a source: a path, a source spec, or a live object."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def turns(*models: Model) -> Iterator[None]:
 
 
 def name_of(model: Model, role: str = "") -> str:
-    """A path or a spelling as it is; of an object its class, behind its role if it has one."""
+    """A path or a spelling as it is; of an object its class, after its role if it has one."""
     if isinstance(model, (str, os.PathLike)):
         return _label(model)
     kind = type(model).__name__
@@ -136,7 +136,7 @@ def opened_together(
         candidates: the candidates, by what they are called.
         options: how to read them.
         layouts: what the user said of the axis orders.
-        paths: whether candidates that are no objects are opened, too.
+        paths: whether candidates that are not objects are opened too.
 
     Yields:
         The reference, and the candidates that are open, by what they are called.
@@ -194,7 +194,7 @@ def _written(model: Any, name: str, options: SourceOptions) -> Iterator[Source]:
             path.write_bytes(model.SerializeToString())
         except (EncodeError, ValueError) as error:
             raise PReLUToolsError(
-                f"{name} cannot be serialised ({error}), as models from 2 GB on cannot: save it "
+                f"{name} cannot be serialised ({error}), because it has 2 GB or more: save it "
                 "with external data (onnx.save_model), and give the path"
             ) from error
         yield onnxruntime.from_file(path, name, options)

@@ -1,12 +1,12 @@
-"""The pytest plugin: a fixture that compares models with each other, and with the last time.
+"""The pytest plugin: a fixture that compares models, and their figures with a baseline.
 
 def test_export(net, prelu_parity, tmp_path):
     ...
     prelu_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 
-It does what `prelu_tools.testing.assert_parity` does, and fails too where a figure is worse than in
-the baseline that is kept beside the test; `pytest --prelu-update` writes the baselines. Nothing is
-imported until a test uses it.
+It does what `prelu_tools.testing.assert_parity` does, and also fails if a figure is worse than in
+the baseline next to the test; `pytest --prelu-update` writes the baselines. Nothing is imported
+until a test uses it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prelu_tools.core.results.verification.result import VerifyResult
 
 FOLDER = "prelu_baselines"
-"""Where the baselines are, beside the tests."""
+"""Where the baselines are, next to the tests."""
 _OPTION = "--prelu-update"
 _WRITTEN = "prelu_baseline"
 

@@ -47,7 +47,7 @@ def _with_parameters_of(
 
 
 def _at_the_test(check: Callable[P, R]) -> Callable[P, R]:
-    """The function with errors whose traceback ends at the line of the test that calls it."""
+    """The function with tracebacks that end at the test's own line."""
 
     @wraps(check)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:

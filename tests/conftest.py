@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from one_registry import share_registry
 from running import cli
 from sample_list import Sample
 
@@ -35,6 +37,8 @@ _NEEDS = {
 }
 _ON_REQUEST = ("docs", "kill", "matrix", "onnx_suite")
 """Markers of tests that run only where `-m` names them: each has a make target of its own."""
+_MANY = 100
+"""Files with as many tests, and the tests of a framework, come before all other files."""
 _DISTRIBUTIONS = {"real_models": ("facenet-pytorch", "mtcnn")}
 
 Exports = Callable[[Sample], Path]
@@ -47,8 +51,9 @@ def _missing_packages(marker: str) -> list[str]:
         except PReLUToolsError:
             return ["onnxruntime-web, or node"]
     modules = [name for name in _NEEDS[marker] if not is_installed(name)]
-    known = {found.name for found in metadata.distributions()}
-    return modules + [name for name in _DISTRIBUTIONS.get(marker, ()) if name not in known]
+    wanted = _DISTRIBUTIONS.get(marker, ())
+    known = {found.name for found in metadata.distributions()} if wanted else set()
+    return modules + [name for name in wanted if name not in known]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,9 +63,24 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Do not look for garbage in what the imports made: a million objects that all stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests named after a framework stay in one worker, so that each imports one framework."""
+    """Tests named after a framework stay in one worker, so that each imports one framework.
+
+    Of other files those with few tests come first: most of these take seconds. So the workers end
+    together.
+    """
     if config.getoption("dist") != "load":
         return None
     from xdist.scheduler.loadscope import LoadScopeScheduling
@@ -69,6 +89,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             named = (framework for framework in ("keras", "torch") if framework in nodeid)
             return next(named, nodeid.partition("::")[0])
+
+        def _assign_work_unit(self, node: Any) -> None:
+            def rank(scope: str) -> tuple[bool, int]:
+                count = len(self.workqueue[scope])
+                return (count < _MANY, count if count < _MANY else -count)
+
+            self.workqueue.move_to_end(min(self.workqueue, key=rank), last=False)
+            super()._assign_work_unit(node)
 
     return ByFramework(config, log)
 
@@ -83,6 +111,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for marker in _NEEDS:
         missing = _missing_packages(marker)
         if not missing:
+            if marker == "torch" and any(item.get_closest_marker(marker) for item in items):
+                share_registry()
             continue
         reason = f"{marker}: {', '.join(missing)} is not installed"
         for item in (item for item in items if item.get_closest_marker(marker)):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from library_nets import SHAPE, torch_net
 from onnx import numpy_helper
 
 from prelu_tools import verify
@@ -18,25 +18,12 @@ from prelu_tools.testing import assert_parity, assert_slopes_equal
 pytestmark = pytest.mark.torch
 
 
-def _net(seed: int = 0) -> Any:
-    import torch
-    from torch import nn
-
-    torch.manual_seed(seed)
-    act = nn.PReLU(4)
-    nn.init.normal_(act.weight, 0.2, 0.5)
-    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), act, nn.Conv2d(4, 2, 1))
-
-
-SHAPE = {"input": ("batch", 3, 8, 8)}
-
-
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     path = tmp_path_factory.mktemp("testing") / "net.onnx"
-    net = _net().eval()
+    net = torch_net().eval()
     torch.onnx.export(
         net, (torch.zeros(2, 3, 8, 8),), path, dynamo=False, input_names=["input"],
         dynamic_axes={"input": {0: "batch"}},
@@ -56,15 +43,15 @@ def _spoilt(path: Path, scale: float) -> onnx.ModelProto:
 
 
 def test_a_live_module_and_its_export_are_equal(exported: Path) -> None:
-    result = assert_parity(_net(), exported, inputs=SHAPE, min_coverage=1.0, min_power=1.0)
+    result = assert_parity(torch_net(), exported, inputs=SHAPE, min_coverage=1.0, min_power=1.0)
     assert result.verdict == "pass"
     assert result.reference_precision == "float64"
 
 
 def test_a_model_in_memory_is_taken_too(exported: Path) -> None:
     model = onnx.load(exported)
-    assert_parity(_net(), model, inputs=SHAPE)
-    assert_slopes_equal(_net(), model, inputs=SHAPE)
+    assert_parity(torch_net(), model, inputs=SHAPE)
+    assert_slopes_equal(torch_net(), model, inputs=SHAPE)
 
 
 def test_several_candidates_are_compared_and_one_that_differs_is_named(exported: Path) -> None:
@@ -83,44 +70,44 @@ def test_a_keyword_that_is_no_option_is_refused(exported: Path) -> None:
 
 def test_the_shapes_that_a_module_lacks_are_those_of_the_file(exported: Path) -> None:
     for file in (exported, onnx.load(exported)):
-        assert_slopes_equal(_net(), file)
-        assert_parity(_net(), file, quick=True)
-        assert_parity(file, _net(), quick=True)
+        assert_slopes_equal(torch_net(), file)
+        assert_parity(torch_net(), file, quick=True)
+        assert_parity(file, torch_net(), quick=True)
         with pytest.raises(AssertionError, match="1 of 4 slopes differ"):
-            assert_slopes_equal(_net(), _spoilt(exported, 2.0))
+            assert_slopes_equal(torch_net(), _spoilt(exported, 2.0))
 
 
 def test_what_is_missing_is_named_as_python_names_it() -> None:
     with pytest.raises(UsageError, match=re.escape("as input={")):
-        assert_slopes_equal(_net(), _net())
+        assert_slopes_equal(torch_net(), torch_net())
 
 
 def test_two_modules_of_which_neither_knows_its_shapes_do_not_ask_each_other_for_ever() -> None:
     with pytest.raises(UsageError, match="input shapes of reference"):
-        verify(_net(), _net())
+        verify(torch_net(), torch_net())
     with pytest.raises(UsageError, match="input shapes of reference"):
-        assert_parity(_net(), _net())
+        assert_parity(torch_net(), torch_net())
 
 
 def test_verify_takes_the_shapes_of_a_model_in_memory(exported: Path) -> None:
-    assert verify(_net(), onnx.load(exported), quick=True).verdict == "pass"
+    assert verify(torch_net(), onnx.load(exported), quick=True).verdict == "pass"
 
 
 def test_options_have_the_names_that_verify_has_for_them(exported: Path) -> None:
     same = {"input": np.ones((2, 3, 8, 8), np.float32)}
     result = assert_parity(
-        _net(), exported, input=SHAPE, inputs=same, layers=False, layout={"candidate": "nchw"}
+        torch_net(), exported, input=SHAPE, inputs=same, layers=False, layout={"candidate": "nchw"}
     )
     assert result.samples == 2
     assert result.coverage is None
-    assert_slopes_equal(_net(), exported, input=SHAPE, layout={"reference": "nchw"})
+    assert_slopes_equal(torch_net(), exported, input=SHAPE, layout={"reference": "nchw"})
 
 
 def test_an_option_under_both_of_its_names_is_refused(exported: Path) -> None:
     with pytest.raises(UsageError, match="input and its older name inputs are both given"):
-        assert_parity(_net(), exported, input=SHAPE, inputs=SHAPE)
+        assert_parity(torch_net(), exported, input=SHAPE, inputs=SHAPE)
     with pytest.raises(UsageError, match="leave out inputs_file"):
-        assert_parity(_net(), exported, input=SHAPE, inputs="a.npz", inputs_file="b.npz")
+        assert_parity(torch_net(), exported, input=SHAPE, inputs="a.npz", inputs_file="b.npz")
     with pytest.raises(UsageError, match="leave out layouts"):
         assert_slopes_equal(exported, exported, layout={}, layouts={"candidate": "nchw"})
 
@@ -131,7 +118,7 @@ def test_a_path_may_be_text(exported: Path) -> None:
 
 def test_a_wrong_slope_is_said_as_numpy_says_it(exported: Path) -> None:
     with pytest.raises(AssertionError) as caught:
-        assert_parity(_net(), _spoilt(exported, 1.5), inputs=SHAPE)
+        assert_parity(torch_net(), _spoilt(exported, 1.5), inputs=SHAPE)
     text = str(caught.value)
     assert "Not equal: reference (Sequential) (reference), candidate (ModelProto)" in text
     assert "elements differ" in text
@@ -141,29 +128,29 @@ def test_a_wrong_slope_is_said_as_numpy_says_it(exported: Path) -> None:
 
 def test_the_first_line_is_the_reason_which_is_all_that_a_summary_shows(exported: Path) -> None:
     with pytest.raises(AssertionError) as caught:
-        assert_parity(_net(), _spoilt(exported, 1.5), inputs=SHAPE)
+        assert_parity(torch_net(), _spoilt(exported, 1.5), inputs=SHAPE)
     first = str(caught.value).partition("\n")[0]
     assert "1 of 4 slopes differ" in first
     assert re.search(r"\(and \d+ more reasons?\)$", first)
     with pytest.raises(AssertionError, match=r"^1: 1 of 4 slopes differ"):
-        assert_slopes_equal(_net(), _spoilt(exported, 1.5), inputs=SHAPE)
+        assert_slopes_equal(torch_net(), _spoilt(exported, 1.5), inputs=SHAPE)
 
 
 def test_another_net_fails_and_another_seed_of_inputs_does_not(exported: Path) -> None:
-    assert_parity(_net(), exported, inputs=SHAPE, seed=7, samples=3)
+    assert_parity(torch_net(), exported, inputs=SHAPE, seed=7, samples=3)
     with pytest.raises(AssertionError, match="Not equal"):
-        assert_parity(_net(1), exported, inputs=SHAPE)
+        assert_parity(torch_net(1), exported, inputs=SHAPE)
 
 
 def test_slopes_that_differ_are_named(exported: Path) -> None:
     with pytest.raises(AssertionError, match=r"1: 1 of 4 slopes differ"):
-        assert_slopes_equal(_net(), _spoilt(exported, 1.0001), inputs=SHAPE)
+        assert_slopes_equal(torch_net(), _spoilt(exported, 1.0001), inputs=SHAPE)
 
 
 def test_a_layer_that_is_missing_is_named(exported: Path) -> None:
     from torch import nn
 
-    net = _net()
+    net = torch_net()
     net.append(nn.PReLU())
     with pytest.raises(AssertionError, match=r"missing in"):
         assert_slopes_equal(net, exported, inputs=SHAPE)
@@ -183,13 +170,13 @@ def test_coverage_and_tolerance_are_gates(exported: Path, tmp_path: Path) -> Non
     inputs = tmp_path / "zeros.npz"
     np.savez(inputs, input=np.zeros((1, 3, 8, 8), np.float32))
     with pytest.raises(AssertionError, match="min_coverage=1 requires more"):
-        assert_parity(_net(), exported, inputs=SHAPE, inputs_file=inputs, min_coverage=1.0)
+        assert_parity(torch_net(), exported, inputs=SHAPE, inputs_file=inputs, min_coverage=1.0)
     with pytest.raises(AssertionError, match="values differ"):
-        assert_parity(_net(), exported, inputs=SHAPE, tolerance=(0.0, 1e-12))
+        assert_parity(torch_net(), exported, inputs=SHAPE, tolerance=(0.0, 1e-12))
 
 
 def test_the_module_is_left_in_the_mode_that_it_had(exported: Path) -> None:
-    net = _net().train()
+    net = torch_net().train()
     net[2].eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     assert_parity(net, exported, inputs=SHAPE)

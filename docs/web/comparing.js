@@ -124,7 +124,7 @@ export class Comparison {
   get doubt() {
     if (!this.values) return "holds no values";
     if (this.rough * 2 > this.values) return "is mostly made of rounding";
-    if (this.border * 2 > this.values) return "differs in more than half of its values, all on a border that rounding crosses";
+    if (this.border * 2 > this.values) return "differs in more than half of its values, all on a border that rounding error crosses";
     return this.bothNan ? "is NaN on both sides" : null;
   }
 }

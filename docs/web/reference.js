@@ -15,7 +15,7 @@ const taken = (part, values, axis) => {
 async function limits(record, part, spread, shape, axis) {
   const load = async (name) => (name === null || name === undefined ? null : taken(part, expandedTo(await record.load(name), shape), axis));
   const scale = await load(spread.scale);
-  if (scale.dtype !== "float32" || scale.data.some((value) => !(value >= 0))) throw damaged("a limit is not a number from 0 on");
+  if (scale.dtype !== "float32" || scale.data.some((value) => !(value >= 0))) throw damaged("a limit is not a number of 0 or more");
   return {
     scale, nFlips: spread.n_flips ?? 0,
     border: await load(spread.border), reach: await load(spread.reach), lost: await load(spread.lost), rough: await load(spread.rough),

@@ -142,7 +142,7 @@ def verified(
 
 
 def _names(candidates: Sequence[Model]) -> tuple[str, ...]:
-    """What each is called; objects are numbered where there are several."""
+    """What each is called; objects are numbered if there are several."""
     many = len(candidates) > 1
     return tuple(
         name_of(model, f"candidate {number}" if many else "candidate")

@@ -1,1 +1,1 @@
-"""The only home of torch, Keras, TensorFlow and onnxruntime: one folder a framework or runtime."""
+"""The only home of torch, Keras, TensorFlow and onnxruntime, one folder each."""

@@ -1,6 +1,6 @@
-"""Triton before TensorFlow: each brings an LLVM, and in the other order the process crashes.
+"""Import Triton before TensorFlow: both contain LLVM, and in the other order the process crashes.
 
-torch's CUDA build comes with triton, which torch imports with its compiler and `torch.export`.
+torch's CUDA build includes triton, which torch imports with its compiler and `torch.export`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Keep the frameworks' chatter out of the terminal; show it to whoever asks, and what matters.
+"""Keep the frameworks' chatter off the terminal, except for important messages, or with -v.
 
 TensorFlow and oneDNN write from C++ before any of their switches is read, so the file descriptor
-itself is turned away while they are imported or run.
+itself is redirected while they are imported or run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 
 _MATTERS = re.compile(
-    r"trace to be incorrect"  # torch: a value that was taken for a constant
+    r"trace to be incorrect"  # torch: a value that was treated as a constant
     r"|may generate (an )?incorrect|was assigned during export|were assigned during export"
     r"|unbuilt state|doesn't match the expected structure|Skipping variable loading"
     r"|skipping loading|could not be loaded|will be truncated|overflow"
@@ -69,7 +69,7 @@ def quiet(show: bool, logger: str | None = None) -> Iterator[None]:
 
 
 class _Silence:
-    """What is turned away while any thread is in a block: once, and given back once."""
+    """Streams that are redirected while any thread is in a block."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Which backend reads what: module names as strings, imported when they are needed."""
+"""Which backend reads which source: module names as strings, imported when they are needed."""
 
 from __future__ import annotations
 
@@ -251,12 +251,12 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
     """
     source_spec = parse_source_spec(text)
     if source_spec.file is None or options.custom_objects:
-        return open_source(text, options)  # classes of the user's own have to be asked
+        return open_source(text, options)  # user-defined classes are checked by their own methods
     return _open_file(source_spec, source_spec.file, options, TO_INSPECT)
 
 
 def open_source(text: str, options: SourceOptions) -> Source:
-    """Open a source, whatever it is.
+    """Open a source of any kind.
 
     Raises:
         UsageError: it is spelled like nothing that is known.

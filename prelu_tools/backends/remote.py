@@ -1,8 +1,8 @@
-"""Models at a URL: whatever fsspec reads (https, s3, gs, file, memory) is copied here first.
+"""Models at a URL: whatever fsspec reads (https, s3, gs, file, memory) is copied first.
 
-The copy lies in a temporary folder and is gone when the block of `downloads` ends, or the process.
-A file of external data that an ONNX file names is copied too. Python sources are read from files of
-this machine alone: code from a URL is never run.
+The copy is in a temporary folder, which is removed when the block of `downloads` or the process
+ends. A file of external data that an ONNX file names is copied too. Python sources are read from
+files of this machine alone: code from a URL is never run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
 
-_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive of Windows
+_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")  # a single letter is a Windows drive
 _LARGEST = 20_000_000_000
 _LIMIT = "PRELU_TOOLS_MAX_DOWNLOAD"
 _BLOCK = 1 << 20
@@ -95,7 +95,7 @@ def local_copy(url: str) -> Path:
 
 
 def _is_folder(url: str, system: Any, path: str) -> bool:
-    """Whether a URL is of a folder; a web server has files, and is not asked: it may never end."""
+    """Whether a URL is a folder; web servers are not asked, because a listing may never end."""
     if url.partition("://")[0].lower() in ("http", "https"):
         return False
     return bool(system.isdir(path))
@@ -147,7 +147,7 @@ def matching(pattern: str) -> list[str]:
 
 
 def files_in(url: str) -> list[str] | None:
-    """The URLs of all files below a folder, in order; None where it is none.
+    """The URLs of all files below a folder, in order; None if it is none.
 
     Raises:
         MissingExtraError, PReLUToolsError: as in `local_copy`.
@@ -160,7 +160,7 @@ def files_in(url: str) -> list[str] | None:
 
 
 def url_identity(url: str) -> str | None:
-    """What changes when the content does; None where the server says nothing of the kind."""
+    """What changes when the content does; None if the server says nothing of the kind."""
     system, path = _opened(url)
     with _readable(url):
         facts = system.info(path)
@@ -195,7 +195,7 @@ def _readable(url: str) -> Iterator[None]:
 
 
 def _name(url: str) -> str:
-    """The last part of the path: what tells the kind of a file."""
+    """The last part of the path, which shows the kind of a file."""
     path = _URL.sub("", url).split("?")[0].split("#")[0].rstrip("/")
     return PurePosixPath(path).name or "model"
 
@@ -209,8 +209,8 @@ def _as_url(like: str, system: Any, path: str) -> str:
 
 
 def _copy_external_data(system: Any, path: str, target: Path) -> None:
-    """Copy what the graph keeps beside itself; what lies elsewhere is for its reader to refuse."""
-    from prelu_tools.graph.io.reader import files_beside  # with onnx, which few URLs need
+    """Copy the files next to the graph that hold its data; its reader rejects other places."""
+    from prelu_tools.graph.io.reader import files_beside  # imports onnx, which few URLs need
 
     base = path.rpartition("/")[0]
     for name in files_beside(target):

@@ -1,4 +1,4 @@
-"""How a user spells a source: a file, or a Python callable with literal arguments."""
+"""How a user names a source: a file, or a Python callable with literal arguments."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def is_literal(text: str) -> bool:
 
 
 class SourceSpec(NamedTuple):
-    """A source, taken apart."""
+    """A parsed source."""
 
     text: str
     """As the user typed it."""
@@ -71,11 +71,11 @@ class SourceSpec(NamedTuple):
     call: str | None
     """`name` or `name(args)` in that module."""
     weights: Path | None
-    """The file behind the @."""
+    """The file after the @."""
 
 
 def parse_source_spec(text: str) -> SourceSpec:
-    """Take a source apart; whether its files exist is for their reader to say.
+    """Parse a source; whether its files exist is checked by their reader.
 
     Raises:
         UsageError: it is spelled like nothing that is known.
@@ -103,12 +103,12 @@ def exists(text: str) -> bool:
     """Whether there is a file of that name; a link to nothing is one, and is read as one."""
     try:
         return os.path.lexists(text)
-    except ValueError:  # it has a NUL in it
+    except ValueError:  # it contains NUL
         return False
 
 
 def python_parts(text: str) -> tuple[str, str] | None:
-    """A Python source as what is before the `@` of its weights and behind it; None for a file."""
+    """A Python source as what is before the `@` of its weights and after it; None for a file."""
     if isinstance(text, FileName) or _is_url(text) or not text:
         return None
     match = _WEIGHTS.match(text)
@@ -117,7 +117,7 @@ def python_parts(text: str) -> tuple[str, str] | None:
 
 
 def path_spans(text: str) -> list[tuple[int, int]]:
-    """Where in a source the files stand that it names: a model or a Python file, and weights."""
+    """The positions of file names in a source: a model or a Python file, and weights."""
     if isinstance(text, FileName) or _is_url(text):
         return [(0, len(text))]
     split = _WEIGHTS.match(text)
@@ -130,7 +130,7 @@ def path_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _split_weights(text: str) -> tuple[str, Path | None]:
-    """Split at the @ behind a file or a call; one in a folder's name or an argument is none."""
+    """Split at the @ after a file or a call; one in a folder's name or an argument is none."""
     match = _WEIGHTS.match(text)
     if match is None:
         return text, None
@@ -168,7 +168,7 @@ def import_named(name: str) -> ModuleType:
         return _import_file(path)
     except PReLUToolsError:
         raise
-    except (Exception, SystemExit) as error:  # a source that exits is not a verdict
+    except (Exception, SystemExit) as error:  # a source that calls exit gives no verdict
         raise PReLUToolsError(
             f"importing {name} failed with {type(error).__name__}: {error}"
         ) from error
@@ -181,7 +181,7 @@ def _import_module(name: str) -> ModuleType:
 
 @contextmanager
 def _looking_in(folder: Path) -> Iterator[None]:
-    """Look for modules in a folder: first within the block, and behind all others from then on.
+    """Look for modules in a folder: first within the block, and after all others from then on.
 
     So a module of the user's finds its neighbours, and no file there is taken for a module that a
     framework imports later.
@@ -306,7 +306,7 @@ def parse_call(call: str) -> tuple[str, list[Any], dict[str, Any]]:
 
 
 def model_framework(model: object) -> str | None:
-    """Which framework a live object belongs to, told by its class alone: nothing is imported."""
+    """The framework of a live object, judged by its class alone: nothing is imported."""
     for base in type(model).__mro__:
         if base.__module__.startswith("torch.nn.modules.") and base.__name__ == "Module":
             return "torch"

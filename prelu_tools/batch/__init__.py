@@ -1,1 +1,1 @@
-"""Many models: a task for each, run by processes of this machine or of a Dask cluster."""
+"""Many models: one job each, run by processes on this machine or on a Dask cluster."""

@@ -1,8 +1,8 @@
-"""The same jobs on a cluster of Dask: its scheduler hands them out, and again if a worker is lost.
+"""The same jobs on a Dask cluster; its scheduler reassigns the jobs of a lost worker.
 
 A Dask worker does not run a model itself: each of its threads owns a process, as a thread of
-`batch/local.py` does. So a model that crashes, or takes too much, is an error of its own there too,
-and frameworks are never called from two threads at once.
+`batch/local.py` does. So a model that crashes or takes too much is a single error there too, and
+frameworks are never called from two threads at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOCAL = "local"
 """In place of an address: a cluster of this machine, for this run."""
 CONNECT_SECONDS = 15.0
 """How long to wait for a scheduler, and then for its first worker."""
-_AHEAD = 4  # jobs for each thread that the scheduler has at a time: it need not know of 100,000
+_AHEAD = 4  # jobs per thread that are submitted at a time, instead of all 100,000
 
 _workers: dict[tuple[str, int], Worker] = {}
 _gate = MemoryGate()
@@ -66,14 +66,14 @@ def release(run: str) -> None:
 def run_on_cluster(
     jobs: Sequence[Job], address: str, n_workers: int, limits: Limits, started: Started
 ) -> Generator[Done]:
-    """Do jobs on a cluster; each is given out as it is done, in no order, and exactly once.
+    """Do jobs on a cluster; yields each as it is done, in any order, exactly once.
 
     Args:
         jobs: what to do.
         address: of the scheduler, or `LOCAL`.
         n_workers: how many workers a local cluster has.
         limits: of each job.
-        started: told of each job as it is handed to the scheduler.
+        started: called with each job as it is handed to the scheduler.
 
     Raises:
         MissingExtraError: Dask is not installed.
@@ -94,7 +94,7 @@ def _connected(address: str, n_workers: int) -> Iterator[Client]:
         from distributed import Client, LocalCluster
     except ModuleNotFoundError as error:
         raise MissingExtraError("distributed", "dask", "for --dask") from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # we say ourselves what is wrong
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors are reported here
     if address == LOCAL:
         quiet: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
         with (
@@ -106,7 +106,7 @@ def _connected(address: str, n_workers: int) -> Iterator[Client]:
         return
     try:
         client = Client(address, timeout=CONNECT_SECONDS)
-    except Exception as error:  # of any kind of transport
+    except Exception as error:  # any transport may raise
         raise PReLUToolsError(
             f"no Dask scheduler answers at {address}: {error}. Start one with: dask scheduler"
         ) from error
@@ -175,6 +175,6 @@ def _result(future: Any, job: Job) -> Done:
                 "of prelu-tools as this machine"
             )
         else:
-            said = f"Dask returned it with {kind}: {said}"
+            said = f"running it on Dask failed with {kind}: {said}"
         return Done(job.failed(said), {})
     return done

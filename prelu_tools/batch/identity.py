@@ -1,4 +1,4 @@
-"""The files that a result depends on, and whether they are what they were."""
+"""The files that a result depends on, and whether they have changed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import PReLUToolsError
 
 Files = dict[str, str | None]
-"""By path: a hash of the content; by URL: what its server says. None where it cannot be told."""
+"""By path: a hash of the content; by URL: what its server says. None if it is unknown."""
 _BLOCK = 1 << 20
 
 
 def files_behind(sources: Sequence[str], beside: Iterable[Path] = ()) -> Files:
     """All files that these sources name, as they are now; a URL is not looked into.
 
-    Of a Python source these are its own file and the weights: what it imports and what else it
-    reads shows as it runs (`batch/reading.py`).
+    For a Python source, these are its own file and the weights; the files that it imports and reads
+    are found as it runs (`batch/reading.py`).
     """
     found: Files = {}
     for text in sources:
@@ -36,12 +36,12 @@ def files_behind(sources: Sequence[str], beside: Iterable[Path] = ()) -> Files:
 
 
 def identities(paths: Iterable[Path]) -> Files:
-    """What tells whether these files have changed; all files of a folder."""
+    """A fingerprint that shows whether these files have changed; for a folder, all files in it."""
     return {str(file): _of_file(file) for path in paths for file in _each(path)}
 
 
 def is_as_it_was(files: Files) -> bool:
-    """Whether every file is there and unchanged, as far as that can be told."""
+    """Whether every file is there and unchanged, as far as that is known."""
     for name, known in files.items():
         now = _of_url(name) if is_url(name) else _of_file(Path(name))
         if known is None or now != known:

@@ -1,4 +1,4 @@
-"""One model or pair and what is to be done with it, as plain data, and what came of it."""
+"""One model or pair, what to do with it, and the outcome, as plain data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class InspectWork:
     request: InspectRequest
     """What to look at."""
     gates: InspectGates
-    """What it has to be like."""
+    """The gates that it has to pass."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,17 @@ class Job:
     each: str | None = None
     """The format in which this model is to be shown by itself; None not to."""
     problem: str | None = None
-    """What the list names and is missing, which keeps it from passing; None for nothing."""
+    """Something that the list names but that is missing, so that it cannot pass; None for none."""
     can_run: bool = True
     """Whether there is something to run in spite of that."""
     file: str | None = field(default=None, repr=False)
-    """The list that has it; None where it was given on the command line."""
+    """The list that has it; None if it was given on the command line."""
     line: int | None = field(default=None, repr=False)
-    """The line of that list, from 1; None where that is not known."""
+    """The line of that list, from 1; None if that is not known."""
 
     @property
     def command(self) -> Command:
-        """The command whose work it is."""
+        """The command to run."""
         if isinstance(self.work, InspectWork):
             return "inspect"
         return "verify" if isinstance(self.work, VerifyRequest) else "export"
@@ -82,7 +82,7 @@ class Job:
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """What is compared with the reference; nothing where that is not the work."""
+        """The candidates for the reference; empty for other commands."""
         return self.work.candidates if isinstance(self.work, VerifyRequest) else ()
 
     def entry(
@@ -95,11 +95,11 @@ class Job:
         )  # fmt: skip
 
     def failed(self, error: str, status: Status = "error") -> BatchEntry:
-        """The entry where there is no result."""
+        """The entry if there is no result."""
         return self.entry(status, (error,), None)
 
     def forced(self) -> Job:
-        """The same, where what an interrupted run wrote may be replaced."""
+        """The same job, allowed to replace what an interrupted run wrote."""
         if not isinstance(self.work, ExportRequest):
             return self
         return replace(self, work=replace(self.work, force=True))
@@ -107,11 +107,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a job."""
+    """The outcome of a job."""
 
     entry: BatchEntry
     """For the report."""
     files: Mapping[str, str | None]
-    """What it was read from, and what it wrote: a result is good as long as these are the same."""
+    """The files that it read and wrote: a result is valid as long as these are unchanged."""
     worker: WorkerInfo | None = None
-    """Who did it; None where nobody did."""
+    """The worker that did it; None for none."""

@@ -1,4 +1,4 @@
-"""Jobs on this machine: a thread for each worker, which hands it one job after another."""
+"""Jobs on this machine: one thread per worker, which gives it one job after another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prelu_tools.batch.memory import MemoryGate, likely_need
 from prelu_tools.batch.worker import Limits, Worker
 
 Started = Callable[[Job], Job]
-"""Is told each job before it starts, and gives the one that is to be done."""
+"""Called with each job before it starts; returns the one to do."""
 
 
 def run_here(
@@ -24,15 +24,15 @@ def run_here(
     size_of: Callable[[Job], int],
     gate: MemoryGate | None = None,
 ) -> Generator[Done]:
-    """Do jobs with so many workers at once; each is given out as it is done, in no order.
+    """Do jobs with a number of workers; yields each as it is done, in any order.
 
-    Whoever stops early leaves no worker behind.
+    A caller that stops early leaves no worker running.
 
     Args:
         jobs: what to do.
         n_workers: how many workers.
         limits: of each job.
-        started: told of each job, in the thread of its worker.
+        started: called with each job, in the thread of its worker.
         size_of: how many bytes the models of a job have.
         gate: who may start; None for one by this machine's memory.
     """
@@ -83,7 +83,7 @@ class _Crew:
         self._done: queue.SimpleQueue[Done | BaseException] = queue.SimpleQueue()
 
     def work(self, worker: Worker) -> None:
-        """Of a thread: one job after another, until there is none."""
+        """The body of a thread: one job after another, until there are none left."""
         try:
             while self._left:
                 try:

@@ -1,4 +1,4 @@
-"""How much memory there is, how much a model is likely to take, and who has to wait for it."""
+"""How much memory is available, how much a model is likely to take, and who has to wait."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import psutil
 
 from prelu_tools.core.results.batch import Command
 
-_GROUP = Path("/sys/fs/cgroup")  # of a container: its own limit, not the machine's
-# Bytes that a command takes in any case, frameworks included, and how often it holds a model.
+_GROUP = Path("/sys/fs/cgroup")  # in a container, its limit rather than the machine's
+# Base memory of a command with its frameworks, and how many times it holds the model.
 _TAKES: Mapping[Command, tuple[int, float]] = {
     "inspect": (100 << 20, 1.5),
     "verify": (1 << 30, 8.0),
@@ -26,7 +26,7 @@ def likely_need(command: Command, n_bytes: int) -> int:
 
 
 def available_memory() -> int:
-    """Bytes that a new process can have: of the machine, or of the container if that is less."""
+    """Bytes that a new process can have: the machine's, or the container's if that is less."""
     free = int(psutil.virtual_memory().available)
     try:
         limit = int((_GROUP / "memory.max").read_text())
@@ -38,7 +38,7 @@ def available_memory() -> int:
 
 
 class MemoryGate:
-    """Lets a model start when there is room for it beside those at work, or when none is."""
+    """Lets a model start when memory allows it next to the running ones, or when none runs."""
 
     def __init__(self, available: Callable[[], int] = available_memory) -> None:
         """Nobody is at work yet.
@@ -57,10 +57,10 @@ class MemoryGate:
         """Wait for room; False if the gate was shut meanwhile.
 
         Args:
-            who: whoever wants to start.
+            who: the job that wants to start.
             need: bytes that it is likely to take.
             held: says how many bytes its process holds at this time.
-            full: called once if there is no room at first: to give back what it holds idle.
+            full: called once if there is no room at first, to release idle memory.
         """
         with self._changed:
             if self._open and not self._has_room(need, held):
@@ -83,11 +83,11 @@ class MemoryGate:
             self._changed.notify_all()
 
     def _has_room(self, need: int, held: Callable[[], int]) -> bool:
-        """What is promised to those at work, and not taken yet, is not free."""
+        """Memory that running jobs may still take does not count as free."""
         if not self._at_work:
             return True
         free, promised = self._available(), sum(wanted for wanted, _ in self._at_work.values())
-        if free >= promised + need:  # whatever is held: that takes long to find out
+        if free >= promised + need:  # whatever it holds: that takes long to find out
             return True
         promised = sum(max(0, wanted - now()) for wanted, now in self._at_work.values())
         return free - promised >= need - held()

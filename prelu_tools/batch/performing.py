@@ -1,4 +1,4 @@
-"""Doing a job, wherever that is."""
+"""Do a job, in whichever process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from prelu_tools.reports.writers.json import one_line
 
 
 def perform(job: Job) -> Done:
-    """Do it, in this process; whatever goes wrong is part of what is returned."""
+    """Do it in this process; errors are part of the result."""
     if not job.can_run:
         return Done(job.failed(job.problem or ""), {})
     start = time.perf_counter()
@@ -46,7 +46,7 @@ def perform(job: Job) -> Done:
                 files |= identities(Path(path) for path in {*read, *own_modules()})
             entry = _entry(job, result, status, reasons)
             files |= identities([job.output] if job.output else [])
-        except (Exception, SystemExit) as error:  # a source that exits is no verdict on the others
+        except (Exception, SystemExit) as error:  # a source that exits does not affect the others
             entry = job.failed(_spoken(job)(explained(error)), _status_of(error))
             if job.options.show_chatter:
                 _show_traceback(error)
@@ -64,7 +64,7 @@ def _status_of(error: BaseException) -> Status:
 
 
 def _beside(job: Job) -> list[Path]:
-    """The files that a job reads beside its models."""
+    """The files that a job reads besides its models."""
     work = job.work.request if isinstance(job.work, InspectWork) else job.work
     given = [getattr(work, "data", None), getattr(work, "inputs_file", None)]
     named = [Path(text.partition(".py:")[0]) for text in job.options.custom_objects]
@@ -87,7 +87,7 @@ def _result(job: Job) -> tuple[Any, Status, tuple[str, ...]]:
 
 
 def _spoken(job: Job) -> Speak:
-    """What names options as the file does that asks for the job."""
+    """Makes messages name options as the job's file does."""
     is_check = job.file is not None and job.file.endswith(".toml")
     return in_check_file if is_check else str
 

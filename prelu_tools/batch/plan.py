@@ -1,4 +1,4 @@
-"""How many models are run: what every command that takes many of them may be asked for."""
+"""The options of all commands that run many models."""
 
 from __future__ import annotations
 

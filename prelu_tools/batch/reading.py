@@ -1,4 +1,4 @@
-"""What a Python source reads beside its own file: the modules that it imports, and its data."""
+"""What a Python source reads besides its own file: the modules that it imports, and its data."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _others() -> tuple[str, ...]:
 
 @cache
 def _hook() -> None:
-    """Listen to what is opened; that cannot be undone, and costs little."""
+    """Record opened files; this cannot be undone, and costs little."""
 
     def hear(event: str, arguments: tuple[Any, ...]) -> None:
         if _watched is None or event != "open":

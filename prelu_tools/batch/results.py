@@ -1,8 +1,8 @@
-"""A file of results: a line a model, appended when it is done, so that a run can go on from it.
+"""A results file: a line per model, appended when it is done, so that a run can be resumed.
 
-Each line is whole and on the disk before the next is begun. A run that was killed leaves at most
-one torn line, the last, which is passed over and cut off. A result counts again if it is of the
-same job (command, options, versions) and of the same files; an error never does.
+Each line is complete and on disk before the next begins. A killed run leaves at most one incomplete
+line, the last, which is skipped and cut off. A result is reused if the job (command, options,
+versions) and the files are the same; errors are never reused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCHEMA_VERSION = 2
 
 
 def job_hash(job: Job) -> str:
-    """What is to be done, and by which versions: the same text for the same, in any process."""
+    """The job and the versions as text: the same for the same job in any process."""
     said = f"{SCHEMA_VERSION} {job!r} {sorted(installed_versions().items())}"
     return hashlib.sha256(said.encode()).hexdigest()
 
@@ -74,7 +74,7 @@ class ResultsFile:
         self._file.close()
 
     def result_of(self, job: Job) -> Done | None:
-        """What is known of a job, if it still holds."""
+        """The known result of a job, if it is still valid."""
         line = self._known.get(job_hash(job))
         if line is None or not is_as_it_was(line["files"]):
             return None
@@ -85,11 +85,11 @@ class ResultsFile:
         return job_hash(job) in self._begun
 
     def begin(self, job: Job) -> None:
-        """Keep that a job which writes a file was begun: what it leaves behind is ours."""
+        """Record that a job has started to write a file, so that its leftovers are known."""
         self._append(_json({"kind": "batch-begun", "job": job_hash(job), "name": job.name}))
 
     def add(self, job: Job, done: Done) -> None:
-        """Append what became of a job.
+        """Append the outcome of a job.
 
         Raises:
             PReLUToolsError: it cannot be written.
@@ -126,7 +126,7 @@ class ResultsFile:
 
 
 def result_line(job: Job, done: Done) -> str:
-    """What became of a job as JSON: its entry, as reports have it, and the document as it came."""
+    """The outcome of a job as JSON: its entry, as in reports, and its document unchanged."""
     head = {
         "schema_version": SCHEMA_VERSION,
         "kind": "batch-result",
@@ -153,7 +153,7 @@ def _done(line: Mapping[str, Any]) -> Done:
 
 
 def save_results(folder: Path, command: str, done: Iterable[tuple[Job, Done]]) -> Path:
-    """Put what is done into a new file, whose name is free.
+    """Write the finished results to a new file with an unused name.
 
     Raises:
         PReLUToolsError: it cannot be written.
@@ -161,7 +161,7 @@ def save_results(folder: Path, command: str, done: Iterable[tuple[Job, Done]]) -
     for number in count(1):
         path = folder / f"{command}-results{f'-{number}' if number > 1 else ''}.jsonl"
         try:
-            path.touch(exist_ok=False)  # so that no other run takes it
+            path.touch(exist_ok=False)  # so that no other run uses it
             break
         except FileExistsError:
             continue

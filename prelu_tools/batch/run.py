@@ -1,4 +1,4 @@
-"""One run over many models: what is known is taken, the rest is done, each is kept as it comes."""
+"""One run over many models: reuse known results, run the rest, and store each when it is done."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, Wor
 
 
 class Watch(Protocol):
-    """Is told how it goes."""
+    """Called with the progress."""
 
     def begin(self, total: int, known: int) -> None:
-        """So many models, and of so many the result is known."""
+        """The number of models, and of known results."""
 
     def started(self, name: str) -> None:
         """A model is at hand; from any thread."""
@@ -39,11 +39,11 @@ class Watch(Protocol):
 
 
 class StoppedError(Stopped):
-    """The run was stopped from outside; the text says what is kept, and how to go on."""
+    """The run was stopped from outside; the text says what is kept, and how to continue."""
 
 
 def run_batch(listed: JobList, plan: Plan, watch: Watch) -> BatchResult:
-    """Do every job, whatever becomes of the others.
+    """Do every job, even if others fail.
 
     Raises:
         StoppedError: Ctrl-C, SIGTERM or SIGHUP came; what was done until then is kept in a file.
@@ -76,7 +76,7 @@ def run_batch(listed: JobList, plan: Plan, watch: Watch) -> BatchResult:
             raise StoppedError(number, said) from error
     ordered = [done[job.name] for job in jobs]
     entries = [
-        replace(one.entry, file=job.file, line=job.line)  # a known one may have been moved since
+        replace(one.entry, file=job.file, line=job.line)  # a known file may have been moved since
         for one, job in zip(ordered, jobs, strict=True)
     ]
     return BatchResult(listed.command, tuple(entries), listed.path, *_workers(ordered))
@@ -99,7 +99,7 @@ def _running(jobs: Sequence[Job], plan: Plan, started: Callable[[Job], Job]) -> 
 
 
 def _starter(file: ResultsFile | None, watch: Watch) -> Callable[[Job], Job]:
-    """What a job is, once it starts: a file that a killed run of ours left may be replaced."""
+    """A job as it starts: it may replace a file that a killed run of ours left."""
     lock = threading.Lock()
 
     def started(job: Job) -> Job:
@@ -120,7 +120,7 @@ def _starter(file: ResultsFile | None, watch: Watch) -> Callable[[Job], Job]:
 
 
 def _workers(done: Sequence[Done]) -> tuple[tuple[WorkerInfo, ...], tuple[str, ...]]:
-    """Everyone who did something, and in what they differ from this process."""
+    """All workers, and how they differ from this process."""
     workers = {one.worker.name: one.worker for one in done if one.worker is not None}
     here, notes = installed_versions(), []
     kinds: dict[str, list[str]] = {}

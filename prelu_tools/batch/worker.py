@@ -1,8 +1,8 @@
-"""The process that does jobs, one after another, with its frameworks loaded; and its owner's side.
+"""The process that does jobs one after another, with frameworks loaded, and its owner's side.
 
-A process each, started by hand and not by `concurrent.futures`, loky or pebble: the first two fail
-whatever else is at work when one process dies, none of them watches memory, and a worker of Dask
-may not have children by `multiprocessing`. What is needed is little: a pipe, a deadline, a limit.
+Processes are started directly, not by `concurrent.futures`, loky or pebble: the first two fail all
+other running jobs when one process dies, none of them watches memory, and a Dask worker may not
+start `multiprocessing` children. Little is needed: a pipe, a deadline, a limit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ IDLE_SECONDS = 600.0
 START_SECONDS = 120.0
 """How long a worker may take until it can be spoken to."""
 _LOOK = 0.1  # seconds between two looks at a worker that has a limit, or at its owner
-_TIDYING = 10.0  # seconds that a worker without an owner may take to put away what it has begun
+_TIDYING = 10.0  # seconds that a worker without an owner may take to clean up
 # `-P`, and the path of this process without the current folder: a file there is no module, unless
 # the user names it (`backends/source_spec.py`).
 _START = (
@@ -101,7 +101,7 @@ class Worker:
         return None if self._info is None else self._info.name
 
     def resident(self) -> int:
-        """Bytes that it holds now, its own processes included; 0 where there is none."""
+        """Bytes that it holds now, its own processes included; 0 if there is none."""
         return _resident(self._process)
 
     def stop(self) -> None:
@@ -175,7 +175,7 @@ class Worker:
         return done
 
     def _exit_reason(self) -> str:
-        """How the process ended, in words; it is cleared away."""
+        """How the process ended, in words; cleans up after it."""
         process = self._process
         code = None
         if process is not None:
@@ -183,11 +183,11 @@ class Worker:
                 code = process.wait(5)
         self.stop()
         if self._closed:
-            return "it was stopped"
+            return "its worker was stopped"
         if code is None:
             return f"its worker did not answer within {START_SECONDS:g} s of its start"
         if code >= 0:
-            return f"its worker ended with exit code {code}: the model or its framework exits"
+            return f"its worker ended with exit code {code}: the model or its framework called exit"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         more = ": the system may have run out of memory" if name == "SIGKILL" else ""
         return f"its worker was ended by {name}{more}"
@@ -217,7 +217,7 @@ def _resident(process: subprocess.Popen[bytes] | None) -> int:
 
 
 def serve(descriptor: int) -> None:
-    """The process' side: say who it is, then answer each job with what became of it."""
+    """The worker's side: identify itself, then answer each job with its outcome."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stop_at_signals()
     connection = Connection(descriptor)
@@ -239,9 +239,9 @@ def serve(descriptor: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Nobody waits for the answer of a worker whose owner was killed.
+    """A worker whose owner was killed has nobody to answer to.
 
-    What it is about to write may be written by the next run already, which cannot remove it.
+    The next run may already be writing the same file, and could not remove it.
     """
     while os.getppid() == parent:
         time.sleep(_LOOK)
@@ -251,13 +251,13 @@ def _end_with(parent: int) -> None:
 
 
 def _end() -> None:
-    """End this process and what it started."""
+    """End this process and its children."""
     shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 
 def describe() -> WorkerInfo:
-    """This process, and what it has."""
+    """This process and its properties."""
     from prelu_tools.backends.onnxruntime.running.session import available_providers
 
     try:

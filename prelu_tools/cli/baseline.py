@@ -23,7 +23,7 @@ _FILE = Needs(lambda values: values.baseline is not None, "it needs --baseline F
 
 @dataclass(frozen=True)
 class BaselineRequest:
-    """What the figures are compared with, and whether it is renewed."""
+    """The baseline to compare figures with, and whether to renew it."""
 
     baseline: Path | None = option(
         OWN_FILE, "Fail if figures are worse than in this file.", default=None, metavar="FILE.json"
@@ -55,7 +55,7 @@ class BaselineRequest:
 
         path, update = self.baseline, self.update_baseline
         if path is not None and update:
-            old_entries(path)  # what is not a baseline is refused now, and not after an hour
+            old_entries(path)  # a file that is not a baseline is rejected now, not after an hour
         known = None if path is None or update else read_baseline(path)
         return BaselineChoice(path, self.baseline_factor or DEFAULT_FACTOR, update, known)
 
@@ -74,10 +74,10 @@ class BaselineChoice:
     update: bool
     """Whether the file is to be written, and not compared with."""
     known: Baseline | None
-    """What is in it; None where it is not compared with."""
+    """What is in it; None if it is not compared with."""
 
     def compare(self, name: str, result: VerifyResult) -> VerifyResult:
-        """A verification compared with the file, where there is one to compare it with."""
+        """A verification compared with the file, if there is one to compare it with."""
         from prelu_tools.core.results.verification.baseline import compared_with
 
         if self.known is None:
@@ -91,7 +91,7 @@ class BaselineChoice:
         return result if self.known is None else compared(result, self.known, self.factor)
 
     def renew(self, results: Mapping[str, VerifyResult | None], whole: bool, quiet: bool) -> None:
-        """Write the file where that was asked for, and say what became of it on standard error."""
+        """Write the file if that was requested, and report that on standard error."""
         from prelu_tools.cli.output import say
         from prelu_tools.commands.verify.baseline import renew
 
@@ -117,7 +117,7 @@ class KnownRequest:
     def gates(
         self, fail_on: Literal["error", "warning"] | None, expect_layers: int | None
     ) -> InspectGates:
-        """What a model has to be like; the file is read before anything runs.
+        """The gates for a model; the file is read before anything runs.
 
         Raises:
             UsageError: an option would be ignored.
@@ -137,7 +137,7 @@ class KnownRequest:
         return InspectGates(fail_on, expect_layers, read_known(self.baseline))
 
     def renew(self, results: Sequence[Inspected], quiet: bool) -> None:
-        """Write the findings of models to the file, where that was asked for."""
+        """Write the findings of models to the file, if that was requested."""
         if not self.update_baseline:
             return
         from prelu_tools.core.results.inspect_gates import known_findings, known_model

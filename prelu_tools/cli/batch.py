@@ -1,4 +1,4 @@
-"""Many models: the options that go with them, what shows while they are at work, the exit code."""
+"""Many models: their options, their progress, and the exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ batch_options = request_options(Plan)
 
 
 def are_many(sources: Sequence[str]) -> bool:
-    """Whether sources stand for any number of models; one file is told without loading more."""
+    """Whether sources stand for any number of models; for one file, nothing else is loaded."""
     if all(os.path.isfile(text) and text.endswith(_MODELS) for text in sources):  # noqa: PTH113
         return False
     from prelu_tools.batch.lists.pairs import are_many
@@ -96,7 +96,7 @@ class _Lines(_Blind):
 
 @contextmanager
 def _watching(quiet: bool, verbose: bool) -> Iterator[Watch]:
-    """What shows on a terminal, and nowhere else."""
+    """Output for a terminal only."""
     if quiet or not sys.stderr.isatty():
         yield _Blind()
     elif verbose:

@@ -1,4 +1,4 @@
-"""What the shell offers behind a Tab: told by names of files and by reading code, running none."""
+"""Shell completion: from file names and from code that is parsed, never run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from click.shell_completion import BashComplete, CompletionItem, add_completion_
 from click.shell_completion import split_arg_string as split
 
 VARIABLE = "_PRELU_TOOLS_COMPLETE"
-"""By this variable of the environment a shell asks for completions."""
+"""The environment variable by which a shell requests completions."""
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".weights.h5")
 
 Complete = Callable[[click.Context, click.Parameter, str], list["CompletionItem[str]"]]
@@ -20,7 +20,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list["CompletionItem[
 def complete_source(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
-    """A file; behind `nets.py:` what the file defines; behind an `@` files of weights."""
+    """A file; after `nets.py:` what the file defines; after an `@` files of weights."""
     if "@" in incomplete:
         source, _, path = incomplete.rpartition("@")
         return [CompletionItem(f"{source}@{found}") for found in _paths(path, _WEIGHTS)]
@@ -57,7 +57,7 @@ def complete_words(*words: str) -> Complete:
 
 
 def _paths(start: str, suffixes: Sequence[str] = ()) -> list[str]:
-    """Folders and files that begin so, the latter with one of the suffixes, where there are any."""
+    """Folders and files that begin so, the latter with one of the suffixes, if there are any."""
     folder, _, name = start.rpartition("/")
     base = Path(folder + "/" if start.startswith("/") else folder or ".")
     found = []
@@ -86,7 +86,7 @@ def _defined(file: str, start: str) -> list[str]:
 
 
 # Bash takes a word apart at `:`, `=` and `@`, all of which a SOURCE may have in it. So the line is
-# split here, as a shell does, and what stands before bash's own part is taken off the answers.
+# split here, as a shell does, and the part before bash's own word is removed from the answers.
 _BASH = """\
 %(complete_func)s() {
     local IFS=$'\\n' response completion type value

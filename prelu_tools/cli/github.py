@@ -1,4 +1,4 @@
-"""What a GitHub runner tells a step about itself, and where the step's summary goes."""
+"""The environment of a step on a GitHub runner, and its summary."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from prelu_tools.core.errors import PReLUToolsError
 
 MOST_BYTES = 1_000_000
-"""Of a step's summary; GitHub drops one of more than 1 MiB altogether."""
+"""The size limit of a step's summary; GitHub drops a summary of more than 1 MiB altogether."""
 _CUT = "\n\n*Truncated: a summary is limited to 1 MB.*\n"
 
 
 def folder() -> str:
-    """The current folder as seen from the root of the repository; "" where that is itself."""
+    """The current folder as seen from the root of the repository; "" if that is itself."""
     root = os.environ.get("GITHUB_WORKSPACE")
     if not root:
         return ""
@@ -28,9 +28,9 @@ def is_summary(path: str) -> bool:
 
 
 def append_summary(markdown: str) -> None:
-    """Put blocks of Markdown behind what is in the step's summary; nothing where there is none.
+    """Put blocks of Markdown after what is in the step's summary; nothing if there is none.
 
-    What has no room is left out at the end of a block, and that is said.
+    A block that is too long is cut, with a note.
 
     Raises:
         PReLUToolsError: it cannot be written.

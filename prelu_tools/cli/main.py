@@ -1,7 +1,7 @@
-"""The command group, and what becomes of errors: one sentence, and the contract's exit code.
+"""The command group; every error becomes one sentence and an exit code of the contract.
 
 0: all held. 1: a verdict against a model. 2: usage. 3: no verdict. 130: Ctrl-C; 143: SIGTERM, and
-129: SIGHUP. Click and Python use 1 for much else, so everything is mapped here.
+129: SIGHUP. Click and Python use 1 for many other things, so all exit codes are mapped here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from prelu_tools.core.process.stopping import Stopped, stop_at_signals
 
 EXIT_VERDICT, EXIT_USAGE, EXIT_NO_VERDICT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
-# Short helps stand here, so that `--help` imports no command.
+# The short help texts are here, so that `--help` imports no command.
 _COMMANDS = {
     "completion": "Print the completion script for bash, zsh or fish.",
     "doctor": "Show what is installed, what works, and what to install.",
@@ -84,14 +84,14 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line, and exit.
 
-    The process ends without taking the interpreter apart, which costs a tenth of a second, and
-    which native libraries do not always survive: the exit code is that of the verdict.
+    The process ends without finalizing the interpreter, which costs a tenth of a second and
+    sometimes crashes native libraries: the exit code is that of the verdict.
     """
-    gc.set_threshold(100_000)  # imports make much and drop little: collecting costs a tenth of them
+    gc.set_threshold(100_000)  # imports drop few objects: collecting costs a tenth of the time
     # Threads that spin while they wait take many times as long where cores are shared; by default
     # PyTorch's do. The results stay the same.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if sys.argv[1:2] == ["inspect"]:  # it multiplies nothing; numpy's threads take a tenth of it
+    if sys.argv[1:2] == ["inspect"]:  # no matrix products: threads only slow the start
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_streams()
     stop_at_signals()
@@ -100,7 +100,7 @@ def main() -> NoReturn:
         code = run(sys.argv[1:])
         atexit._run_exitfuncs()
         sys.stdout.flush()
-    except BaseException:  # of a stream that is full, or a pipe without a reader: it was said
+    except BaseException:  # a full stream, or a pipe without a reader: already reported
         code = EXIT_NO_VERDICT
     finally:
         os._exit(code)
@@ -135,7 +135,7 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt) as stop:
-        if isinstance(stop.__context__, EOFError):  # click takes it for an interrupt
+        if isinstance(stop.__context__, EOFError):  # click treats it as an interrupt
             return _explain(stop.__context__, _is_verbose(arguments))
         _tell("\nStopped.")
         return EXIT_INTERRUPTED

@@ -32,7 +32,7 @@ class RequestOption(click.Option):
     """An option that a field of a request declares."""
 
     def __init__(self, *args: Any, request: type, kind: Kind, **settings: Any) -> None:
-        """Keep whose field it is, and of what kind."""
+        """Store the field's owner and kind."""
         super().__init__(*args, **settings)
         self.request, self.kind = request, kind
 
@@ -40,7 +40,7 @@ class RequestOption(click.Option):
 class Command(click.Command):
     """Exit 2 for an option without effect because of another one, and for a file in no folder.
 
-    At its end it names the files that were written beside the one that the result is about.
+    At its end it names the files that were written next to the one that the result is about.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -65,7 +65,7 @@ class Command(click.Command):
                 _say_written(written)
 
     def _to_write(self, given: Mapping[str, Any]) -> Iterator[Path]:
-        """The files that options name to be written, but for what `-o` names."""
+        """The files that options name to be written, except what `-o` names."""
         yield from (Path(path) for _, path in given.get("reports", ()) if path != "-")
         fields = [one for one in self.params if isinstance(one, RequestOption)]
         names = [one.name for one in fields if one.kind.type == "file" and not one.kind.is_read]
@@ -76,7 +76,7 @@ class Command(click.Command):
 
 
 def _state(path: Path) -> tuple[int, ...] | None:
-    """What changes where a file is put in place or appended to; None where there is none."""
+    """A file's identity, to see whether it was replaced or appended to; None if it is missing."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -145,7 +145,7 @@ def parse_reports(
 
 
 def source_and_output(source: str, output: str) -> Callable[[Function], Function]:
-    """The argument of one model and `-o` for what is made of it, by their names in the help."""
+    """The argument for one model and `-o` for its output, by their names in the help."""
 
     def add(function: Function) -> Function:
         function = click.option(
@@ -230,7 +230,7 @@ def _reader(
     from_text: Callable[[Any], Any],
 ) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def read(ctx: click.Context, param: click.Parameter, given: Any) -> Any:
-        if ctx.resilient_parsing:  # a shell asks for completions, and is in a hurry
+        if ctx.resilient_parsing:  # a shell requests completions, which have to be fast
             return None
         try:
             return from_text(given)
@@ -285,7 +285,7 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def taken(request: type[T], choices: dict[str, Any]) -> T:
-    """The value whose options are among these; they are taken out."""
+    """The value built from those of these options that belong to it; they are removed."""
     kind: type = request
     return request(**{one.field: choices.pop(one.field) for one in options_of(kind, "cli")})
 

@@ -39,7 +39,7 @@ class Output:
     """Whether a table shows what a page folds, and progress is a line for each stage (`-v`)."""
 
     def show(self, result: Result) -> None:
-        """Write the result everywhere it was asked for; what cannot be written costs only itself.
+        """Write the result to all requested places; a failure at one does not affect the others.
 
         Raises:
             PReLUToolsError: a report cannot be written.
@@ -104,7 +104,7 @@ class Output:
 def _has_colour() -> bool:
     """Whether standard output takes colours: a terminal, but for https://no-color.org.
 
-    FORCE_COLOR asks for them where there is no terminal, as in the log of a CI service.
+    FORCE_COLOR turns them on without a terminal, as in a CI log.
     """
     if os.environ.get("NO_COLOR"):
         return False
@@ -112,7 +112,7 @@ def _has_colour() -> bool:
 
 
 def say(text: str, longest: int = _LONGEST_SENTENCE) -> None:
-    """Write to standard error what may have names out of a file in it."""
+    """Write text to standard error that may contain names from a file."""
     to_stderr(one_line(shortened(text, longest)))
 
 
@@ -126,7 +126,7 @@ def say_traceback(error: BaseException) -> None:
 
 
 def to_stderr(line: str) -> None:
-    """Write a line to standard error; where that cannot be, there is nobody to tell."""
+    """Write a line to standard error; if that fails, there is nowhere to report it."""
     with suppress(OSError, ValueError):
         click.echo(line, err=True)
 
@@ -151,7 +151,7 @@ def write(path: Path, content: bytes) -> None:
     if not path.parent.is_dir():
         raise PReLUToolsError(f"{path} cannot be written: there is no folder {path.parent}")
     try:
-        if path.exists() and not path.is_file():  # a rename would put a file in its place
+        if path.exists() and not path.is_file():  # a rename would replace it by a file
             path.write_bytes(content)
             return
         with replacing(path) as temporary:
@@ -162,10 +162,9 @@ def write(path: Path, content: bytes) -> None:
 
 @contextmanager
 def progress(quiet: bool, verbose: bool = False) -> Iterator[ProgressCallback]:
-    """Something to tell the name of each stage to; it shows on a terminal, and leaves no trace.
+    """A callback for the name of each stage; it shows on a terminal, and leaves no trace.
 
-    With `verbose`, where the frameworks write to the same terminal, each stage is a line of its
-    own.
+    With `verbose`, where the frameworks write to the same terminal, each stage has its own line.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda stage: None

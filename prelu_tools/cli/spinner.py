@@ -1,4 +1,4 @@
-"""What a terminal shows while a command is at work: the stage, how far it is, how long it takes."""
+"""What a terminal shows while a command runs: the stage, the progress, the time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from prelu_tools.reports.printable import printable
 
 @contextmanager
 def spinner() -> Iterator[ProgressCallback]:
-    """Something to tell the name of each stage to; a line that is redrawn, and leaves no trace.
+    """A callback for the name of each stage: a line that is redrawn, and leaves no trace.
 
-    It has a descriptor of its own: while a framework runs, standard error is turned away
+    It has its own descriptor: while a framework runs, standard error is redirected
     (`backends/quiet.py`).
     """
     from rich.console import Console
@@ -23,7 +23,7 @@ def spinner() -> Iterator[ProgressCallback]:
     from rich.text import Text
 
     class Far(TextColumn):
-        """`3 of 16, about 0:12 left`; nothing where that is not known."""
+        """`3 of 16, about 0:12 left`; nothing if that is not known."""
 
         def render(self, task: Task) -> Text:
             if not task.total:

@@ -1,4 +1,4 @@
-"""The file of a baseline: JSON that belongs under version control."""
+"""Baseline files: JSON to commit to version control."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class OtherSchemaError(PReLUToolsError):
 
 
 def read_document(path: Path, kind: str) -> dict[str, Any]:
-    """Read a baseline; what its fields mean is for the command that wrote it.
+    """Read a baseline; the command that wrote it interprets the fields.
 
     Args:
         path: the file.
-        kind: what it says that it is.
+        kind: the kind that it has to state.
 
     Raises:
         OtherSchemaError: it is a baseline of another schema.
@@ -57,7 +57,7 @@ def no_baseline(
 
 
 def write_document(path: Path, kind: str, fields: Mapping[str, Any]) -> None:
-    """Put a baseline in place, whole or not at all; the same fields give the same bytes.
+    """Write a baseline, completely or not at all; the same fields give the same bytes.
 
     Raises:
         PReLUToolsError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Compare a file that was written with what it was made from, before it is put in place."""
+"""Compare a new file with its source before it is put in place."""
 
 from __future__ import annotations
 
@@ -33,14 +33,17 @@ def demand_pass(
 
     Raises:
         ExportVerificationError: it failed.
-        PReLUToolsError: it came to no verdict.
+        PReLUToolsError: there was no verdict.
     """
+
+    def renamed(sentences: Sequence[str]) -> tuple[str, ...]:
+        return tuple(as_reason(text).renamed(str(written), str(final)) for text in sentences)
+
     named = replace(
         result,
         candidates=tuple(replace(report, model=str(final)) for report in result.candidates),
-        reasons=tuple(
-            as_reason(reason).renamed(str(written), str(final)) for reason in result.reasons
-        ),
+        reasons=renamed(result.reasons),
+        notes=renamed(result.notes),
     )
     if named.verdict == "pass":
         return named

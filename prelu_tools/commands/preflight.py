@@ -1,4 +1,4 @@
-"""What a request names has to be there before anything slow starts."""
+"""Check that the files of a request exist before anything slow starts."""
 
 from __future__ import annotations
 

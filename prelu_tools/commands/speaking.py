@@ -1,4 +1,4 @@
-"""Errors and results in the words of Python, and of a check file: see `core.requests.speaking`."""
+"""Errors and results that name options as Python or a check file does."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from prelu_tools.graph.targets.slope_shapes import RULES, WAYS
 
 
 def for_target(model: OnnxModel, target: str) -> tuple[OnnxModel, tuple[Reason, ...]]:
-    """The model with its PReLU written so that a runtime reads it right, and what was done.
+    """The model with its PReLU written for a runtime, and a description of the changes.
 
     Args:
         model: every PReLU is a PRelu node; others stay as they are.
@@ -40,7 +40,7 @@ def for_target(model: OnnxModel, target: str) -> tuple[OnnxModel, tuple[Reason, 
     if names := _names(x.layer for x in done if x.is_refused):
         notes.append(Reason(f"{target}: runs {names} on the CPU", "target_refuses"))
     if names := _names(x.layer for x in done if x.plan is None and not x.is_refused):
-        text = f"{target}: what it does with {names} is not known; check it with verify --runtime"
+        text = f"{target}: how it runs {names} is not known; check it with verify --runtime"
         notes.append(Reason(text, "target_not_measured"))
     if not runtime_of(target):
         text = f"{target}: the file was not run on this runtime"
@@ -56,5 +56,5 @@ def runtime_of(target: str) -> tuple[str, ...]:
     """The runtime of a target, if it is installed and runs ONNX files: it checks the result."""
     try:
         return (check_runtime(target).name,)
-    except PReLUToolsError:  # not known, or not installed
+    except PReLUToolsError:  # unknown, or not installed
         return ()

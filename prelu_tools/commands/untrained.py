@@ -1,4 +1,4 @@
-"""Weights that were forgotten: what is said of a source whose slopes were never trained."""
+"""Forgotten weights: the note on a source whose slopes were never trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values that an input may take, and how that is known."""
+"""The values that an input may take, and where that is known from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Values:
     low: float = 0.0
     """The smallest; of no meaning where `is_any`."""
     high: float = 0.0
-    """The largest, above the size of `up_to` where that is given."""
+    """The largest, above the size of `up_to` if that is given."""
     is_any: bool = False
     """Whether all values that its type usually has may be drawn."""
     is_whole: bool = False

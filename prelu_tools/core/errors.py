@@ -29,7 +29,7 @@ _NOT_FOR_314 = ("tensorflow", "keras", "tf2onnx")
 
 
 def remedy(package: str, extra: str) -> str:
-    """What to do where a package behind an extra is not installed.
+    """What to do where the package of an extra is not installed.
 
     Args:
         package: the module that is missing.
@@ -88,7 +88,7 @@ def explaining(what: str) -> Iterator[None]:
 
 
 def explained(error: BaseException) -> str:
-    """An error as a user may see it; of one that nobody foresaw, that it is a defect."""
+    """An error as a user may see it; an unexpected error is reported as a bug."""
     known = missing_extra(error) or error
     if isinstance(known, PReLUToolsError):
         return str(known) or type(known).__name__

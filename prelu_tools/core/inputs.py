@@ -1,4 +1,4 @@
-"""Inputs that have something to say: seeded, of both signs, of several scales and structures."""
+"""Informative random inputs: seeded, of both signs, of several scales and structures."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ DEFAULT_SAMPLES = 16
 DEFAULT_SEED = 0
 _MOST = 1 << 29  # values of one input in all rows: 4 GB while they are drawn
 _SMALL_INTEGERS = (0.0, 9.0)
-_SILENT = 13  # the second sparse row of the usual 16 is 0: silence, a black picture
+_SILENT = 13  # the second sparse row of the default 16 is 0: silence, a black image
 _UNIFORM = 3  # the kind of row that is U(0, 1)
 _KEPT = 0.75  # the share of ones in a mask
-_NARROW = 63  # a wider range of whole numbers may be that of pictures or sounds
+_NARROW = 63  # a wider range of integers may be that of images or audio
 
 
 class Wanted(NamedTuple):

@@ -1,4 +1,4 @@
-"""Why a file of weights does not fit a model, in one sentence however many tensors there are."""
+"""Why a file of weights does not fit a model, in one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class _Prefix:
-    """What stands before the names of one side, and not of the other."""
+    """The prefix that only one side's names have."""
 
     text: str
     is_in_file: bool
@@ -23,7 +23,7 @@ class _Prefix:
 
 
 def misfit(found: Mapping[str, Shape], expected: Mapping[str, Shape]) -> str | None:
-    """What does not fit, as the end of a sentence; None where names and shapes do.
+    """What does not fit, as the end of a sentence; None if names and shapes do.
 
     Args:
         found: the shapes of the file's tensors by their names.
@@ -56,7 +56,7 @@ def _first(what: str, names: Collection[str]) -> str:
 
 
 def _prefix(found: Collection[str], expected: Collection[str]) -> _Prefix | None:
-    """The prefix that makes most names fit; None where none makes any."""
+    """The prefix that makes most names fit; None if none makes any."""
     ways = (
         (Counter(_heads(found, set(expected))), True),
         (Counter(_heads(expected, set(found))), False),
@@ -70,7 +70,7 @@ def _prefix(found: Collection[str], expected: Collection[str]) -> _Prefix | None
 
 
 def _heads(longer: Collection[str], shorter: Collection[str]) -> Iterator[str]:
-    """What stands before each name of one side that ends in one of the other."""
+    """The prefix of each name of one side that ends in a name of the other."""
     for name in longer:
         at = name.find(".")
         while at >= 0:

@@ -1,4 +1,4 @@
-"""How a user wants sources to be read: what every command takes and every backend obeys."""
+"""How to read sources: options that every command takes and every backend obeys."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ ExternalData = Literal["auto", "always", "never"]
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """What an export asks of the graph that a backend makes."""
+    """What an export requires of the graph that a backend makes."""
 
     opset: int = 18
     """Opset of the default domain that the result is to have. A converter that does not reach it

@@ -1,4 +1,4 @@
-"""What a Python file defines, told by reading it: nothing is imported, and nothing runs."""
+"""What a Python file defines, found by parsing it: nothing is imported or run."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Code:
 
 
 def read_code(path: Path) -> Code | None:
-    """Read a file; None where it is no Python of ours, or too much of it."""
+    """Read a file; None if it is no Python of ours, or too much of it."""
     try:
         if path.stat().st_size > _MOST_BYTES:
             return None
@@ -71,7 +71,7 @@ def read_code(path: Path) -> Code | None:
 
 
 def code_file(module: str) -> Path | None:
-    """The file of a module, by its path or its dotted name; None where only an import can tell."""
+    """The file of a module, by its path or its dotted name; None if only an import can find it."""
     if module.endswith(".py"):
         return Path(module)
     places: list[str] | None = [str(Path.cwd()), *sys.path]
@@ -173,7 +173,7 @@ def _bound(tree: ast.Module) -> Iterator[str]:
         node = waiting.pop()
         if isinstance(node, (ast.ClassDef, *Function)):
             yield node.name
-            continue  # what is bound inside is not the module's
+            continue  # names bound inside are not the module's
         yield from _names_of(node)
         waiting += ast.iter_child_nodes(node)
 

@@ -1,4 +1,4 @@
-"""What a word that is not known may have been meant to be."""
+"""Suggestions for words that are not known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STEMS_ALIKE, _ENDINGS_ALIKE = 0.6, 0.7
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The nearest of the known words, or all of them where none is near."""
+    """The nearest of the known words, or all of them if none is near."""
     import difflib  # only where something is wrong: help starts without it
 
     names = sorted(known)

@@ -1,4 +1,4 @@
-"""What onnx's own library does with a graph: it fails on broken ones in many ways."""
+"""Calls of the onnx library, which fails in many ways on broken graphs."""
 
 from __future__ import annotations
 
@@ -94,10 +94,10 @@ def _with_defaults(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def inferred(proto: onnx.ModelProto, data_prop: bool = False) -> onnx.ModelProto:
-    """The model with the types that shape inference finds; as it is where that fails.
+    """The model with the types that shape inference finds; as it is if that fails.
 
-    What a file states of its own tensors may be out of date (axes that were moved, a batch that was
-    freed), and runtimes pass over it. It counts only where inference finds nothing (behind an
+    What a file states about its own tensors may be out of date (axes that were moved, a batch that
+    was freed), and runtimes pass over it. It counts only where inference finds nothing (after an
     operator that onnx does not know), and for sizes that inference leaves open where nothing that
     it finds speaks against them.
     """
@@ -158,7 +158,7 @@ def _names_of_sizes(values: Iterable[onnx.ValueInfoProto]) -> set[str]:
 def _completed(
     found: onnx.ValueInfoProto, stated: onnx.ValueInfoProto, names: set[str]
 ) -> onnx.ValueInfoProto | None:
-    """What was found with the stated sizes where it is open; None where that adds nothing."""
+    """What was found with the stated sizes where it is open; None if that adds nothing."""
     if found is stated:
         return found
     own, other = found.type.tensor_type.shape.dim, stated.type.tensor_type.shape.dim
@@ -198,7 +198,7 @@ def _complete(value: onnx.ValueInfoProto, declared: onnx.ValueInfoProto) -> None
 def computed(
     proto: onnx.ModelProto, node: onnx.NodeProto, tensor: str, inputs: Sequence[Array | None]
 ) -> Array | None:
-    """One output of one node by onnx's reference implementation; None where that fails.
+    """One output of one node by onnx's reference implementation; None if that fails.
 
     Args:
         proto: the model, for its opsets.

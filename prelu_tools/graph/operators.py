@@ -1,4 +1,4 @@
-"""Is every operator of a model one that its opset defines?"""
+"""Check that a model's opset defines each of its operators."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _check(node: onnx.NodeProto, imports: Mapping[str, int]) -> None:
 
 
 def _layer(node: onnx.NodeProto) -> str:
-    """The layer after which a node is named: `layer/Operator`, or by another name of its own."""
+    """The layer that a node is named after: `layer/Operator`, or its own other name."""
     unnamed = node.name.startswith(node.op_type)  # as `graph/passes/tidy.py` calls it
     return node.name.rpartition("/")[0] or ("" if unnamed else node.name)
 

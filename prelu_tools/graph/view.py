@@ -1,4 +1,4 @@
-"""A graph as the recogniser needs it: who makes a tensor, who uses it, what is constant."""
+"""A graph as the recogniser needs it: producers, users and constants."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class GraphView:
         own = {name: node for node in self.graph.node for name in node.output if name}
         tensors = {tensor.name: tensor for tensor in self.graph.initializer}
         inputs = {value.name for value in self.graph.input}
-        if outer is not None:  # what the node around it gives is there, whatever is stored
+        if outer is not None:  # the outputs of the node around it exist, whatever is stored
             tensors = {name: tensor for name, tensor in tensors.items() if name not in inputs}
         self.producer: MutableMapping[str, onnx.NodeProto] = own
         self.initializers: MutableMapping[str, onnx.TensorProto] = tensors
@@ -111,7 +111,7 @@ class GraphView:
         return self.outer.budget if self.outer is not None else Budget(self.model.n_bytes)
 
     def remembered(self, make: Callable[[GraphView], Value]) -> Value:
-        """What is made of this view: once, where nobody else will change the model."""
+        """What is made of this view: once, if nothing else will change the model."""
         if not self.owned:
             return make(self)
         if make not in self._memory:
@@ -141,7 +141,7 @@ class GraphView:
         return added
 
     def assume(self, new: onnx.NodeProto, node: onnx.NodeProto) -> None:
-        """Look at a node as if it stood before another, whose output has the type of its own."""
+        """View a node as if it came before another whose output has the same type."""
         name = new.output[0]
         self.producer[name] = new
         self._hidden.add(name)
@@ -158,7 +158,7 @@ class GraphView:
 
     @cached_property
     def ordered(self) -> list[onnx.NodeProto]:
-        """The nodes, each behind those that it reads from."""
+        """The nodes, each after those that it reads from."""
         return in_order(self.graph.node)
 
     @cached_property
@@ -283,7 +283,7 @@ def nested_views(view: GraphView) -> Iterator[GraphView]:
 
 
 def _invariants(node: onnx.NodeProto, body: onnx.GraphProto) -> dict[str, str]:
-    """The inputs of a loop's body that each turn hands on as they are, and what goes in there."""
+    """The inputs of a loop's body that never change, and their initial values."""
     if node.op_type == "Loop":
         states = list(zip(node.input[2:], body.input[2:], body.output[1:], strict=False))
     elif node.op_type == "Scan":

@@ -1,4 +1,4 @@
-"""Walk a graph: its nodes and the bodies inside them, what they read, and what outputs need."""
+"""Walk a graph: its nodes and bodies, what they read, and what outputs need."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """Nodes, and those of the bodies in them, behind the node that holds them."""
+    """Nodes, and those of the bodies in them, after the node that holds them."""
     for node in nodes:
         yield node
         if node.attribute:
@@ -97,7 +97,7 @@ def inner_names(graph: onnx.GraphProto) -> set[str]:
 def reads(node: onnx.NodeProto) -> list[str]:
     """The tensors that a node uses, those that its subgraphs take from outside included.
 
-    A name that a subgraph gives to a tensor of its own hides the one outside.
+    A name that a subgraph gives to its own tensor hides the one outside.
     """
     names = [name for name in node.input if name]
     if node.attribute:
@@ -128,7 +128,7 @@ class CycleError(PReLUToolsError):
 def in_order(
     nodes: Sequence[onnx.NodeProto], ends: Iterable[str] | None = None
 ) -> list[onnx.NodeProto]:
-    """Nodes, each behind those that it reads from.
+    """Nodes, each after those that it reads from.
 
     Args:
         nodes: those of one graph.

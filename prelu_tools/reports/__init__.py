@@ -1,4 +1,4 @@
-"""Results as text: views make documents of results, writers make texts of documents or results.
+"""Results as text: views turn results into documents, writers turn documents into text.
 
 A new result is one view in `views/`; a new format is one writer in `writers/` and its name here.
 Nothing here asks for the time, the terminal or a file.
@@ -62,9 +62,9 @@ class Style:
     details: bool = False
     """Whether a table shows what a page folds."""
     folder: str = ""
-    """Of the current folder, its place in the repository, where that is asked for."""
+    """The current folder's path within the repository, for formats that need it."""
     current: str = ""
-    """The current folder itself, where that is asked for."""
+    """The current folder itself, if that is requested."""
 
 
 class Writer(Protocol):

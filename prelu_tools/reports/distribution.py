@@ -1,9 +1,9 @@
-"""How slopes are spread: one scale for all layers of a model, and how many fall into each cell.
+"""The distribution of slopes: one scale for all layers, and the count in each cell.
 
-The scale always holds 0 (where PReLU is ReLU) and 1 (where it is the identity), so that layers,
-models and pictures can be compared with each other. A few slopes far out do not squeeze the rest:
-the scale ends one span beyond the hundredth at either end, and what lies farther is counted in the
-outermost cell.
+The scale always includes 0 (where PReLU is ReLU) and 1 (where it is the identity), so that layers,
+models and pictures can be compared with each other. Outliers do not squeeze the rest: the scale
+ends one span beyond the 1st and 99th percentiles, and slopes farther out are counted in the
+outermost cells.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class Scale:
     high: float
     """Where it ends; 1 or more."""
     cut_low: bool
-    """Whether slopes lie below it."""
+    """Whether slopes are below it."""
     cut_high: bool
-    """Whether slopes lie above it."""
+    """Whether slopes are above it."""
 
     def cell(self, value: float, n_cells: int) -> int:
         """The cell that a finite value falls into, from 0; the outermost one for what is beyond."""
         return int(self.cells(np.array([value]), n_cells)[0])
 
     def cells(self, values: Array, n_cells: int) -> IntArray:
-        """The cell of each value, of which each has to be finite."""
+        """The cell of each value; all values have to be finite."""
         share = (values - self.low) / (self.high - self.low)
         return np.floor(np.clip(share, 0.0, 1.0) * n_cells).clip(0, n_cells - 1).astype(np.int64)
 

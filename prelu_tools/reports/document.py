@@ -1,8 +1,8 @@
-"""A document: what a result says, as data. Views make it of results, writers make it a text.
+"""A document: what a result says, as data. Views build it, writers turn it into text.
 
-A section has a title, a verdict where there is one, a headline, and the reasons for the verdict;
-then its blocks: sentences, facts, tables, the slopes of layers, sections again. What it says is
-said once: a reason is not repeated in a block.
+A section has a title, a verdict if there is one, a headline, and the reasons for the verdict; then
+its blocks: sentences, facts, tables, the slopes of layers, sections again. Nothing is said
+twice: a reason is not repeated in a block.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Name(str):
     """A name out of a model or of a file system: shown as it is, whatever is in it."""
 
     link: str = ""
-    """Where it leads on a page: `#anchor`, or a file beside the page; "" for nowhere."""
+    """Where it leads on a page: `#anchor`, or a file next to the page; "" for nowhere."""
 
     def __new__(cls, text: str, link: str = "") -> Name:
         """Take the name and where it leads."""
@@ -46,7 +46,7 @@ class Share(str):
     """A figure that is a part of a whole; a page draws it as a bar."""
 
     part: float | None
-    """From 0 to 1, or more where it is too much; None where it is not known."""
+    """From 0 to 1, or more where it is too much; None if it is not known."""
 
     def __new__(cls, text: str, part: float | None) -> Share:
         """Take the figure as text and as a number."""
@@ -58,7 +58,7 @@ class Share(str):
 Text: TypeAlias = str | tuple[str, ...]
 """A sentence, or its parts, among which names and words are marked."""
 Cell: TypeAlias = str | tuple[str, ...]
-"""What a table has in one place; of several names, each is on a line of its own."""
+"""What a table has in one place; of several names, each is on its own line."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Column:
     kind: Literal["name", "text", "word", "figure"] = "figure"
     """What its cells are: a `name` is never broken, and shortened where it is too long."""
     needed: bool = True
-    """Whether a narrow table keeps it; what it says then stands below the table."""
+    """Whether a narrow table keeps it; its content is then shown below the table."""
     brief: bool = True
     """Whether a terminal shows it at all; pages and Markdown show every column."""
     drawn: bool = False
-    """Whether it is a drawing made of letters, which a page leaves out beside a real one."""
+    """Whether it is a drawing made of letters, which a page leaves out next to a real one."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Table:
     """Whether a page lets the reader sort and search it."""
 
     def without(self) -> Table:
-        """The same without those columns of which nothing is known or nothing is to be said."""
+        """The same without columns that have no content."""
         kept = [
             place
             for place in range(len(self.columns))
@@ -108,7 +108,7 @@ class Lines:
     items: tuple[Text, ...]
     """The sentences."""
     title: str = ""
-    """What they are; "" where they say it themselves."""
+    """What they are; "" if they say it themselves."""
 
     @classmethod
     def of(cls, items: Iterable[Text], title: str = "") -> Lines:
@@ -126,7 +126,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Slopes:
-    """The slopes of a model's layers: as tables, and drawn where there is something to draw on."""
+    """The slopes of a model's layers: as tables, and drawn if there is something to draw on."""
 
     tables: tuple[Table, ...]
     """Statistics, a row a layer."""
@@ -136,7 +136,7 @@ class Slopes:
 
 @dataclass(frozen=True)
 class Course:
-    """How the slopes of layers moved: as a table, and drawn where there is something to draw on."""
+    """How the slopes of layers moved: as a table, and drawn if there is something to draw on."""
 
     table: Table
     """A row a layer."""
@@ -164,16 +164,16 @@ class Written:
 
 @dataclass(frozen=True)
 class Section:
-    """A document, or a part of one that has a title of its own."""
+    """A document, or a part of one that has its own title."""
 
     title: Text
     """What it is about."""
     blocks: tuple[Block, ...] = ()
     """What it has to say, in order."""
     verdict: str = ""
-    """A verdict or a status; "" where there is none."""
+    """A verdict or a status; "" if there is none."""
     headline: str = ""
-    """One sentence beside the title or the verdict."""
+    """One sentence next to the title or the verdict."""
     reasons: tuple[Text, ...] = ()
     """Why the verdict is not a pass, or what was found; the first one matters most."""
     folded: bool = False

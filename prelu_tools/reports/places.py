@@ -1,4 +1,4 @@
-"""Where a source's file is, for programs that show a report beside the files it is about."""
+"""Where a source's file is, for programs that show a report next to these files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WITH_WEIGHTS = re.compile(r"(.+?\.\w+)@.+\.\w+")
 
 
 def file_of(source: str, style: Style) -> str | None:
-    """The file of a source: from the root of the repository on where that is known.
+    """The file of a source: from the root of the repository on if that is known.
 
     Below the current folder it is relative, elsewhere absolute, with forward slashes; None for a
     module and for what is at a URL.

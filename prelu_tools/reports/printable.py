@@ -1,4 +1,4 @@
-"""Names come out of files that anyone may have written: nothing in them may steer a terminal."""
+"""Make names from untrusted files printable, so that they cannot control a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udf
 
 
 # What steers a reader of logs: GitHub's `::name ...::` and `##[name]`, Azure's and TeamCity's own.
-# A table may break a line anywhere, so they are spelled out wherever they stand.
+# A table may break a line anywhere, so they are spelled out everywhere.
 _COMMANDS = re.compile(r":(?=:[A-Za-z][\w-]*(?: [^\n]*?)?::)|#(?=#(?:\[|vso\[|teamcity\[))")
 
 
@@ -55,7 +55,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def cleaned(value: T, longest: int | None = None) -> T:
-    """A result whose every text is printable, however deep it lies; the rest is as it was.
+    """A result with every text made printable, at any depth; the rest is unchanged.
 
     A text that is a document by itself (`WRITTEN`) stays: what is shown of it is cleaned as it is
     taken out.

@@ -1,4 +1,4 @@
-"""What was found, in sentences: the same in every report."""
+"""Sentences that are the same in every report."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from prelu_tools.core.results.verification.parity import (
     SpecialValue,
 )
 from prelu_tools.core.results.verification.result import Agreement, VerifyResult
+from prelu_tools.core.rounding.figures import times, ulps
 from prelu_tools.reports.words import counted, listed, tally
 
 LEGEND = (
@@ -23,8 +24,10 @@ LEGEND = (
 """What the columns of a table of layers mean."""
 TOP1 = "top-1: rows whose largest value is at the same index in both models"
 """What a column of a table of outputs means."""
-OUTPUTS_LEGEND = "x rounding: times the model's rounding error; wrong: values beyond their limit"
-"""What others of its columns mean."""
+WRONG = "wrong: values beyond their limit"
+"""What another of its columns means."""
+OUTPUTS_LEGEND = f"x rounding: times the model's rounding error; {WRONG}"
+"""What most of its columns mean."""
 QUANTIZED_LEGEND = (
     "end-to-end: largest difference in the whole model; SNR: its signal-to-noise ratio; "
     "min hits: how many negative inputs reached the least exercised slope"
@@ -55,14 +58,14 @@ def reached(result: VerifyResult) -> str:
 
 
 def headline(result: BatchResult) -> str:
-    """How many models, of which list, and how many of each status."""
+    """How many models of which list, and how many of each status."""
     number = counted(len(result.entries), "check" if result.command == "verify" else "model")
     of = f" of {result.path}" if result.path else ""
     return f"{number}{of}: {tally(result.summary) or 'nothing was checked'}"
 
 
 def own_reasons(result: VerifyResult) -> tuple[str, ...]:
-    """Why the whole is not a pass, beside what is said of its candidates."""
+    """Why the whole is not a pass, in addition to the reasons of its candidates."""
     said = {
         text
         for report in result.candidates
@@ -89,10 +92,12 @@ def unreached(result: VerifyResult) -> tuple[str, ...]:
 
 
 def baseline_lines(result: VerifyResult) -> tuple[str, ...]:
-    """At most one sentence: how it stands against an earlier run, where that was asked for."""
+    """At most one sentence: the comparison with an earlier run, if that was requested."""
     report = result.baseline
     if report is None:
         return ()
+    if not report.n_compared:
+        return (f"baseline {report.path}: no figure was compared",)
     figures = counted(report.n_compared, "figure")
     return (
         f"baseline {report.path}: {len(report.worse):,} of {figures} worse by more than a factor "
@@ -122,7 +127,7 @@ def _tolerance(tolerance: Tolerance) -> str:
 
 
 def where(report: CandidateReport) -> str:
-    """What ran a candidate: the execution providers, or the one that was asked for; or nothing."""
+    """What ran a candidate: the execution providers, or the requested one; or nothing."""
     if report.provider is None:
         return ""
     return ", ".join(report.provider.actual) or report.provider.requested
@@ -175,21 +180,18 @@ def slope_word(layer: LayerParity) -> str:
 
 
 def tapped(layer: LayerParity) -> str:
-    """How far a layer by itself is from the reference's: `3 ulp`; a dash where nobody looked."""
-    ulp = layer.max_ulp_diff
-    if ulp is None:
-        return "-"
-    return f"{ulp:,} ulp" if ulp < 100_000 else f"{ulp:.1e} ulp"
+    """The isolated error of a layer: `3 ulp`; a dash if it was not measured."""
+    return "-" if layer.max_ulp_diff is None else ulps(layer.max_ulp_diff)
 
 
 def decibels(deviation: Deviation | None) -> str:
-    """A signal-to-noise ratio: `27.3 dB`; a dash where it is not known or there is no noise."""
+    """A signal-to-noise ratio: `27.3 dB`; a dash if it is not known or there is no noise."""
     snr = None if deviation is None else deviation.snr_db
     return "-" if snr is None else f"{snr:.1f} dB"
 
 
 def worst_difference(result: VerifyResult) -> float | None:
-    """The largest difference of all outputs; NaN where one has no finite value, None without any.
+    """The largest difference of all outputs; NaN if one has no finite value, None without any.
 
     NaN is worse than any number: of such an output nothing could be compared.
     """
@@ -198,7 +200,7 @@ def worst_difference(result: VerifyResult) -> float | None:
 
 
 def coverage_share(result: VerifyResult) -> float | None:
-    """The share of all slopes that a negative input reached; None where it is not known."""
+    """The share of all slopes that a negative input reached; None if it is not known."""
     coverage = result.coverage
     return coverage.exercised / coverage.total if coverage and coverage.total else None
 
@@ -215,13 +217,6 @@ def of_rounding(output: OutputParity) -> str:
     return times(output.of_rounding)
 
 
-def times(multiple: float | None) -> str:
-    """A multiple: `1.1x`; a dash for unknown."""
-    if multiple is None or math.isnan(multiple):
-        return "-"
-    return f"{multiple:.1f}x" if multiple < 10_000 else f"{multiple:.1e}x"
-
-
 def power_share(power: Power) -> str:
     """The share of the planted faults that were caught; 1.00 only where all were."""
     if not power.planted:
@@ -232,7 +227,7 @@ def power_share(power: Power) -> str:
 def power_lines(power: Power) -> Iterator[str]:
     """How many of the planted slope faults were caught, and which were not."""
     if power.planted:
-        sample = ", a sample of all that are possible" if power.sampled else ""
+        sample = ", a sample of the possible faults" if power.sampled else ""
         yield (
             f"power {power_share(power)}: {power.detected:,} of "
             f"{counted(power.planted, 'planted slope fault')} caught at a layer or an output "
@@ -281,9 +276,13 @@ def _documented(kind: Sequence[SpecialValue]) -> str:
     values = list(dict.fromkeys(_value(one.value) for one in kind))
     verb = "gives" if len(values) == 1 else "give"
     return (
-        f"special values: {' and '.join(values)} {verb} different results in {_layers(kind)}, as "
+        f"special values: {_and(values)} {verb} different results in {_layers(kind)}, as "
         f"documented ({kind[0].documented})"
     )
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else words[0]
 
 
 def _layers(kind: Sequence[SpecialValue]) -> str:

@@ -1,4 +1,4 @@
-"""Names where there is too little room: the middle is left out, and no two become the same."""
+"""Shorten long names in the middle, so that no two become the same."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _GAP = "…"
 
 
 def shortened(name: str, width: int, tail: int | None = None) -> str:
-    """A name in so many cells of a terminal: its beginning and its end.
+    """A name shortened to a number of terminal cells: its beginning and its end.
 
     Args:
         name: the name.
         width: cells, at least 1.
-        tail: cells for the end; half of the room unless told.
+        tail: cells for the end; half of the room by default.
     """
     if cell_len(name) <= width:
         return name
@@ -25,7 +25,7 @@ def shortened(name: str, width: int, tail: int | None = None) -> str:
 
 
 def distinct(names: Iterable[str], width: int) -> Mapping[str, str]:
-    """Each name in so many cells; those that would look the same show where they differ."""
+    """Each name shortened; names that would look the same show where they differ."""
     short = {name: shortened(name, width) for name in names}
     groups: dict[str, list[str]] = {}
     for name, text in short.items():
@@ -37,7 +37,7 @@ def distinct(names: Iterable[str], width: int) -> Mapping[str, str]:
 
 
 def _told_apart(names: Sequence[str], width: int) -> dict[str, str]:
-    """Another split into beginning and end; else from where they differ; else a number."""
+    """Another split into beginning and end, or where they differ, or else a number."""
     for start in (0, *_starts(names)):
         rest = {name: _GAP + name[start:] if start else name for name in names}
         for tail in sorted(range(width), key=lambda cells: abs(2 * cells - width)):

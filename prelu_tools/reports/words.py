@@ -1,4 +1,4 @@
-"""How numbers are written, and how many there are of a thing: the same in every report."""
+"""Numbers and counts in words, the same in every report."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from typing import Any
 
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.inspection import InspectResult
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 layer`, `2 layers`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+from prelu_tools.core.results.reasons import counted as counted
 
 
 def origin(result: InspectResult) -> str:
@@ -36,12 +32,12 @@ def number(value: float | None) -> str:
 
 
 def moved(value: float | None) -> str:
-    """A change in at most 8 characters; 0 for none at all, a dash where it cannot be told."""
+    """A change in at most 8 characters; 0 for none at all, a dash if it is unknown."""
     return "0" if value == 0 else number(value)
 
 
 def share(count: int, total: int) -> str:
-    """How many of all, in percent: never 0% where there is one, nor 100% where one is missing."""
+    """How many of all, in percent: never 0% if there is one, nor 100% where one is missing."""
     if count == 0:
         return "0"
     percent = 100 * count / total
@@ -58,6 +54,11 @@ def shape(sizes: tuple[int, ...]) -> str:
 def percentage(part: float) -> str:
     """A share from 0 to 1, to a tenth of a percent."""
     return f"{100 * part:.1f}%"
+
+
+def milliseconds(seconds: float) -> str:
+    """`0.37 ms`, with more digits for short times."""
+    return f"{1e3 * seconds:.{2 if seconds >= 1e-4 else 4}f} ms"
 
 
 def covered(coverage: float | None) -> str:

@@ -1,4 +1,4 @@
-"""See slopes while they are learned: loggers for PyTorch, Lightning and Keras.
+"""Watch slopes while they are learned: loggers for PyTorch, Lightning and Keras.
 
     from prelu_tools.training import TorchSlopeLogger, slope_parameter_groups
 
@@ -7,9 +7,10 @@
         train()
 
 Each logger writes statistics, health and every slope of each layer to a folder, once in `every`
-steps: `slopes.jsonl`, which `prelu-tools inspect` shows as a series; files for TensorBoard, where
-that is installed; and to the run of W&B that is active, if one is. It warns, as it happens, of
-layers that do not move from their start, that leave [-1, 2], and that weight decay pulls to 0.
+steps: `slopes.jsonl`, which `prelu-tools inspect` shows as a series; event files for TensorBoard,
+if it is installed; and to the active W&B run, if there is one. During training, it warns about
+layers that do not move from their initial values, that leave [-1, 2], or that weight decay pulls to
+0.
 
 Importing this loads no framework.
 """
@@ -51,5 +52,5 @@ _HOMES = {
     "slope_parameter_groups": "decay",
 }
 
-if not TYPE_CHECKING:  # a type checker would take every name for one of these
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
     __getattr__, __dir__ = lazy_names(__name__, _HOMES)

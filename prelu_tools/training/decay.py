@@ -1,4 +1,4 @@
-"""Slopes left out of weight decay, as He et al. (2015) ask.
+"""Exclude slopes from weight decay, as in He et al. (2015).
 
 "It is worth noticing that we do not use weight decay (l2 regularization) when updating a_i. A
 weight decay tends to push a_i to zero, and thus biases PReLU toward ReLU." (section 2.2,
@@ -24,8 +24,9 @@ def slope_parameter_groups(
         weight_decay: of all other parameters.
         example_inputs: what the module can be called with (a tensor, a tuple or a mapping): then
             its slopes are found as `inspect` finds them, in modules of your own too. None for what
-            its method `example_inputs()` returns; without that, names and shapes tell them: every
-            `nn.PReLU`, and parameters whose own name, or whose module's, suggests slopes.
+            its method `example_inputs()` returns; without that, they are identified by names and
+            shapes: every `nn.PReLU`, and parameters whose own name, or whose module's, suggests
+            slopes.
 
     Returns:
         Two dictionaries with `params` and `weight_decay`: the others, then the slopes.

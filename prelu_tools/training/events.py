@@ -1,7 +1,7 @@
-"""Records of slopes for TensorBoard, written with its own package alone.
+"""Records of slopes for TensorBoard, written with TensorBoard's package only.
 
-Neither TensorFlow nor PyTorch is loaded: an event file is a row of framed protobuf messages, and
-TensorBoard brings both the messages and the frame.
+Neither TensorFlow nor PyTorch is loaded: an event file is a sequence of framed protobuf messages,
+and TensorBoard contains both the messages and the framing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _numbers = itertools.count()
 
 
 class EventFile:
-    """An event file of its own in a folder, which TensorBoard takes for a run."""
+    """A separate event file in a folder, which TensorBoard takes for a run."""
 
     def __init__(self, folder: Path) -> None:
         """Nothing is written before the first record.

@@ -1,4 +1,4 @@
-"""A logger for a Trainer of Lightning: of `lightning`, or of `pytorch_lightning`."""
+"""A logger for Lightning's Trainer, from `lightning` or `pytorch_lightning`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which process of a distributed training writes."""
+"""Which process of a distributed training writes records."""
 
 from __future__ import annotations
 

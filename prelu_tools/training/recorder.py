@@ -1,4 +1,4 @@
-"""Writes what the slopes of a model are like at a step, and warns: the same for every framework."""
+"""Records a model's slopes at a step, and warns; the same for every framework."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from prelu_tools.training.rules import Seen, WarningRules
 from prelu_tools.training.weights_and_biases import WandbRun, is_active
 
 EVERY = 100
-"""Steps from one record to the next, where nobody says otherwise."""
+"""Steps from one record to the next, by default."""
 MOST_SLOPES = 4096
 """Slopes of one layer that a record holds; of more, that many at even distances."""
 LOG_NAME = "slopes.jsonl"
@@ -65,7 +65,7 @@ class Recorder:
 
         Raises:
             UsageError: `every` is not a number of steps, or wandb is not installed.
-            MissingExtraError: tensorboard is asked for, and is not installed.
+            MissingExtraError: tensorboard is requested, and is not installed.
         """
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise UsageError(f"every={every!r}: expected a number of steps, 1 or more")
@@ -105,12 +105,13 @@ class Recorder:
             self._warn("no_prelu", "the model has no PReLU layer: no slopes are recorded")
 
     def record(self, step: int) -> None:
-        """Record all layers as they are after so many steps of the optimizer.
+        """Record all layers as they are after a number of optimizer steps.
 
-        What cannot be read or written is warned of, and ends the recording, and not the training.
+        If something cannot be read or written, a warning is given and recording stops, but
+        training goes on.
 
         Raises:
-            UsageError: W&B is asked for, and has no run.
+            UsageError: W&B is requested, and has no run.
         """
         model, rules = self._model, self._rules
         if model is None or rules is None or not model.layers or self._is_off:
@@ -168,13 +169,13 @@ class Recorder:
 
 
 def recorder_for(folder: PathLike, every: int, options: Mapping[str, Any]) -> Recorder | None:
-    """A recorder in the first process of a training; None in the others, which write nothing."""
+    """A recorder in the first process of a training run; None in the others."""
     recorder = Recorder(folder, every, **options)  # in every process: all say what is wrong
     return recorder if is_first_process() else None
 
 
 class _LogFile:
-    """`slopes.jsonl`: a record a line, behind those of the run that this one goes on from."""
+    """`slopes.jsonl`: a record a line, after those of the run that this one goes on from."""
 
     def __init__(self, path: Path) -> None:
         if path.exists():

@@ -1,4 +1,4 @@
-"""What to warn of while slopes are learned, and when."""
+"""Warnings about slopes during training."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class WarningRules:
     ) -> Iterator[Finding]:
         trends, low, high = seen.track.trends(), *_range(seen.state.slopes)
         if not np.isfinite(seen.state.slopes).all() and self._is_new("non_finite", seen.name):
-            text = f"slopes are NaN or infinite since step {step}: the training has diverged"
+            text = f"slopes are NaN or infinite since step {step}: training has diverged"
             yield Finding("non_finite", "error", text, seen.name)
         if "outside_range" in trends and self._is_new("outside_range", seen.name):
             text = (

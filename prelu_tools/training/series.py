@@ -16,7 +16,7 @@ def inspect_series(
     """How the slopes of each layer moved: as `prelu-tools inspect --series`.
 
     Args:
-        sources: a log (`slopes.jsonl`), or at least two checkpoints of one training. These are
+        sources: a log (`slopes.jsonl`), or at least two checkpoints of one training run. These are
             sorted by the numbers in their names, if the names differ only in numbers.
         near: how close to 0 (or 1) a slope has to be to count as ReLU (or the identity).
         allow_unsafe_load: whether pickles and Lambda layers may run code from the file.

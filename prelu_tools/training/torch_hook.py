@@ -49,7 +49,7 @@ class TorchSlopeLogger:
             step: how many steps were taken before, if training resumes: records of that step
                 and later ones are replaced.
             example_inputs: what the module can be called with (a tensor, a tuple or a mapping), to
-                find its layers by; None for the first call of the training.
+                find its layers by; None for the first call during training.
             tensorboard: whether to write for TensorBoard; None for yes, if it is installed.
             wandb: whether to log to the active run of W&B; None for yes, if there is one.
 

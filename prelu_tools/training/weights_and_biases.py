@@ -21,7 +21,7 @@ def is_active() -> bool:
 
 
 class WandbRun:
-    """Logs to the active run, with an axis of its own: the program's own steps stay as they are."""
+    """Logs to the active run, with a separate axis: the program's own steps stay as they are."""
 
     def __init__(self) -> None:
         """Take the active run.
@@ -34,7 +34,7 @@ class WandbRun:
         except ModuleNotFoundError as error:
             raise UsageError("wandb is not installed, and wandb=True: pip install wandb") from error
         if wandb.run is None:
-            raise UsageError("W&B has no active run: call wandb.init() before the training")
+            raise UsageError("W&B has no active run: call wandb.init() before training starts")
         self._wandb: Any = wandb
         self._run: Any = wandb.run
         self._run.define_metric(_STEP, hidden=True)

@@ -49,7 +49,9 @@ def test_the_table_has_a_line_a_model_and_what_is_wrong(written: dict[str, str])
     text = " ".join(written["table"].split())
     assert "FAIL 5 models: 2 ok, 1 with warnings, 1 fail, 1 error" in text
     assert "warning no_prelu in 1 model:" in text
-    assert re.search(r"fail \S+nan\.onnx \S+ has findings at --fail-on error: non_finite", text)
+    assert re.search(
+        r"fail \S+nan\.onnx \S+ has findings that --fail-on error rejects: non_finite", text
+    )
     assert re.search(r"error \S+bad\.onnx", text)
 
 
@@ -91,7 +93,7 @@ def test_the_markdown_and_the_page_have_every_model(written: dict[str, str]) -> 
     assert table.count("<tr>") == 6
     assert table.count('href="#check-') == 5
     assert all(f'id="check-{place}"' in written["html"] for place in range(1, 6))
-    assert "has findings at --fail-on error" in written["html"]
+    assert "has findings that --fail-on error rejects" in written["html"]
 
 
 def test_each_shows_the_report_of_each_model(batch: Path) -> None:

@@ -292,7 +292,7 @@ def test_where_exports_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert Path("out/s").is_dir()
     for wrong, output, said in (
         ([*found, Found("m/a.pt2", "a")], "out", "would both be written to out/a.onnx"),
-        (found, "one.onnx", "one file, for many models"),
+        (found, "one.onnx", "is a single file, but there are several models"),
         (found, None, "there is no output file for"),
     ):
         with pytest.raises(UsageError, match=said):

@@ -60,7 +60,7 @@ def test_limits_are_kept_and_the_others_go_on(odd: Odd, monkeypatch: pytest.Monk
     errors = [model.get("error") for model in found.json["models"]]
     assert errors == [
         "it took more than 600 s (--timeout)",
-        "its worker ended with exit code 7: the model or its framework exits",
+        "its worker ended with exit code 7: the model or its framework called exit",
         "it took more than 500 MB of memory (--memory-limit)",
         None,
     ]

@@ -84,7 +84,7 @@ def test_a_commit_of_models_with_findings_is_refused_whichever_it_is(repository:
     bad = save_prelu(repository / "bad.onnx", slopes=(0.25, float("nan"), 1.5))
     found = _commit("net.onnx", bad.name, "same.onnx")
     assert found.returncode == 1
-    assert "bad.onnx has findings at --fail-on error" in found.stdout
+    assert "bad.onnx has findings that --fail-on error rejects" in found.stdout
     assert "same.onnx" in found.stdout
 
 

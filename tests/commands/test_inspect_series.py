@@ -1,4 +1,4 @@
-"""How slopes moved over checkpoints, and over the log of a training."""
+"""How slopes moved over checkpoints, and over the log of a training run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_other_checkpoints_stay_as_given() -> None:
     names = ["last.pt", "epoch-10.pt", "epoch-2.pt"]
     found, (note,) = in_order(names)
     assert found == names
-    assert note.startswith("the checkpoints are in the order given")
+    assert note.startswith("the checkpoints are in the given order")
 
 
 def test_what_moved_and_what_did_not(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_gates(checkpoints: Path) -> None:
     pattern = str(checkpoints / "*.safetensors")
     failed = cli("inspect", "--series", pattern, "-q", "--fail-on", "warning")
     assert failed.code == 1
-    assert "has findings at --fail-on warning: not_moving" in failed.err
+    assert "has findings that --fail-on warning rejects: not_moving" in failed.err
     assert cli("inspect", "--series", pattern, "-q", "--fail-on", "error").code == 0
     assert cli("inspect", "--series", pattern, "-q", "--expect-layers", "3").code == 1
 

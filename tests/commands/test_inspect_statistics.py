@@ -94,36 +94,3 @@ def test_the_overhead_in_keras_counts_weights_and_biases(exports: Exports) -> No
 def test_a_layer_without_a_layer_before_has_no_overhead(tmp_path: Path) -> None:
     (layer,) = _layers(save_prelu(tmp_path / "net.onnx")).values()
     assert layer["overhead_percent"] is None
-
-
-def test_one_slope_has_no_deviation(tmp_path: Path) -> None:
-    path = save_prelu(tmp_path / "net.onnx", slopes=[0.5])
-    (layer,) = _layers(path).values()
-    assert (layer["statistics"]["count"], layer["statistics"]["std"]) == (1, None)
-
-
-_HEALTH = {
-    "at_init": [0.25, 0.25],
-    "relu_like": [0.001, -0.002],
-    "leaky": [0.2, 0.9],
-    "identity_like": [1.0, 0.999],
-    "sign_flipping": [0.2, -0.9],
-    "expansive": [0.2, 1.5],
-    "uniform": [0.7, 0.7],
-    "non_finite": [0.2, float("nan")],
-}
-
-
-@pytest.mark.parametrize("word", _HEALTH)
-def test_each_word_of_health_is_said_where_it_holds_and_only_there(
-    word: str, tmp_path: Path
-) -> None:
-    for other, slopes in _HEALTH.items():
-        path = save_prelu(tmp_path / f"{other}.onnx", slopes=slopes, dims=("batch", 2))
-        (layer,) = _layers(path).values()
-        expected = {
-            "at_init": {"at_init", "leaky", "uniform"},
-            "relu_like": {"relu_like", "sign_flipping"},
-            "uniform": {"leaky", "uniform"},
-        }.get(other, {other})
-        assert (word in layer["health"]) == (word in expected), (other, layer["health"])

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from prelu_tools.core.domains import InputDomain, SizesTried, Values
-from prelu_tools.core.options import ConversionOptions, SourceOptions
+from prelu_tools.core.options import ConversionOptions, OtherInputs, SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer, SlopeParameter
 from prelu_tools.core.prelu.statistics import Thresholds
 from prelu_tools.core.process.timing import Latency, Ratio
@@ -46,6 +46,7 @@ NOTHING = cast(Any, None)
                          "show_chatter": False, "is_shared": False, "other": None}),
         (ConversionOptions, {"opset": 18, "input_layout": "keep", "slope_axis": None,
                              "is_verified": True}),
+        (OtherInputs, {"more": ()}),
         (ExportResult, {"notes": (), "refused": (), "data_path": None, "n_data_bytes": 0,
                         "optimized": None, "inputs": ()}),
         (RefusedRoute, {}),
@@ -92,6 +93,11 @@ def test_what_is_not_said_is_nothing(kind: Any, expected: dict[str, Any]) -> Non
     assert {name: type(value) for name, value in found.items()} == {
         name: type(value) for name, value in expected.items()
     }
+
+
+def test_a_check_has_no_options_of_its_own() -> None:
+    check = InitCheck("net", "net.pt2", ("net.onnx",))
+    assert (check.options, check.withheld) == ({}, {})
 
 
 def test_an_inspection_in_a_line() -> None:

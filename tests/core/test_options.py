@@ -64,6 +64,10 @@ def test_a_shape_is_a_name_and_its_sizes(text: str, expected: InputOption) -> No
     assert SHAPES.from_text((text, "y:2")) == (expected, InputOption("y", (2,)))
 
 
+def test_shapes_are_written_as_they_are_read() -> None:
+    assert SHAPES.plain((X, InputOption("y", (1,)))) == ["x:batch,3,112,112", "y:1"]
+
+
 @pytest.mark.parametrize("text", ["x", "x:", ":3", "x:3,", "x:0", "x:-1", "x:1.5", "x:a b", "x:²"])
 def test_what_is_no_shape_is_refused(text: str) -> None:
     with pytest.raises(WrongValueError) as found:

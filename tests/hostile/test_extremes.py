@@ -52,14 +52,14 @@ def test_bodies_in_bodies_ten_thousand_deep(command: str, deep: Path, tmp_path: 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "html"])
 def test_a_name_of_ten_megabytes_is_cut_where_people_read(form: str, tmp_path: Path) -> None:
-    path = _named(save_dense(tmp_path / "net.onnx"), LONG)
+    path = _named(save_dense(tmp_path / "net.onnx"))
     found = cli("inspect", path, "--report", f"{form}={tmp_path / 'report'}", "-q")
     assert found.code == 0, found.err[:500]
     assert (tmp_path / "report").stat().st_size < 1_000_000
 
 
 def test_a_name_of_ten_megabytes_is_whole_where_programs_read(tmp_path: Path) -> None:
-    path = _named(save_dense(tmp_path / "net.onnx"), LONG)
+    path = _named(save_dense(tmp_path / "net.onnx"))
     found = cli("inspect", path, "--format", "json")
     assert found.json["layers"][0]["nodes"] == [LONG]
 
@@ -75,10 +75,10 @@ def test_a_name_of_ten_megabytes_is_cut_in_a_sentence(tmp_path: Path) -> None:
     assert "nnn" in found.err
 
 
-def _named(path: Path, name: str) -> Path:
-    """The model, with its PRelu called so."""
+def _named(path: Path) -> Path:
+    """The model, with a long name of its PRelu."""
     model = onnx.load(path)
     (node,) = (node for node in model.graph.node if node.op_type == "PRelu")
-    node.name = name
+    node.name = LONG
     onnx.save(model, path)
     return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from nets import keras_net
+from library_nets import keras_net
 
 from prelu_tools import export, inspect, verify
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import library_nets
 import numpy as np
 import onnx
 import pytest
-from nets import SHAPE, torch_net
-from onnx import numpy_helper
+from library_nets import SHAPE, torch_net
 from running import cli
+from tampering import set_slopes, swap
 
 from prelu_tools import (
     ExportVerificationError,
@@ -25,7 +26,7 @@ from prelu_tools.backends.torch.source import TorchSource
 
 pytestmark = pytest.mark.torch
 
-NET = f"{Path(__file__).parent / 'nets.py'}:torch_net"
+NET = f"{library_nets.__file__}:torch_net"
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +41,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def spoilt(exported: Path) -> onnx.ModelProto:
     """The model with two channels exchanged."""
     model = onnx.load(exported)
-    slope = next(node.input[1] for node in model.graph.node if node.op_type == "PRelu")
-    (tensor,) = (t for t in model.graph.initializer if t.name == slope)
-    values = numpy_helper.to_array(tensor).copy()
-    values[[1, 2]] = values[[2, 1]]
-    tensor.CopyFrom(numpy_helper.from_array(values, slope))
+    set_slopes("1", swap(1, 2))(model)
     return model
 
 
@@ -55,7 +52,7 @@ def test_a_live_module_is_exported_as_the_command_exports_its_source(
     assert cli("export", NET, "-o", label, "--input", "input:batch,3,8,8").code == 0
     left, right = onnx.load(exported), onnx.load(label)
     assert {p.key: p.value for p in left.metadata_props}["prelu_tools.source"] == "Sequential"
-    assert (left.graph.name, right.graph.name) == ("Sequential", "nets.py:torch_net")
+    assert (left.graph.name, right.graph.name) == ("Sequential", "library_nets.py:torch_net")
     left.graph.name = right.graph.name
     assert left.graph == right.graph
 
@@ -177,7 +174,7 @@ def test_modules_are_left_in_the_mode_that_they_had(tmp_path: Path) -> None:
         (lambda net, path: export(net, path, input=SHAPE, dtype="int8"), "float32 or float16"),
         (lambda net, path: verify(net), "no candidate to compare"),
         (lambda net, path: verify(net, net, min_coverage=2), "expected a number from 0 to 1"),
-        (lambda net, path: verify(net, net, samples=0), "expected a whole number from 1 on"),
+        (lambda net, path: verify(net, net, samples=0), "expected a whole number, 1 or more"),
         (lambda net, path: verify(net, net, input=SHAPE, tolerance="loose"), "expected 'calibr"),
         (lambda net, path: verify(net, net, input=SHAPE, input_range=(1, 0)), "expected (low, hi"),
         (lambda net, path: verify(net, net, input=SHAPE, layout={"reference": "NCHW"}), "nchw"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import library_nets
 import nbformat
 import pytest
+from library_nets import SHAPE
 from nbclient import NotebookClient
-from nets import SHAPE
 
 _CELLS = (
-    "from nets import torch_net\nfrom prelu_tools import export, inspect, verify",
+    "from library_nets import torch_net\nfrom prelu_tools import export, inspect, verify",
     "net = torch_net()",
     f"export(net, 'net.onnx', input={SHAPE!r})",
     f"verify(net, 'net.onnx', input={SHAPE!r})",
@@ -24,7 +25,7 @@ _CELLS = (
 def test_a_notebook_shows_each_result_as_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(library_nets.__file__).parent))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in _CELLS])
     NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": tmp_path}}

@@ -31,8 +31,8 @@ CALM = settings(deadline=None, database=None, derandomize=True)
 SLOPES = np.array([0.25, -0.5, 1.5], np.float32)
 
 
-def _net(folder: Path, name: str = "net.onnx") -> Path:
-    return save_prelu(folder / name, SLOPES)
+def _net(folder: Path) -> Path:
+    return save_prelu(folder / "net.onnx", SLOPES)
 
 
 def _inputs(folder: Path, values: Array) -> tuple[str, Path]:

@@ -126,7 +126,7 @@ def test_power_in_words() -> None:
     assert list(power_lines(Power(36, 29, 20, 29, escaped, 1, sampled=True))) == [
         "power 0.80: 29 of 36 planted slope faults caught at a layer or an output "
         "(20 at layers, 29 at outputs), "
-        "a sample of all that are possible",
+        "a sample of the possible faults",
         "escaped: fault 0, fault 1, fault 2, fault 3, fault 4 and 2 more",
     ]
     assert list(power_lines(Power(1, 1, 1, 1, (), 0, sampled=False))) == [

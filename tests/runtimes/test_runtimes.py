@@ -197,13 +197,6 @@ def test_slopes_that_pnnx_keeps_as_text_are_found_by_their_values(tmp_path: Path
     assert layer.found == "values"
 
 
-def test_a_runtime_that_is_not_known_is_a_usage_error(tmp_path: Path) -> None:
-    net = _net(tmp_path / "net.onnx")
-    found = cli("verify", net, net, "--runtime", "nnc")
-    assert found.code == 2
-    assert "expected ncnn, " in found.words
-
-
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize(("shape", "slope"), [
     ([4, 6], (1, 6)), ([4, 6], (4, 6)), ([4, 4], (4, 4)), ([4, 5, 6], (1, 6)), ([5, 5, 5], (1, 5)),

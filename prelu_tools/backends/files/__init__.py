@@ -1,1 +1,1 @@
-"""Files that `inspect` reads by themselves, without the framework that wrote them."""
+"""Files that `inspect` reads directly, without the framework that wrote them."""

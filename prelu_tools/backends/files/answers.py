@@ -1,7 +1,8 @@
-"""What an isolated reader answers, as bytes that can hold data and nothing else.
+"""The answers of an isolated reader, as bytes that can only hold data.
 
-A JSON document, and behind it the numbers of the arrays that it refers to. Reading it calls no
-classes but those that the caller names: a process that a file took over can send wrong values only.
+A JSON document, and after it the numbers of the arrays that it refers to. Reading it calls only the
+classes that the caller names, so a process that a file took over can send wrong values and nothing
+worse.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def encoded(value: Any) -> bytes:
 
 
 def decoded(data: bytes, kinds: tuple[type, ...]) -> Any:
-    """The value that `encoded` was given.
+    """The value that was passed to `encoded`.
 
     Args:
         data: the bytes.

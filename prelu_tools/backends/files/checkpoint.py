@@ -1,4 +1,4 @@
-"""`.pt`, `.pth`: a torch state dict, read where it can do no harm."""
+"""`.pt`, `.pth`: a torch state dict, read in a process where it can do no harm."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prelu_tools.core.options import SourceOptions
 
 
 def from_file(path: Path, label: str, options: SourceOptions) -> Source:
-    """Read a file that torch.save wrote, in a process of its own where it may run no code.
+    """Read a file that torch.save wrote, in its own process where it may run no code.
 
     Raises:
         MissingExtraError: torch is not installed.

@@ -1,4 +1,4 @@
-"""Run a reader in a process of its own, with limits.
+"""Run a reader in its own process, with limits.
 
 HDF5 has no checksums, and its library may crash, hang or ask for gigabytes on a damaged file.
 """
@@ -30,7 +30,7 @@ _BYTES_A_SECOND: Final = 64 << 20
 _WALL_SECONDS: Final = 300.0
 _ANSWERED: Final = 0
 
-# Python's own isolated mode: no current folder, no PYTHONPATH. What is behind it on the path is
+# Python's own isolated mode: no current folder, no PYTHONPATH. What is after it on the path is
 # where this process has the packages from, so that nothing there hides a module of Python's.
 _START = (
     "import json, sys; places, *rest = sys.argv[1:]; "
@@ -49,7 +49,7 @@ class Limits:
     wall_seconds: float
     """Seconds by the clock, for one that waits and does nothing: on a busy machine all do."""
     memory: int
-    """Bytes beyond what the process has at its start, where the system can limit it."""
+    """Bytes in addition to the process's initial memory, if the system can limit that."""
 
 
 def limits_for(size: int) -> Limits:
@@ -63,7 +63,7 @@ class Ended:
     """How a process ended."""
 
     code: int | None
-    """Its exit code, negative for a signal; None where it was stopped for the time it took."""
+    """Its exit code, negative for a signal; None if it was stopped for the time it took."""
     written: bytes
     """What it wrote to standard output."""
 
@@ -123,7 +123,7 @@ launch: Launch = in_new_process
 
 
 def run_isolated(reader: str, path: Path, kinds: tuple[type, ...] = ()) -> Any:
-    """Call a reader on a file, in a process of its own.
+    """Call a reader on a file, in its own process.
 
     Args:
         reader: `module:function`; it takes a path, and returns what `answers.encoded` takes.

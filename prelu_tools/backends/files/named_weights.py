@@ -11,7 +11,7 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 
 
 class NamedTensors(ABC):
-    """The tensors of a file, of which only the slopes are read."""
+    """The tensors of a file; only slopes are read."""
 
     producer: str
     """Who wrote the file, as far as it says."""
@@ -42,7 +42,7 @@ class NamedTensors(ABC):
 
 
 def contents_of(file: NamedTensors) -> Contents:
-    """The slopes of a file, told by names and shapes."""
+    """The slopes of a file, identified by names and shapes."""
     first: dict[object, str] = {}
     aliases: dict[str, list[str]] = {}
     for name in file.names():
@@ -51,7 +51,7 @@ def contents_of(file: NamedTensors) -> Contents:
     names = list(aliases)
     tensors = [_tensor(file, name) for name in names]
     layers = tuple(
-        _layer(file, slope, tensors[slope.index], aliases[names[slope.index]])
+        _layer(file, slope, aliases[names[slope.index]])
         for slope in find_slopes(tensors, file.ordered)
     )
     notes = [told_by_names([layer.name for layer in layers], "the file contains only weights")]
@@ -71,7 +71,7 @@ def _tensor(file: NamedTensors, name: str) -> Tensor:
     return Tensor(owner, own, file.shape(name), file.is_float(name))
 
 
-def _layer(file: NamedTensors, slope: NamedSlope, tensor: Tensor, names: list[str]) -> PReLULayer:
+def _layer(file: NamedTensors, slope: NamedSlope, names: list[str]) -> PReLULayer:
     values = file.read(names[0])
     calls = [name.rpartition(".")[0] or name if slope.alone else name for name in names]
     shape = input_of(values.shape)

@@ -1,4 +1,4 @@
-"""Which tensors are slopes, told by names and shapes alone."""
+"""Which tensors are slopes, judged by names and shapes alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 _PREFIXES = ("module.", "model.", "_orig_mod.")
-_FEW = 3  # times as many names as lack a prefix have to have it
+_FEW = 3  # names with the prefix, for each name without it
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SLOPE_WORDS = {"alpha", "slope"}
 _SLOPE_NAMES = ("prelu", "parametricrelu")
@@ -53,7 +53,7 @@ class NamedSlope:
     alone: bool
     """Whether its owner has no other tensor: then the owner is the layer."""
     preceding: int | None
-    """Weights and biases of the layer before it; None where there is none."""
+    """Weights and biases of the layer before it; None if there is none."""
 
 
 def says_slope(name: str) -> bool:
@@ -66,9 +66,9 @@ def says_slope(name: str) -> bool:
 def find_slopes(tensors: Sequence[Tensor], ordered: bool) -> list[NamedSlope]:
     """The tensors that are slopes by name, or by shape as `nn.PReLU` in a Sequential.
 
-    A slope is a tensor whose own name says so; one whose owner's name says so, and that is alone
-    there and a vector; or a vector `weight`, alone with its owner, of size 1 or of the size that
-    the layer before puts out. What belongs to a normalization or to LoRA is none.
+    A slope is a tensor whose own name says so; a vector that is its owner's only tensor, if the
+    owner's name says so; or a vector `weight` that is its owner's only tensor, of size 1 or of the
+    size of the previous layer's output. Tensors of normalizations and LoRA are not slopes.
 
     Args:
         tensors: in the order of the file.
@@ -124,7 +124,7 @@ def _last(path: str) -> str:
 
 
 class _Before:
-    """The last layer with a matrix or a kernel, and what sizes it and the layers since put out."""
+    """The last layer with a matrix or a kernel, and the output sizes of it and of later layers."""
 
     def __init__(self) -> None:
         self.n_parameters: int | None = None
@@ -162,7 +162,7 @@ class _Before:
 
 
 def numbered(names: Iterable[str]) -> list[str]:
-    """The names, with `#2` and so on behind those that came before."""
+    """The names, with `#2` and so on after those that came before."""
     count: Counter[str] = Counter()
     found = []
     for name in names:
@@ -172,13 +172,13 @@ def numbered(names: Iterable[str]) -> list[str]:
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """A sort key that puts `features.10` behind `features.2`."""
+    """A sort key that puts `features.10` after `features.2`."""
     parts = re.split(r"(\d+)", name)
     return [(int(part) if part.isdigit() else -1, part) for part in parts]
 
 
 def strip_prefixes(tensors: Mapping[str, Value]) -> tuple[dict[str, Value], list[str]]:
-    """Take off what DataParallel, Lightning and torch.compile put before every name, or nearly.
+    """Remove the prefixes that DataParallel, Lightning and torch.compile add to (nearly) all names.
 
     Beside the model's own a training keeps a few tensors, as `n_averaged` and `loss.weight`.
 
@@ -201,12 +201,12 @@ def _is_before_most(prefix: str, names: Collection[str]) -> bool:
 
 
 def read_from(taken: Sequence[str]) -> str:
-    """A note on what led to a file's tensors: keys, and prefixes of names, which end in `.`."""
+    """A note on the way to a file's tensors: keys, and prefixes of names, which end in `.`."""
     keys = " > ".join(one for one in taken if not one.endswith("."))
     prefixes = ", ".join(one for one in taken if one.endswith("."))
     said = (
         f"the weights are under {keys}" if keys else "",
-        f"the weights' names are read without the prefix {prefixes}" if prefixes else "",
+        f"removed from the weights' names: the prefix {prefixes}" if prefixes else "",
     )
     return "; ".join(filter(None, said))
 
@@ -216,8 +216,8 @@ def strip_to(
 ) -> tuple[dict[str, Value], list[str], list[str]]:
     """The tensors of a model whose names are known, out of a file that may hold more.
 
-    Where all of its names have one prefix in common, what lacks that is left out. Of several such
-    prefixes the shortest is taken.
+    If all of its names have a prefix in common, names without it are left out. If there are several
+    such prefixes, the shortest is used.
 
     Args:
         tensors: by name.

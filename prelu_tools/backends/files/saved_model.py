@@ -1,4 +1,4 @@
-"""A TensorFlow SavedModel: the variables of its checkpoint, by the names that it kept.
+"""A TensorFlow SavedModel: the variables of its checkpoint, by the names stored in it.
 
 It is read without TensorFlow.
 """
@@ -56,7 +56,7 @@ def from_file(path: Path, label: str, options: SourceOptions) -> Source:
     Raises:
         PReLUToolsError: it holds no checkpoint, or is damaged.
     """
-    del options  # nothing of it could run
+    del options  # none of it could run
     checkpoint = path / "variables" / "variables"
     if not checkpoint.with_suffix(".index").is_file():
         raise PReLUToolsError(
@@ -125,7 +125,7 @@ class _ModelFile:
 
 
 def _variables(bundle: TensorBundle) -> list[_Stored]:
-    """The weights of the model: in its order as Keras 3 exports it, else by their keys."""
+    """The weights of the model: in its order as Keras 3 exports it, otherwise by their keys."""
     names: dict[str, str] = {}
     for number, node in values_of(bundle.text(_GRAPH)):
         attributes = values_of(node) if number == 1 else ()
@@ -142,7 +142,7 @@ def _variables(bundle: TensorBundle) -> list[_Stored]:
 
 
 def _first_variables(bundle: TensorBundle, model: _ModelFile) -> list[_Stored]:
-    """The weights of a model of TensorFlow 1, whose checkpoint has names alone: in its order."""
+    """The weights of a TensorFlow 1 model, whose checkpoint has only names: in its order."""
     kept = [name for name in model.variables if name in bundle.entries]
     return [_Stored(name, name) for name in kept or sorted(bundle.entries, key=natural)]
 
@@ -165,7 +165,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _layer_names(tensors: list[Tensor], slopes: list[NamedSlope]) -> list[str]:
-    """A layer's own name where no other has it, else the path: as Keras files have it."""
+    """A layer's own name where no other has it, otherwise the path: as Keras files have it."""
     last = Counter(owner.rpartition("/")[2] for owner in {tensor.owner for tensor in tensors})
     found = []
     for slope in slopes:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,19 +11,15 @@ from typing import TYPE_CHECKING, NoReturn
 from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
-from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.prelu.slopes import PReLULayer, Shape, align
-from prelu_tools.core.rounding.noise import Noise
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.protocol.interface import Conversion
+    pass
 from prelu_tools.backends.protocol.defaults import SourceDefaults
-from prelu_tools.backends.protocol.inputs import SearchLimits, TensorSpec
-from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 
 _IMPORTED = {"keras": "h5py", "torch": "torch"}
 BY_NAME = "by name"
-"""The form of a layer of which the file says no more than its name."""
+"""The form of a layer of which the file only states the name."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class Contents:
     n_parameters: int
     """Elements of all parameters."""
     layers: tuple[PReLULayer, ...]
-    """The PReLU layers; in the model's order where the file knows it, else in its own."""
+    """The PReLU layers; in the model's order where the file knows it, otherwise in its own."""
     notes: tuple[str, ...] = ()
     """What the user should know of how the slopes were found."""
     has_model: bool = False
@@ -49,7 +44,7 @@ class FileSource(SourceDefaults):
     """A file that is read for its slopes; see `Source`."""
 
     def __init__(self, label: str, contents: Contents) -> None:
-        """Take what was read from a file."""
+        """Take the contents of a file."""
         self.label = label
         self.framework = contents.framework
         self.producer = contents.producer
@@ -65,55 +60,12 @@ class FileSource(SourceDefaults):
         """See `Source.layers`."""
         return self._contents.layers
 
-    def inputs(self) -> Sequence[TensorSpec]:
+    def inputs(self, *_: object, **__: object) -> NoReturn:
         """Not available.
 
         Raises:
             PReLUToolsError: always; the message says what to name in place of the file.
         """
-        self._refuse()
-
-    def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def moved_runner(
-        self, noise: Noise, observe: Observer | None = None
-    ) -> AbstractContextManager[Runner]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def activation(self, layer: str) -> Callable[[Array], Array]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
-        """See `Source.decisions`: weights alone decide nothing."""
-        return ()
-
-    def lookups(self, feeds: Mapping[str, Array]) -> tuple[()]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def random_parts(self) -> tuple[()]:
-        """See `Source.random_parts`: weights alone draw none."""
-        return ()
-
-    def seek(
-        self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
-    ) -> Iterator[dict[str, Array]]:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def convert(self, wanted: ConversionOptions) -> Conversion:
-        """Not available; see `inputs`."""
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
         if self._contents.has_model:
             raise PReLUToolsError(
                 f"{self.label} can be inspected but not run: use the code or the .keras file "
@@ -123,6 +75,8 @@ class FileSource(SourceDefaults):
             f"{self.label} contains weights but no model: name the code as well, as in "
             f"nets.py:Net@{self.label}"
         )
+
+    runner = wide_runner = moved_runner = activation = seek = convert = inputs
 
 
 def slopes_layer(
@@ -140,9 +94,9 @@ def slopes_layer(
     Args:
         name: of the layer.
         values: the slopes as they are stored.
-        parameter: their name; None where they have none.
-        preceding: weights and biases of the layer before; None where that is not known.
-        shape: of the layer's input; None where that is not known.
+        parameter: their name; None if they have none.
+        preceding: weights and biases of the layer before; None if that is not known.
+        shape: of the layer's input; None if that is not known.
         nodes: its calls; () for one of its own name.
         form: its class.
     """
@@ -160,9 +114,9 @@ def slopes_layer(
 
 
 def input_of(slope_shape: tuple[int, ...]) -> Shape | None:
-    """What a slope's own shape says of its input, None where it says nothing.
+    """What a slope's own shape says of its input, None if it says nothing.
 
-    A slope of several axes, of which the first varies, has none for the batch.
+    A slope of several axes whose first axis varies has none for the batch.
     """
     if len(slope_shape) < 2 or slope_shape[0] == 1:
         return None
@@ -170,7 +124,7 @@ def input_of(slope_shape: tuple[int, ...]) -> Shape | None:
 
 
 def told_by_names(names: Sequence[str], why: str) -> str:
-    """The note for slopes that were told by their names alone.
+    """The note for slopes that were identified by their names alone.
 
     Args:
         names: the layers; may be none.
@@ -184,13 +138,13 @@ def told_by_names(names: Sequence[str], why: str) -> str:
 
 
 def source_of(reader: str, path: Path, label: str, extra: str) -> FileSource:
-    """What a reader makes of a file, in a process of its own (`files/isolated.py`).
+    """What a reader makes of a file, in its own process (`files/isolated.py`).
 
     Args:
         reader: `module:function`, which takes a path and returns `Contents`.
         path: the file.
         label: what to call it.
-        extra: of this package, that brings what the reader imports.
+        extra: the extra of this package with the reader's dependencies.
 
     Raises:
         MissingExtraError: that is not installed.

@@ -1,8 +1,8 @@
-"""TensorFlow's checkpoints, read without TensorFlow: what is not asked for is not read.
+"""TensorFlow's checkpoints, read without TensorFlow: only the requested tensors are read.
 
-An index, which is a sorted table of blocks as LevelDB has them, says where in the data files each
-tensor lies. https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core/util/tensor_bundle
-Nothing here allocates beyond the size of the files, and each block and entry is looked at once.
+An index (a sorted table of blocks, as in LevelDB) says where in the data files each tensor is.
+https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core/util/tensor_bundle Nothing here
+allocates beyond the size of the files, and each block and entry is visited once.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Entry:
     """How many bytes it takes there."""
     checksum: int
     is_sliced: bool
-    """Whether it lies there in parts, each under a key of its own."""
+    """Whether it is there in parts, each under its own key."""
 
     @property
     def is_float(self) -> bool:
@@ -85,8 +85,8 @@ class TensorBundle:
         """Look at every entry, as if all tensors were read.
 
         Raises:
-            MalformedError: one does not lie in its file, or is not as large as its shape says, or
-                all together are larger than the files.
+            MalformedError: one is not in its file, or is not as large as its shape says, or all
+                together are larger than the files.
         """
         lengths = {n: self._shard(n).stat().st_size for n in range(self._n_shards)}
         for key, entry in self.entries.items():
@@ -101,7 +101,7 @@ class TensorBundle:
         """A floating tensor.
 
         Raises:
-            MalformedError: it is damaged, or lies there in parts.
+            MalformedError: it is damaged, or is there in parts.
         """
         entry = self.entries[key]
         dtype = FLOATS[entry.dtype]
@@ -154,7 +154,7 @@ class TensorBundle:
         if len(index) < _FOOTER or int.from_bytes(index[-8:], "little") != _MAGIC:
             raise MalformedError("it has no index")
         position = len(index) - _FOOTER
-        for _ in range(2):  # where a block of statistics lies comes first
+        for _ in range(2):  # the position of a block of statistics comes first
             _, position = decoded_varint(index, position)
         last: bytes | None = None
         for _, handle in self._block(index, *_handle(index, position)):
@@ -238,7 +238,7 @@ def _entry(message: bytes) -> Entry:
 
 
 def _stated_size(entry: Entry) -> int | None:
-    """The bytes of its values; None where the type does not say."""
+    """The bytes of its values; None if the type does not say."""
     width = FLOATS[entry.dtype].itemsize if entry.is_float else _SIZES.get(entry.dtype)
     return None if width is None else width * math.prod(entry.shape)
 

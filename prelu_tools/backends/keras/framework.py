@@ -1,4 +1,4 @@
-"""Keras with TensorFlow, both imported without a word."""
+"""Keras with TensorFlow, both imported without their messages."""
 
 # mypy: disable-error-code="import-untyped"
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The layers of a Keras model, what they are called, and whose its variables are."""
+"""The layers of a Keras model, their names, and the owners of its variables."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from prelu_tools.core.prelu.layout import Layout
 
 Seen = Callable[[Any, Any, Any], None]
-"""Is told of a layer, of its input and of its output."""
+"""Called with a layer, its input and its output."""
 
 Around = Callable[[Any, Callable[[Any], Any], Any], Any]
-"""Calls a layer: is given it, what computes its output, and its input."""
+"""Calls a layer, given the layer, the function that computes its output, and its input."""
 
 
 _KINKS = frozenset((
@@ -38,13 +38,13 @@ def is_leaf(layer: Any) -> bool:
 
 
 def holds_numbers(layer: Any) -> bool:
-    """Whether a layer without variables may compute with numbers of its own code."""
+    """Whether a layer without variables may compute with numbers in its own code."""
     foreign = not type(layer).__module__.startswith("keras.")
     return is_leaf(layer) and not layer.weights and (foreign or type(layer).__name__ == "Lambda")
 
 
 def has_kinks(model: Any) -> bool:
-    """Whether a functional model computes with `keras.ops` what may differ by sign."""
+    """Whether a functional model uses `keras.ops` that may treat signs differently."""
     operations = getattr(model, "operations", ())
     return any(
         type(each).__name__ in _KINKS and ".ops." in type(each).__module__ for each in operations
@@ -52,7 +52,7 @@ def has_kinks(model: Any) -> bool:
 
 
 def layer_names(model: Any) -> dict[int, str]:
-    """The name of each leaf layer by its id: short where that is unique, else the whole path."""
+    """The name of each leaf layer by its id: short if unique, otherwise the whole path."""
     paths = {id(layer): (path, layer.name) for path, layer in walk(model) if is_leaf(layer)}
     short = [name for _, name in paths.values()]
     return {key: name if short.count(name) == 1 else path for key, (path, name) in paths.items()}
@@ -65,12 +65,12 @@ def watching(
     after: Seen | None,
     around: Around | None = None,
 ) -> Iterator[None]:
-    """Within the block, the calls of layers are told of.
+    """Within the block, calls of layers are reported.
 
     Args:
-        model: whose layers.
-        before: is told of each layer, before it is called; None for nobody.
-        after: is told of each leaf with its input and output.
+        model: the model with these layers.
+        before: is called with each layer, before it is called; None for none.
+        after: is called with each leaf with its input and output.
         around: calls each leaf.
     """
     layers = list({id(layer): layer for _, layer in walk(model)}.values())
@@ -132,7 +132,7 @@ class Owner(NamedTuple):
     is_alone: bool
     """Whether the layer has no other variable, and no layer inside."""
     start: float | None = None
-    """The value at which the layer starts all of it; None where that is random, or unknown."""
+    """The value at which the layer starts all of it; None if that is random, or unknown."""
 
 
 def owners(model: Any) -> dict[int, Owner]:

@@ -1,6 +1,6 @@
-"""Keras, imported without a word.
+"""Keras, imported without its messages.
 
-Its backend is what the user set; else TensorFlow, and PyTorch on a machine without TensorFlow.
+Its backend is the user's choice, otherwise TensorFlow if it is installed, otherwise PyTorch.
 """
 
 # mypy: disable-error-code="import-untyped"

@@ -1,7 +1,7 @@
 """A Keras model while it is trained.
 
 Its layers are found as `inspect` finds them: the model is run once, on zeros, before it is trained.
-Their slopes are read from its variables. Keras shows nobody its gradients.
+Their slopes are read from its variables. Keras does not expose its gradients.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class LiveKerasModel:
         try:
             with keras.StatelessScope(), eagerly(), watching(self._model, None, after):
                 self._model(self._sample, training=True)
-        except Exception:  # a diagnosis must not stop a training
+        except Exception:  # a diagnosis must not stop the training run
             return None
         return {name: book.counts(name) for name in met}
 
@@ -131,7 +131,7 @@ class LiveKerasModel:
         )
 
     def _decay(self, variable: Any) -> float:
-        """What the optimizer takes of a variable, and what its layer's regularizer adds."""
+        """The weight decay of a variable by the optimizer and by its layer's regularizer."""
         decay = 0.0
         optimizer = self._optimizer
         if optimizer is not None and optimizer.weight_decay:

@@ -1,4 +1,4 @@
-"""A Keras model on Keras' PyTorch backend as a source: what PyTorch runs, by the names of Keras."""
+"""A Keras model on Keras' PyTorch backend as a source: run by PyTorch, with Keras' names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from prelu_tools.graph.passes.pipeline import AFTER_TORCH_OF_KERAS, run_passes
 
 
 class KerasModule(nn.Module):
-    """Calls a Keras model with parameters of its own in the place of the model's variables.
+    """Calls a Keras model with its own parameters in the place of the model's variables.
 
     Keras' own modules name their parameters by numbers, keep them on a GPU, and compute in the
     type of their policy; these have the names of Keras, are on the CPU, and the model computes in
@@ -48,16 +48,16 @@ class KerasModule(nn.Module):
         """Take a model whose variables exist; they share their memory with the parameters."""
         super().__init__()
         self.training = False
-        self._plain = {"model": model, "structure": structure}  # kept from being a module in it
+        self._plain = {"model": model, "structure": structure}  # not registered as a submodule
         self._variables: list[tuple[str, Any]] = []
         self._is_other = bool(note_precisions(model))
         self._folds_steps = has_free_steps(model) and _treats_rows_alone(model, structure)
         self.owners: dict[str, Owner] = {}
-        """Whose each parameter is."""
+        """The owner of each parameter."""
         owner = owners(model)
         for variable in model.weights:
             own = owner.get(id(variable)) or Owner("", variable.path, False, "", False)
-            name = own.parameter.replace(".", "_")  # PyTorch's names are divided by dots
+            name = own.parameter.replace(".", "_")  # PyTorch's names are separated by dots
             while name in self.owners:
                 name += "_"
             self.owners[name] = own
@@ -219,7 +219,7 @@ def _build(model: Any, structure: Structure, label: str, show: bool) -> None:
 
     try:
         if not all(layer.built for layer in (model, *(layer for _, layer in walk(model)))):
-            run()  # may make layers that are to be watched
+            run()  # may create layers to watch
         run(after)
     except Exception as error:
         raise (_outside(label, run) or failed_on(label, feeds, error)) from error
@@ -238,7 +238,7 @@ def _note_foreign(what: str, outputs: Any, found: list[str]) -> None:
 
 
 def _outside(label: str, run: Callable[[], object]) -> PReLUToolsError | None:
-    """What to say of a model whose own code calls another framework; None where it does not."""
+    """What to say of a model whose own code calls another framework; None if it does not."""
     found = call_outside(run)
     if found is None:
         return None
@@ -251,7 +251,7 @@ def _outside(label: str, run: Callable[[], object]) -> PReLUToolsError | None:
 
 
 def _treats_rows_alone(model: Any, structure: Structure) -> bool:
-    """Whether a model gives the same where all steps are rows of one call."""
+    """Whether a model's results are the same if all steps are rows of one call."""
     generator = np.random.default_rng(0)
     flat = [
         keras.ops.convert_to_tensor(

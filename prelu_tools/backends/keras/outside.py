@@ -1,4 +1,4 @@
-"""Which line of a model calls another framework than the one that it runs on."""
+"""The line of a model that calls a framework other than the one that it runs on."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def call_outside(run: Callable[[], object]) -> tuple[str, str] | None:
         run: calls the model on PyTorch; may fail.
 
     Returns:
-        The framework, and the line: `nets.py, line 7: return tf.where(x > 0, x, a * x)`; None
-        where no such line ran.
+        The framework, and the line: `nets.py, line 7: return tf.where(x > 0, x, a * x)`; None if no
+        such line ran.
     """
     found: list[tuple[str, str]] = []
 

@@ -1,4 +1,4 @@
-"""The type that a Keras model computes in: its policies, and how to have it compute in another."""
+"""The type that a Keras model computes in: its policies, and how to change the type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from prelu_tools.backends.keras.library import keras
 
 OTHERS = ("float16", "bfloat16", "float64")
-"""Types that models are made in beside float32."""
+"""Types that models are made in besides float32."""
 
 
 def other_precisions(model: Any) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ class KerasSource(SourceDefaults):
         self._program: Program | None = None
         self._uncalled: list[str] = []
         self._decisions = Decisions(self._read)
-        self._inside = False  # whether the graph alone shows a call that can be watched
+        self._inside = False  # whether the graph alone shows a call to watch
 
     @property
     def n_parameters(self) -> int:
@@ -107,7 +107,7 @@ class KerasSource(SourceDefaults):
         return self._decisions.of(runs)
 
     def _read(self, feeds: Mapping[str, Array], readings: Readings) -> dict[str, Array]:
-        """Run the model, and tell of what its layers read."""
+        """Run the model, and report what its layers read."""
         flat = [tf.constant(feeds[spec.name]) for spec in self.inputs()]
         try:
             with eagerly(), reading(readings, flat):
@@ -121,15 +121,11 @@ class KerasSource(SourceDefaults):
         self._find_calls()
         return find_lookups(self._trace(), feeds)
 
-    def random_parts(self) -> tuple[()]:
-        """See `Source.random_parts`: a model does not say; runs show it."""
-        return ()
-
     def _find_calls(self) -> list[PReLUCall]:
         if self._calls is None:
             feeds = self._structure.zeros()
             if not all(layer.built for layer in (self._model, *(x for _, x in walk(self._model)))):
-                self._call(feeds)  # builds the rest, and may make layers that are to be watched
+                self._call(feeds)  # builds the rest, and may create layers to watch
             finder = CallFinder(self._model)
             called: set[int] = set()
             with eagerly(), watching(self._model, lambda x: called.add(id(x)), finder):
@@ -155,7 +151,7 @@ class KerasSource(SourceDefaults):
         """Find what running the model once does not show, where it may not show all.
 
         Such as a branch that was not taken, a loop that calls a layer many times, and layers that
-        hold a PReLU beside other variables. The graph has each call once.
+        hold a PReLU besides other variables. The graph has each call once.
         """
         known = {call.parameter for call in finder.calls}
         missed = finder.missed()
@@ -201,7 +197,7 @@ class KerasSource(SourceDefaults):
         return nullcontext(_KerasRunner(self, observe))
 
     def run_observed(self, feeds: Mapping[str, Array], observe: Observer) -> dict[str, Array]:
-        """Run the model once, and tell an observer of its calls."""
+        """Run the model once, and report its calls to an observer."""
         tally = Tally(self._find_calls(), observe)
 
         def after(layer: Any, x: Any, y: Any) -> None:
@@ -253,7 +249,7 @@ class KerasSource(SourceDefaults):
         """See `Source.convert`."""
         calls, show = self._find_calls(), self._options.show_chatter
         program = self._trace()
-        self._calls = _in_order(program, calls)  # a branch that was not taken may call one again
+        self._calls = _in_order(program, calls)  # an untaken branch may call one again
         notes = [*note_precisions(self._model), *self.notes]
         return convert_program(program, self._calls, wanted, show, notes)
 

@@ -1,6 +1,6 @@
-"""`TimeDistributed` over a free number of steps, as one call: a step is a row like any other.
+"""`TimeDistributed` over a dynamic number of steps, as one call with each step as a row.
 
-Keras 3 has a loop for it, which fixes the number of steps, and for a number that is not known a
+Keras 3 uses a loop, which fixes the number of steps; for a dynamic number it uses a
 `vectorized_map` over as many steps as the batch has rows (it counts before it transposes).
 """
 

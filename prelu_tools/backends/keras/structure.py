@@ -48,12 +48,12 @@ class Structure:
         self._other = options.other
         self._is_verbose = options.show_chatter
         self.notes: tuple[str, ...] = ()
-        self._is_keyed: bool | None = None  # None where no call has shown it
+        self._is_keyed: bool | None = None  # None if no call has shown it
         self._specs: list[TensorSpec] | None = None
         self._takes_any_size = False  # whether the user wants others than the model states
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """See `Source.inputs`: from the model itself, else from `--input`, else from the other."""
+        """See `Source.inputs`: from the model, otherwise `--input`, otherwise the other model."""
         if self._specs is None:
             self._specs = one_size_a_name(self._find_inputs())
             if _model_inputs(self._model) is None and not self._given:
@@ -71,7 +71,7 @@ class Structure:
     def _takes(self, feeds: Mapping[str, Array]) -> bool:
         try:
             self._run(feeds)
-        except Exception:  # whatever it says, it does not take them
+        except Exception:  # any error means that it does not accept them
             return False
         return True
 
@@ -119,7 +119,7 @@ class Structure:
         }
 
     def call(self, model: Any, flat: Sequence[Any]) -> Any:
-        """What a model gives for its inputs in order, in the structure that it takes.
+        """A model's outputs for its inputs in order, in the structure that it takes.
 
         A subclassed model that was never built does not say whether it takes a list or a
         dictionary: the first call shows it.
@@ -155,7 +155,7 @@ class Structure:
     def named_outputs(self, outputs: Any) -> dict[str, Any]:
         """Outputs by name: their keys, the names of output layers, or `output_0`...
 
-        Of nested ones the keys and positions stand behind one another: `boxes.xy`, `levels.0`.
+        Keys and positions of nested outputs follow each other: `boxes.xy`, `levels.0`.
         """
         inputs = [spec.name for spec in self.inputs()]
         found = dict(_by_keys("", outputs))
@@ -190,7 +190,7 @@ def _by_keys(prefix: str, outputs: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _model_inputs(model: Any) -> dict[str, Any] | None:
-    """The symbolic inputs by name, with generated names made plain; None where there are none."""
+    """The symbolic inputs by name, with generated names made plain; None if there are none."""
     try:
         tensors = model.inputs
     except AttributeError:
@@ -210,7 +210,7 @@ def _built_shape(model: Any) -> Any:
 
 
 def _n_required(model: Any) -> int:
-    """How many arguments a model's `call` has to be given."""
+    """The number of required arguments of a model's `call`."""
     parameters = inspect.signature(type(model).call).parameters.values()
     given = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
     return len(given) - 1  # self

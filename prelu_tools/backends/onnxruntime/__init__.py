@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ConvertibleOnnx(OnnxSource):
-    """An ONNX file as it was given; what stands in for one that does not run is no such source."""
+    """An ONNX file as given; stand-ins for files that do not run are not of this class."""
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
         """See `Source.convert`: the file in its canonical form.

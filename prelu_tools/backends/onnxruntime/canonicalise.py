@@ -1,4 +1,4 @@
-"""An ONNX file as a conversion: its canonical form, with what was repaired and what is kept."""
+"""Convert an ONNX file to its canonical form, and note what was repaired and what was kept."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import onnx
 from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_model
 from prelu_tools.backends.protocol.interface import Conversion, OnnxGraph
 from prelu_tools.core.options import ConversionOptions
+from prelu_tools.core.results.reasons import are, counted
 from prelu_tools.graph.io.metadata import TOOL
 from prelu_tools.graph.match.layers import is_generated
 from prelu_tools.graph.passes.opset import raise_opset
@@ -61,15 +62,15 @@ def _notes(source: OnnxGraph, found: Canonical, repaired: RepairedModel) -> tupl
         )
     if repaired.n_listed:
         notes.append(
-            f"{repaired.n_listed} weights were listed as inputs that a caller may override; they "
-            "are constants now"
+            f"{counted(repaired.n_listed, 'weight')} listed as inputs, which a caller may "
+            "override, became constants"
         )
     if source.model.proto.functions:
         notes.append("local functions were inlined")
     if found.n_hidden:
         notes.append(
-            f"{found.n_hidden} PReLU calls are in the body of a Scan, or of an If or Loop before "
-            f"opset 13: {TOOL} compares their slopes and the model's outputs, but cannot observe "
-            "them as they run"
+            f"{counted(found.n_hidden, 'PReLU call')} {are(found.n_hidden)} in the body of a Scan, "
+            f"or of an If or Loop before opset 13: {TOOL} compares the slopes and the model's "
+            "outputs, but cannot observe the calls as they run"
         )
     return tuple(notes)

@@ -1,4 +1,4 @@
-"""A model in float16, by onnxruntime's own converter, with what float16 cannot hold told first."""
+"""Convert a model to float16 with onnxruntime's converter; report lost values first."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.reasons import counted
 from prelu_tools.graph.io.model import OnnxModel, all_tensors, is_external
 from prelu_tools.graph.match.layers import read_layers
 from prelu_tools.graph.passes.tidy import tidy
@@ -45,7 +46,7 @@ def to_float16(model: OnnxModel) -> tuple[OnnxModel, tuple[str, ...]]:
         if tensor.data_type == onnx.TensorProto.FLOAT and int(np.prod(tensor.dims)) > 1:
             lost += _round(copy, tensor, tensor.name in kept) * (tensor.name not in slopes)
     if lost:
-        notes.append(f"{lost} weights are too close to 0 for float16 and became 0")
+        notes.append(f"{counted(lost, 'weight')} too close to 0 for float16 became 0")
     for tensor in all_tensors(proto):
         if tensor.data_type == onnx.TensorProto.FLOAT and is_external(tensor):
             tensor.CopyFrom(numpy_helper.from_array(copy.values(tensor), tensor.name))

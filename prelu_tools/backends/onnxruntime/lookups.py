@@ -27,8 +27,8 @@ class _Place(NamedTuple):
     """A node that looks something up."""
 
     operator: str
-    axis: int  # of the table; for a node that looks up by several axes, the first of them
-    table: TensorPlace  # the shape of its table; of OneHot the depth
+    axis: int  # of the table; for a node that indexes several axes, the first
+    table: TensorPlace  # the shape of its table; for OneHot, the depth
     positions: TensorPlace
 
 

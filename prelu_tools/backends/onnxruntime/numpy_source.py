@@ -24,8 +24,8 @@ from prelu_tools.graph.passes.repair import Repair
 class NumpySource(OnnxSource):
     """A repaired file, which onnxruntime runs differently or not at all.
 
-    It is run as it is written, in its own opset, by onnx's evaluator; only what PRelu does with the
-    slopes that were repaired is told to it: the axis. None of the rewriting takes part in that.
+    It is run unchanged, in its own opset, by onnx's evaluator, which is only given the axis of the
+    repaired slopes. Nothing is rewritten for that.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class _NumpyRunner:
 
 
 def _operators(proto: onnx.ModelProto, axes: Mapping[str, int]) -> list[type[OpRun]]:
-    """PRelu whose slopes lie along given axes, by the output's name; others by numpy's rule.
+    """PRelu with slopes along given axes, by the output's name; others by numpy's rule.
 
     And BatchNormalization before opset 14: onnx's own fails (6), or computes statistics of the
     batch (9).

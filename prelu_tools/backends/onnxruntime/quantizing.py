@@ -1,4 +1,4 @@
-"""onnxruntime's own quantizer: what it is given, and the QDQ graph that it makes."""
+"""onnxruntime's own quantizer: its arguments, and the QDQ graph that it writes."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _LISTS = ("op_types_to_quantize", "nodes_to_quantize", "calibration_providers")
 
 @dataclass(frozen=True)
 class QuantizerOptions:
-    """What is passed to `quantize_static` beside the model and its data."""
+    """What is passed to `quantize_static` besides the model and its data."""
 
     keywords: Mapping[str, Any]
     """Its own keyword arguments."""
     extra: Mapping[str, Any]
-    """Of `extra_options`."""
+    """Values for its `extra_options`."""
 
 
 class _Rows:
@@ -50,7 +50,7 @@ class _Rows:
         self._rows: Iterator[Feeds] = iter(feeds)
 
     def get_next(self) -> Feeds | None:
-        """The next inputs; None behind the last."""
+        """The next inputs; None after the last."""
         return next(self._rows, None)
 
 
@@ -64,8 +64,8 @@ def quantizer_options(given: Mapping[str, str]) -> QuantizerOptions:
         given: by the name of a keyword of `quantize_static`, or of one of its extra options.
 
     Raises:
-        UsageError: there is no such option, a value is not one that it takes, or it is prelu-tools'
-            own.
+        UsageError: the option does not exist, its value is not valid, or prelu-tools sets it
+            itself.
     """
     quantization = _quantization()
     known = inspect.signature(quantization.quantize_static).parameters
@@ -164,7 +164,7 @@ def quantized_statically(
                     nodes_to_exclude=list(excluded), extra_options=extra, **keywords,
                 )  # fmt: skip
             return onnx.load(output)
-        except Exception as error:  # it raises whatever numpy, onnx and onnxruntime raise
+        except Exception as error:  # it may raise any exception of numpy, onnx and onnxruntime
             raise PReLUToolsError(
                 f"onnxruntime {import_onnxruntime().__version__} cannot quantize the model "
                 f"({type(error).__name__}: {sentence(error)})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from prelu_tools.backends.protocol.defaults import SourceDefaults
+from prelu_tools.backends.protocol.defaults import GraphDefaults
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim, SourceOptions
 from prelu_tools.core.results.reasons import Reason
@@ -29,18 +28,16 @@ if TYPE_CHECKING:
     from prelu_tools.backends.protocol.interface import OnnxGraph, Searchable
     from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
     from prelu_tools.core.arrays import Array
-    from prelu_tools.core.prelu.slopes import PReLULayer
     from prelu_tools.core.results.verification.decisions import Decision
     from prelu_tools.core.rounding.noise import Noise
-    from prelu_tools.graph.facts.dependence import Dependence
     from prelu_tools.graph.facts.tensors import Maker
     from prelu_tools.graph.io.reader import OnnxModel
     from prelu_tools.graph.quantized.meaning import Meaning
 
-# What runs a model is imported when one is run: `inspect` runs none, and is in a hurry.
+# The code that runs models is imported on demand: `inspect` runs none, and has to be fast.
 
 
-class OnnxSource(SourceDefaults):
+class OnnxSource(GraphDefaults):
     """An ONNX file, to be read and run; `ConvertibleOnnx` can be exported too."""
 
     framework = "onnx"
@@ -55,14 +52,6 @@ class OnnxSource(SourceDefaults):
         self._view = GraphView(model)
         self.options = options
         self._meaning: Meaning | None = None
-
-    @property
-    def n_parameters(self) -> int:
-        """Elements of all initializers of floating type."""
-        floating = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE,
-                    onnx.TensorProto.BFLOAT16)  # fmt: skip
-        tensors = [t for t in self._view.graph.initializer if t.data_type in floating]
-        return sum(math.prod(tensor.dims) for tensor in tensors)
 
     @property
     def opset(self) -> int:
@@ -97,10 +86,6 @@ class OnnxSource(SourceDefaults):
         given = {option.name: option.shape for option in self.options.inputs}
         values = [v for v in self._view.graph.input if v.name in self._view.inputs]
         return one_size_a_name([_spec(value, given.get(value.name)) for value in values])
-
-    def layers(self) -> tuple[PReLULayer, ...]:
-        """See `Source.layers`."""
-        return tuple(item.layer for item in self.located)
 
     def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
         """See `Source.decisions`: the bodies of If, Loop and Scan, counted on the CPU."""
@@ -221,7 +206,7 @@ class OnnxSource(SourceDefaults):
 
     @property
     def has_bodies(self) -> bool:
-        """Whether an If, Loop or Scan holds a graph that cannot be looked into."""
+        """Whether an If, Loop or Scan holds a graph that cannot be observed."""
         from prelu_tools.graph.facts.tensors import has_bodies
 
         return has_bodies(self._main)
@@ -231,12 +216,6 @@ class OnnxSource(SourceDefaults):
         from prelu_tools.graph.facts.tensors import floating_tensors
 
         return floating_tensors(self._main)
-
-    def dependence(self, output: str) -> Dependence | None:
-        """See `Source.dependence`."""
-        from prelu_tools.graph.facts.dependence import output_dependence
-
-        return output_dependence(self.model, output)
 
     def is_unread(self, layer: str, _feeds: Mapping[str, Array]) -> bool:
         """Whether no output depends on any call of a layer."""
@@ -285,7 +264,7 @@ class OnnxSource(SourceDefaults):
 
     @contextmanager
     def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
-        """See `Source.moved_runner`: a copy of the graph with noise behind its operators."""
+        """See `Source.moved_runner`: a copy of the graph with noise after its operators."""
         from prelu_tools.backends.onnxruntime.running.moved import MovedRunner
 
         yield MovedRunner(self.model, self.located, self.label, noise, observe)
@@ -301,7 +280,7 @@ class OnnxSource(SourceDefaults):
         return lambda x: single.run({layer: x})[layer]
 
     def seek(
-        self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
+        self, _targets: object, start: Mapping[str, Array], limits: SearchLimits
     ) -> Iterator[dict[str, Array]]:
         """See `Source.seek`: more draws, since onnxruntime gives no gradients."""
         from prelu_tools.backends.probing.seeking import redraw
@@ -310,9 +289,9 @@ class OnnxSource(SourceDefaults):
 
 
 class OnnxRunner:
-    """Runs a file on one execution provider; what is observed is run apart from it.
+    """Runs a file on one execution provider; observed tensors are run separately.
 
-    Of a large file one session is held, not two: the one that is observed gives the outputs too.
+    A large file has one session, not two: the observed one also returns the outputs.
     """
 
     def __init__(self, source: OnnxSource, provider: str, observe: Observer | None) -> None:

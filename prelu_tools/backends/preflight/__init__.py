@@ -1,1 +1,1 @@
-"""What can be said of a source before anything is imported to read it."""
+"""Check a source before anything is imported to read it."""

@@ -1,4 +1,4 @@
-"""Which options count for a source; those that would be ignored are refused."""
+"""Which options apply to a source; options that would be ignored are rejected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bo
 
     Args:
         sources: all that were opened with these options.
-        request: what is asked for; its `options` say how sources are read.
+        request: the request; its `options` say how sources are read.
         inspects: whether they are looked at only, and not run.
 
     Raises:

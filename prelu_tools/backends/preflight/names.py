@@ -1,4 +1,4 @@
-"""What is wrong with the name behind a Python file's colon, before and after it is imported."""
+"""What is wrong with the name after a Python file's colon, before and after it is imported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_name(module: str, call: str, code: Code, weights: Path | None = None) 
         module: as the user typed it.
         call: `name` or `name(args)`; of `Outer.Inner` the first part is looked at.
         code: of the module.
-        weights: what the user named behind an `@`.
+        weights: what the user named after an `@`.
 
     Raises:
         PReLUToolsError: it cannot be what the user wants.
@@ -69,7 +69,7 @@ def needs_arguments(
         label: what is called.
         needed: the arguments that are left out.
         given: the others, as the user typed them.
-        weights: what the user named behind an `@`.
+        weights: what the user named after an `@`.
     """
     call = call_to_complete(label, needed, given) + (f"@{weights}" if weights else "")
     names = "its argument" if len(needed) == 1 else "its arguments"
@@ -81,7 +81,7 @@ def needs_arguments(
 
 
 def nothing_named(text: str) -> UsageError | PReLUToolsError:
-    """The error for a Python file without a name behind it: what can be named there."""
+    """The error for a Python file without a name after it: what can be named there."""
     path = Path(text)
     if not path.is_file():
         return PReLUToolsError(no_such_file(text))

@@ -1,4 +1,4 @@
-"""What can be said of a Python source before anything of it is imported."""
+"""Check a Python source before any of it is imported."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def demand_file(path: Path) -> None:
         path.stat()
     except FileNotFoundError as error:
         raise PReLUToolsError(no_such_file(path)) from error
-    except (OSError, ValueError) as error:  # a name that is too long, or has a NUL in it
+    except (OSError, ValueError) as error:  # a name that is too long or contains NUL
         why = error.strerror if isinstance(error, OSError) else error
         raise PReLUToolsError(f"{path} cannot be read: {why}") from error
 

@@ -1,1 +1,1 @@
-"""What a model answers: PReLU or not, what its code decides, inputs that reach a slope."""
+"""Probe a model: is a part of it a PReLU, what does its code decide, which inputs reach a slope?"""

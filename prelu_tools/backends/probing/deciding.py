@@ -1,8 +1,8 @@
-"""What the Python code of a model decides by numbers, and which ways the inputs take.
+"""The decisions that a model's Python code makes by numbers, and the branches that inputs take.
 
-Tracing runs such code once and writes down the way that it took. So a decision counts where another
-value of the number would lead to other calls, or to other outputs; an assertion, which
-stops the module, decides nothing.
+Tracing runs such code once and records the branch that it took. So a decision counts if another
+value of the number would lead to other calls or other outputs; an assertion, which stops the
+module, decides nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.results.verification.decisions import Decision
 
 Run = Callable[[Mapping[str, Array], Readings], dict[str, Array]]
-"""Runs a model, and tells of what its code reads."""
+"""Runs a model, and reports what its code reads."""
 Feeds = Mapping[str, Array]
 
 _OTHERS: Final[Sequence[Callable[[Any], Any]]] = (
@@ -27,7 +27,7 @@ _OTHERS: Final[Sequence[Callable[[Any], Any]]] = (
     lambda value: value * 1000 + 1000,
     lambda value: value * -1000 - 1000,
 )
-_TRUE, _FALSE, _ELSEWHERE = "came out true", "came out false", "changed what the model does"
+_TRUE, _FALSE, _ELSEWHERE = "evaluated to true", "evaluated to false", "changed what the model does"
 
 
 class Decisions:
@@ -98,11 +98,11 @@ class Decisions:
     def _replaced(
         self, feeds: Feeds, plain: Readings, number: int, other: Callable[[Any], Any]
     ) -> tuple[dict[str, Array], Readings] | None:
-        """The outputs with another value for one that is read; None where the model stops."""
+        """The outputs with another value for one that is read; None if the model stops."""
         reading = Readings(number, other, most=4 * len(plain.calls) + 1000)
         try:
             return self._run(feeds, reading), reading
-        except Exception:  # whatever the module, or TooLongError, says: it does not go that way
+        except Exception:  # any error of the module, or TooLongError: it does not take that branch
             return None
 
     def _by_number(self, place: Place, seen: Sequence[tuple[Feeds, Readings]]) -> Decision | None:

@@ -1,11 +1,11 @@
 """Is this a PReLU? Ask it, instead of reading its code.
 
 What a model computes between two tensors is called again: with inputs of both signs and of sizes
-from far below 1 to far above. It is a PReLU when it returns positive inputs as they are, and
-negative ones times a number that depends on their position alone: the *effective slope*, however
-it is computed. Other values in the place of one constant, marks that are positive, negative, large
-and equal, tell a slope from what only looks like one (a scale of 1, a bias of 0), say how it is
-laid over the input, and whether it is the constant itself or a function of it.
+from far below 1 to far above. It is a PReLU if it returns positive inputs unchanged, and negative
+inputs times a number that depends only on their position: the *effective slope*, however it is
+computed. Replacing one constant by other values (positive, negative, large and equal marks) tells a
+slope from a constant that only looks like one (a scale of 1, a bias of 0), and shows how it
+broadcasts over the input, and whether it is the constant itself or a function of it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.core.prelu.tags import TagBook
 
 _SIZES = (1.0, 2.0**-100, 5e-4, 30.0, 2.0**110, 0.02)
-_FEW = 4096  # elements; a larger input has positions enough for each size in every call
+_FEW = 4096  # elements; a larger input has enough positions for each size in every call
 _TINY = np.finfo(np.float32).tiny
 _FREE = 2  # size of a dimension that the layer does not fix
-_ROUNDING = 4 * 2.0**-23  # of the largest term: forms that add up what cancels
+_ROUNDING = 4 * 2.0**-23  # of the largest term: for forms with terms that cancel
 
 Call = Callable[[Array, Mapping[str, Array]], Array]
 """Computes the output of an input, with other values in the place of some constants, by name."""
@@ -38,7 +38,8 @@ class Answer:
     is_own: bool
     """Whether its slopes are the elements of that constant, all of them, and not a function."""
     values: Array
-    """That constant where they are; else the effective slopes, size 1 where they are shared."""
+    """That constant where they are; otherwise the effective slopes, size 1 where they are
+    shared."""
     indices: IntArray
     """How the values are laid over the input: flat indices of its rank, size 1 where they are
     shared, so that `values.reshape(-1)[indices]` broadcasts to it."""
@@ -74,7 +75,7 @@ def probe(
             they depend on is their origin.
         input_shape: the shape of its input, None for a dynamic dimension; the first one is the
             batch.
-        rows: the size of the batch that is asked with.
+        rows: the batch size of the probe.
 
     Returns:
         The slopes; None for no PReLU. What raises an error for some input is none either.
@@ -93,7 +94,7 @@ def probe(
 
 
 class _Asked:
-    """What is asked, with inputs of one shape."""
+    """The probes, with inputs of one shape."""
 
     def __init__(self, call: Call, shape: tuple[int, ...]) -> None:
         self._call = call
@@ -101,10 +102,10 @@ class _Asked:
         self._inputs: list[Array] | None = None
 
     def slopes(self, changed: Mapping[str, Array]) -> Array | None:
-        """The effective slope of each position; None where it is not a PReLU.
+        """The effective slope of each position; None if it is not a PReLU.
 
-        Where the slope is infinite or no number nothing is asked: such a position gives NaN for a
-        positive input in some forms.
+        Positions with an infinite or NaN slope are not probed: some forms return NaN there for a
+        positive input.
         """
         with np.errstate(all="ignore"):
             slopes = self._output(np.full(self._shape, -1, np.float32), changed)
@@ -132,7 +133,7 @@ class _Asked:
         return bool((near | (found == expected) | ~asked).all())
 
     def _drawn(self) -> list[Array]:
-        """Inputs of each sign and of each size, for every position where there are few."""
+        """Inputs of each sign and of each size, for every position if there are few."""
         if self._inputs is None:
             generator = np.random.default_rng(0)
             n = int(np.prod(self._shape))
@@ -147,7 +148,7 @@ class _Asked:
 
 
 def _made_of(asked: _Asked, name: str, own: Array, slopes: Array) -> Answer | None:
-    """The slopes as a function of one constant; None where they do not depend on it."""
+    """The slopes as a function of one constant; None if they do not depend on it."""
     book = TagBook()
     tags = book.tag(name, own.shape)
     answers = asked.slopes({name: tags})

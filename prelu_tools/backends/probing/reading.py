@@ -1,4 +1,4 @@
-"""Numbers that Python code reads out of tensors: where, and what else they could have been."""
+"""Numbers that Python code reads from tensors: where, and their possible other values."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def place_of_user() -> Place | None:
         frame = first
     if frame is None:
         return None
-    # A condition of a loop is compiled twice: its place in the text tells that it is one.
+    # A condition of a loop is compiled twice: its place in the text shows that it is one.
     positions = islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
     _, _, column, end = next(positions, (None, None, None, None))
     return Place(frame.f_code.co_filename, frame.f_lineno, column or 0, end or 0)

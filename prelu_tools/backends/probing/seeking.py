@@ -1,8 +1,8 @@
-"""Look for inputs that use the negative branch of slopes which draws have not reached.
+"""Search for inputs that use the negative branch of slopes that random inputs did not reach.
 
-Each row of a batch is given one such slope, and moved down the gradient of the smallest input that
-this slope meets, by Adam (Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980), until that is
-negative. A framework has to give no more than the gradient.
+Each row of a batch is assigned one such slope. Adam (Kingma and Ba, 2015,
+https://arxiv.org/abs/1412.6980) moves the row down the gradient of the smallest input that this
+slope receives, until that input is negative. All that a framework has to provide is the gradient.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer
 
 _STEPS = 60
-_RATE = 0.2  # of the first attempt; each later one takes strides of twice the length
+_RATE = 0.2  # of the first attempt; each later attempt doubles the step
 _DECAY, _DECAY_SQUARE, _TINY = 0.9, 0.99, 1e-8
-_ENOUGH = 1e-3  # of the scale of the layer's input: other kernels round otherwise
+_ENOUGH = 1e-3  # of the scale of the layer's input: other kernels round differently
 
 
 class Pick(NamedTuple):
@@ -37,8 +37,8 @@ class Pick(NamedTuple):
 
 
 Pull = Callable[[Mapping[str, Array], list[Pick]], tuple[Array, dict[str, Array]]]
-"""Runs a batch; gives for each pick the smallest input that its slope meets in its row (over all
-calls of the layer), and for each floating input the gradient of the sum of these."""
+"""Runs a batch; returns, for each pick, the smallest input of its slope in its row (over all calls
+of the layer), and for each floating-point input the gradient of the sum of these."""
 
 
 def seek(
@@ -126,7 +126,7 @@ def _begin(
     attempt: int,
     limits: SearchLimits,
 ) -> dict[str, Array]:
-    """A batch whose rows begin where the slopes are nearest; moved at random on later attempts."""
+    """Rows that start closest to the slopes' negative branches; shifted at random later."""
     chosen = [*rows, *[0] * (limits.count(start) - len(rows))]
     feeds = limits.take(start, chosen)
     for name, values in feeds.items():

@@ -1,1 +1,1 @@
-"""What a source offers to the commands, and what it hands over: inputs, calls, outputs."""
+"""What a source offers to the commands, and the data that it passes to them."""

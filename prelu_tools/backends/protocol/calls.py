@@ -37,7 +37,7 @@ class PReLUCall:
     preceding_parameters: int | None
     """Weights and biases of the layer that was called before."""
     apply: Callable[[Array], Array] | None = None
-    """The layer by itself, with its slopes; None where it cannot be called so."""
+    """The layer by itself, with its slopes; None if it cannot be called so."""
     origin: str = ""
     """The constant that its slopes come from."""
     sources: tuple[str, ...] = ()
@@ -47,8 +47,8 @@ class PReLUCall:
     ask: Callable[[Array, Mapping[str, Array]], Array] | None = None
     """The layer by itself, with other values in the place of its constants, by name."""
     is_hidden: bool = False
-    """Whether converters have to find it: it is in a branch or a loop that has a graph of its own,
-    or in a module that calls no functions."""
+    """Whether converters have to find it: it is in a branch or a loop that has its own graph, or in
+    a module that calls no functions."""
 
 
 def not_called(name: str) -> Reason:
@@ -112,7 +112,7 @@ def slopes_with(call: PReLUCall, current: Mapping[str, Array]) -> Array:
     shape = call.values.shape
     try:
         found = call.ask(np.full(shape, -1, np.float32), held)
-    except Exception:  # it fixes more sizes than its slopes vary in
+    except Exception:  # it fixes more sizes than those in which its slopes vary
         found = np.zeros(0)
     if found.shape != shape:
         full = tuple(size or 1 for size in call.input_shape)
@@ -122,7 +122,7 @@ def slopes_with(call: PReLUCall, current: Mapping[str, Array]) -> Array:
 
 
 def slope_sources(call: PReLUCall, values: Mapping[str, Array]) -> tuple[str, ...]:
-    """The constants that the slopes of a call depend on, of those whose values are given.
+    """The constants with given values that the slopes of a call depend on.
 
     Raises:
         PReLUToolsError: the layer cannot be called in isolation.
@@ -132,7 +132,7 @@ def slope_sources(call: PReLUCall, values: Mapping[str, Array]) -> tuple[str, ..
 
     def matters(name: str) -> bool:
         own = np.asarray(values[name], np.float32)
-        # With a constant more than the origin the layer itself is asked.
+        # With a constant besides the origin, the layer itself is probed.
         changed = ({**values, name: own + moved} for moved in (np.float32(0), np.float32(0.37)))
         before, after = (slopes_with(call, each) for each in changed)
         return not np.array_equal(before, after, equal_nan=True)
@@ -162,7 +162,7 @@ def _apply(apply: Callable[[Array], Array], shape: Shape, x: Array) -> Array:
 
 
 class Tally:
-    """Numbers the calls of each layer while a model runs once, and tells the observer."""
+    """Numbers the calls of each layer while a model runs once, and reports them to the observer."""
 
     def __init__(self, calls: Iterable[PReLUCall], observe: Observer) -> None:
         self._layers = {call.parameter: call.layer for call in calls}
@@ -174,7 +174,7 @@ class Tally:
         return parameter in self._layers
 
     def __call__(self, parameter: str, x: Array, y: Array) -> bool:
-        """One call; False where the parameter is none of the known slopes."""
+        """One call; False if the parameter is none of the known slopes."""
         layer = self._layers.get(parameter)
         if layer is None:
             return False

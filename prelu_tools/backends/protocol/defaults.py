@@ -1,20 +1,30 @@
-"""What a source can do that does not say otherwise."""
+"""The default abilities of a source."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from prelu_tools.core.errors import PReLUToolsError
 
 if TYPE_CHECKING:
-    from prelu_tools.backends.protocol.interface import Conversion, OnnxGraph, Searchable
+    from prelu_tools.backends.protocol.inputs import Lookup
+    from prelu_tools.backends.protocol.interface import (
+        Conversion,
+        OnnxGraph,
+        RandomPart,
+        Searchable,
+    )
     from prelu_tools.backends.protocol.recording import Recording
     from prelu_tools.core.arrays import Array
     from prelu_tools.core.options import ConversionOptions
     from prelu_tools.core.prelu.slopes import PReLULayer
     from prelu_tools.core.results.verification.candidate import ProviderReport
+    from prelu_tools.core.results.verification.decisions import Decision
     from prelu_tools.graph.facts.dependence import Dependence
+    from prelu_tools.graph.io.model import OnnxModel
+    from prelu_tools.graph.match.layers import LocatedLayer
 
 
 class SourceDefaults:
@@ -75,6 +85,18 @@ class SourceDefaults:
         """None: it can be run."""
         return None
 
+    def lookups(self, _feeds: Mapping[str, Array]) -> Sequence[Lookup]:
+        """None are known."""
+        return ()
+
+    def random_parts(self) -> Sequence[RandomPart]:
+        """None are known; runs show whether it is random."""
+        return ()
+
+    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> Sequence[Decision]:
+        """None are known."""
+        return ()
+
     def isolated(self, inputs: Mapping[str, Array], _provider: str) -> dict[str, Array]:
         """See `Source.isolated`: in its own framework."""
         return {name: self.activation(name)(values) for name, values in inputs.items()}
@@ -96,3 +118,32 @@ class SourceDefaults:
         raise PReLUToolsError(
             f"{self.label} cannot be converted: export takes a Keras, PyTorch or ONNX model"
         )
+
+
+class GraphDefaults(SourceDefaults):
+    """The parts of a source whose layers are found in a graph."""
+
+    model: OnnxModel
+
+    @property
+    def located(self) -> tuple[LocatedLayer, ...]:
+        """The layers, and where they are in the graph: every source has its own."""
+        raise NotImplementedError
+
+    @property
+    def n_parameters(self) -> int:
+        """Elements of all initializers of floating type."""
+        from prelu_tools.graph.match.regions import FLOATS
+
+        tensors = self.model.proto.graph.initializer
+        return sum(math.prod(tensor.dims) for tensor in tensors if tensor.data_type in FLOATS)
+
+    def layers(self) -> tuple[PReLULayer, ...]:
+        """See `Source.layers`."""
+        return tuple(item.layer for item in self.located)
+
+    def dependence(self, output: str) -> Dependence | None:
+        """See `Source.dependence`."""
+        from prelu_tools.graph.facts.dependence import output_dependence
+
+        return output_dependence(self.model, output)

@@ -1,4 +1,4 @@
-"""What to say where a framework fails."""
+"""Error messages for failures of a framework."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Sizes that a model was only used at, where the models that it is compared with leave them free.
+"""Sizes that a model was used at but does not need, because other models leave them dynamic.
 
-The example of a module and what a subclassed Keras model was built for say at which sizes it was
-run, and not that it takes no others.
+The example of a module, or the shape that a subclassed Keras model was built for, says at which
+sizes the model was run, not that it accepts no others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from prelu_tools.core.results.reasons import Reason
 
 @dataclass(frozen=True)
 class FreedInputs:
-    """Inputs of which some sizes are free now."""
+    """Inputs with some sizes now dynamic."""
 
     specs: tuple[TensorSpec, ...]
     """The inputs; the sizes that they were used at are their examples."""
@@ -35,7 +35,7 @@ def freed_inputs(
     label: str,
     takes: Callable[[Mapping[str, Array]], bool],
 ) -> FreedInputs | None:
-    """The inputs with those sizes free that all others leave free; None where there are none.
+    """The inputs with those sizes free that all others leave free; None if there are none.
 
     Args:
         specs: the inputs, with the sizes that the model was used at.
@@ -114,9 +114,9 @@ def _static(shape: Sequence[Dim]) -> Shape:
 
 
 def _zeros(own: TensorSpec, free: TensorSpec, times: int, part: int) -> Array:
-    """An input in which each size that was freed is so many times, or such a part, of its example.
+    """An input with each freed size multiplied or divided by a factor.
 
-    A size that was exchanged for another is the other.
+    A size that another number replaces is that number.
     """
     sizes = [
         example if mine == theirs or isinstance(theirs, int) else max(1, example * times // part)

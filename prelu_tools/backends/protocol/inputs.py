@@ -1,4 +1,4 @@
-"""What a model's inputs are, what it looks up by them, and where a search for them stops."""
+"""A model's inputs, the tables that they index, and the limits of a search for inputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prelu_tools.core.arrays import Array  # a record is read by these types
+from prelu_tools.core.arrays import Array  # records are read by these types
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, example_sizes, free_size
 
@@ -82,7 +82,7 @@ class Lookup(NamedTuple):
     """Something that a model looks up as it runs, by positions along an axis."""
 
     size: int
-    """Of that axis."""
+    """The size of that axis."""
     positions: Array
     """The positions, in whatever shape."""
 
@@ -94,7 +94,7 @@ class SearchLimits:
     deadline: float
     """On `time.monotonic`'s clock."""
     seed: int
-    """Of what it draws."""
+    """The seed of its random draws."""
     ranges: Mapping[str, tuple[float, float]]
     """For an input's name the values that it may take; unbounded where it has none."""
     whole: bool = False
@@ -116,7 +116,7 @@ class SearchLimits:
         }
 
     def rest(self, name: str, move: Array, rows: Sequence[int]) -> Array:
-        """A move of an input, 0 for these rows; for an input of all rows, where there is any."""
+        """A move of an input, 0 for these rows; for an input of all rows, if there is any."""
         resting = np.zeros(np.shape(move), np.bool_)
         axis = self._axis(name, resting)
         if axis is None:

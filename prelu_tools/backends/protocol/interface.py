@@ -1,4 +1,4 @@
-"""What a framework has to offer, so that the commands need not know which one it is."""
+"""What a framework has to provide, so that the commands need not know which one it is."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RandomPart(Protocol):
 
     @property
     def is_certain(self) -> bool:
-        """False where only a run knows whether it does."""
+        """False if only a run knows whether it does."""
         ...
 
 
@@ -70,7 +70,7 @@ class Conversion:
     refused: tuple[RefusedRoute, ...] = ()
     """Routes that were tried before and failed, in order."""
     input_layouts: tuple[Layout, Layout] | None = None
-    """The axis order of the source's inputs and of the result's, where they were asked for."""
+    """The axis order of the source's inputs and of the result's, where they were requested."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -124,12 +124,12 @@ class Source(Protocol):
 
     @property
     def searchable(self) -> Searchable | None:
-        """The same source with tensors that can be searched for a layer; None where none can."""
+        """The same source with tensors that can be searched for a layer; None if none can."""
         ...
 
     @property
     def runtime(self) -> ProviderReport | None:
-        """The runtime that runs it; None where its framework does, or where one is chosen."""
+        """The runtime that runs it; None if its framework does, or where one is chosen."""
         ...
 
     def ways(self) -> Sequence[Source]:
@@ -143,7 +143,7 @@ class Source(Protocol):
 
     @property
     def recording(self) -> Recording | None:
-        """All that is known of a source that was run before and cannot be run again; else None."""
+        """The record of a source that was run before and cannot be run again; None for others."""
         ...
 
     def inputs(self) -> Sequence[TensorSpec]:
@@ -181,7 +181,7 @@ class Source(Protocol):
         ...
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
-        """The model in inference mode; `observe` is told of its PReLU calls as it runs."""
+        """The model in inference mode; `observe` is called with its PReLU calls as it runs."""
         ...
 
     def wide_runner(self, observe: Observer | None = None) -> AbstractContextManager[WideRunner]:
@@ -209,7 +209,7 @@ class Source(Protocol):
         ...
 
     def isolated(self, inputs: Mapping[str, Array], provider: str) -> dict[str, Array]:
-        """What layers make of inputs of their own, each by itself, as far as that can be run.
+        """Run layers in isolation on given inputs, as far as possible.
 
         Args:
             inputs: by the layer's name.
@@ -221,7 +221,7 @@ class Source(Protocol):
         ...
 
     def is_unread(self, layer: str, feeds: Mapping[str, Array]) -> bool:
-        """Whether no output depends on a layer; False where that is not known.
+        """Whether no output depends on a layer; False if that is not known.
 
         Args:
             layer: its name.
@@ -230,7 +230,7 @@ class Source(Protocol):
         ...
 
     def dependence(self, output: str) -> Dependence | None:
-        """What an output depends on; None where that is not known."""
+        """What an output depends on; None if that is not known."""
         ...
 
     def convert(self, wanted: ConversionOptions) -> Conversion:
@@ -258,11 +258,11 @@ class Source(Protocol):
 
 
 class Searchable(Protocol):
-    """A source any tensor of which can be seen as it runs."""
+    """A source whose tensors can all be observed as it runs."""
 
     @property
     def has_bodies(self) -> bool:
-        """Whether an If, Loop or Scan holds a graph that cannot be looked into."""
+        """Whether an If, Loop or Scan holds a graph that cannot be observed."""
         ...
 
     def makers(self) -> dict[str, Maker]:
@@ -325,7 +325,7 @@ class OnnxGraph(Source, Searchable, Protocol):
         ...
 
     def tapped(self, provider: str) -> LayerWatch:
-        """Its layers on an execution provider, but for those in bodies that cannot be looked into.
+        """Its layers on an execution provider, except those in bodies that cannot be observed.
 
         Raises:
             PReLUToolsError: there are none; or see `session`.

@@ -1,4 +1,4 @@
-"""A model that somebody else runs, while it is trained: what a logger of slopes asks of it."""
+"""A model that is being trained by other code, as a logger of slopes sees it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class LayerState:
     is_trained: bool
     """Whether what they come from takes gradients."""
     is_updated: bool | None
-    """Whether an optimizer has it; None where that is not known."""
+    """Whether an optimizer has it; None if that is not known."""
     weight_decay: float
-    """The weight decay that its optimizer applies to it; 0 for none, or where it is not known."""
+    """The weight decay that its optimizer applies to it; 0 for none, or if it is not known."""
     gradient: float | None
-    """Euclidean norm of the last gradient of what they come from; None where there is none."""
+    """Euclidean norm of the last gradient of what they come from; None if there is none."""
 
 
 class LiveModel(Protocol):
@@ -41,7 +41,7 @@ class LiveModel(Protocol):
 
     @property
     def shows_gradients(self) -> bool:
-        """Whether `LayerState.gradient` tells of the training's own gradients."""
+        """Whether `LayerState.gradient` is that of the training itself."""
         ...
 
     def look(self) -> Sequence[LayerState]:
@@ -52,6 +52,6 @@ class LiveModel(Protocol):
         """For each layer, for each of its slopes, the inputs below 0 that it meets in a sample.
 
         The sample is run as in training, and changes nothing. A layer that was not seen in it is
-        left out. None where there is no sample, or it does not run.
+        left out. None if there is no sample, or it does not run.
         """
         ...

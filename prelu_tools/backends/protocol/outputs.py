@@ -1,4 +1,4 @@
-"""Names for outputs: a graph cannot call an input and an output the same."""
+"""Names for outputs: in a graph, an input and an output cannot have the same name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a record keeps of a source: itself, and everything that a check asks of a reference."""
+"""The content of a record: its source, and everything that a check needs of a reference."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class RecordedSpread:
     n_flips: int = 0
     """Values on a border at most."""
     border: Stored | None = None
-    """Where a border was crossed; None where nowhere."""
+    """Where a border was crossed; None if nowhere."""
     reach: Stored | None = None
     """How far a value on a border may be off."""
     lost: Stored | None = None
-    """Where a moved run gave no finite number."""
+    """Where a perturbed run was not finite."""
     rough: Stored | None = None
     """What is made of rounding."""
 
@@ -63,11 +63,11 @@ class RecordedOutput:
     """An output of one run."""
 
     given: Stored
-    """As the source gave it."""
+    """The value as the source returned it."""
     expected: Stored | None = None
-    """What a candidate is compared with, in float64; None for `given`."""
+    """The expected value in float64; None if it is `given`."""
     spread: RecordedSpread | None = None
-    """None where the source's operators could not be moved by rounding."""
+    """None if the source's operators could not be perturbed by rounding."""
     coarser: Mapping[str, RecordedSpread] = field(default_factory=dict)
     """The same for candidates that compute in a narrower type, by its name."""
 
@@ -81,15 +81,15 @@ class RecordedCall:
     call: int
     """Which call of it."""
     expected: Stored
-    """What it gave: in float64 where the record's precision is that."""
+    """Its output: in float64 if the record's precision is float64."""
     scale: Stored | None = None
-    """How far rounding may take each value; None where that is not known."""
+    """How far rounding may take each value; None if that is not known."""
     x: Stored | None = None
     """Its input, in the run in which layers are looked for by their values."""
     y: Stored | None = None
     """Its output there, in the source's own type."""
     row_axis: int | None = None
-    """The axis of the batch; None where its rows cannot be told apart."""
+    """The axis of the batch; None if its rows cannot be separated."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class RecordedRun:
     counts: Mapping[str, Stored]
     """By the layer's name: for each slope, flat, the positions where its input was negative."""
     calls: tuple[RecordedCall, ...] = ()
-    """What the layers gave; empty where the record would have become too large."""
+    """The layers' outputs; empty if the record would be too large."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class RecordedLayer:
     layer: PReLULayer
     """The layer."""
     scale: float
-    """Largest absolute finite value that it gave."""
+    """Largest absolute finite value of its output."""
     own_error: float | None
     """Largest difference of its float32 run from its float64 run; None without the latter."""
     is_unread: bool
@@ -135,9 +135,9 @@ class OutputFacts:
     own_error: float | None
     """See `RecordedLayer.own_error`."""
     dependence: int | None = None
-    """What it depends on: 0 nothing, 1 sizes, 2 values of the inputs; None where unknown."""
+    """What it depends on: 0 nothing, 1 sizes, 2 values of the inputs; None if unknown."""
     row_axis: int | None = None
-    """The axis of the batch; None where its rows cannot be told apart."""
+    """The axis of the batch; None if its rows cannot be separated."""
 
 
 @dataclass(frozen=True)
@@ -171,28 +171,28 @@ class Recording:
     row_axes: Mapping[str, int]
     """The axis of the batch of each input that has one."""
     row_names: frozenset[str]
-    """The names of the free size of the batch; empty where it is fixed."""
+    """The names of the free size of the batch; empty if it is fixed."""
     precision: Literal["float64", "float32"]
-    """Of what a candidate is compared with."""
+    """The precision of the values that candidates are compared with."""
     moved_runs: int
-    """How often each run was repeated with its operators moved by rounding; 0 for never."""
+    """How often each run was repeated with its operators perturbed by rounding; 0 for never."""
     looked_at: int
     """The run in which layers are looked for by their values."""
     seed: int
-    """Of the inputs."""
+    """The seed of the inputs."""
     samples: int | None
-    """Rows that were asked for; None for the usual number."""
+    """Requested rows; None for the usual number."""
     ranges: Mapping[str, tuple[float, float]]
-    """The values that inputs may take, as they were asked for."""
+    """The requested ranges of inputs."""
     sizes: SizesTried = field(default_factory=SizesTried)
     """Sizes of free axes."""
     domains: tuple[InputDomain, ...] = ()
     """What was drawn for each input."""
     not_coarser: Mapping[str, str] = field(default_factory=dict)
-    """By the name of a narrower type, why there is no spread for it."""
+    """For the name of a narrower type: why there is no spread for it."""
     notes: tuple[Sentence, ...] = ()
     """What the user should know of the source and its runs."""
     doubts: tuple[Sentence, ...] = ()
     """What keeps a comparison with it from proving anything."""
     source_file: RecordedFile | None = None
-    """What it was read from; None where that is no file, and in records of older versions."""
+    """What it was read from; None if that is no file, and in records of older versions."""

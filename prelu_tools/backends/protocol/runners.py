@@ -1,4 +1,4 @@
-"""What runs a model, and who is told of its layers meanwhile."""
+"""Runners of a model, and the observers of its layers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Runner(Protocol):
 
 
 Observer = Callable[[str, int, Array, Array], None]
-"""Is told of each call of a PReLU: the layer's name, which call of it, its input and its output.
+"""Called for each call of a PReLU: the layer's name, the number of the call, its input and output.
 
 The arrays are in the model's own axis order and type, and may be gone once the observer returns.
 """
@@ -40,11 +40,11 @@ class WideRunner(Runner, Protocol):
 
 
 class PlacedRunner(Runner, Protocol):
-    """Runs a model on the execution provider that was asked for."""
+    """Runs a model on the execution provider that was requested."""
 
     @property
     def report(self) -> ProviderReport:
-        """Which provider each node was given to."""
+        """The provider that each node was assigned to."""
         ...
 
     def placement(self) -> dict[str, str]:

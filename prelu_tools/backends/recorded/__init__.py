@@ -1,4 +1,4 @@
-"""A recorded run of a source, which stands for it where its framework is not installed."""
+"""A recorded run of a source, which replaces it where its framework is not installed."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from prelu_tools.core.files.npz import NpzFile, write_arrays
 
 FORMAT: Final = "prelu-tools record"
 VERSION: Final = 1
-"""Of the format. A reader refuses a larger one; what is added under the same number is optional."""
+"""The version of the format. A reader rejects a newer one; optional additions keep the number."""
 _HEADER: Final = "header"
 _LARGEST_HEADER: Final = 16 << 20
 _BFLOAT16: Final = "bfloat16"

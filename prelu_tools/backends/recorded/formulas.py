@@ -1,4 +1,4 @@
-"""What a PReLU layer answers, by a formula where one gives the same bits."""
+"""The outputs of a PReLU layer, as a formula if one gives the same bits."""
 
 from __future__ import annotations
 

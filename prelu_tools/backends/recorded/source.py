@@ -1,4 +1,4 @@
-"""A recorded run as a source: it knows what was asked of it, and cannot be run."""
+"""A recorded run as a source: it knows the results that were recorded, and cannot be run."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _TYPES = (*_SPECIAL, "bfloat16")
 
 
 class RecordedSource(SourceDefaults):
-    """What `prelu-tools record` kept of a model; see `Source`."""
+    """What `prelu-tools record` kept of a model; its doubts say what was random, or never taken."""
 
     def __init__(self, label: str, recording: Recording) -> None:
-        """Take what was read from a file."""
+        """Take the contents of a file."""
         self.label = label
         self.framework = recording.framework
         self.producer = recording.producer
@@ -87,18 +87,6 @@ class RecordedSource(SourceDefaults):
             raise PReLUToolsError(f"{self.label} is damaged: two of its layers have the same name")
         return tuple(found)
 
-    def lookups(self, _feeds: Mapping[str, Array]) -> tuple[()]:
-        """See `Source.lookups`: nothing is run, so that nothing is looked up."""
-        return ()
-
-    def random_parts(self) -> tuple[()]:
-        """See `Source.random_parts`: the record's doubts say what was random."""
-        return ()
-
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
-        """See `Source.decisions`: the record's doubts say which way was never taken."""
-        return ()
-
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
         """Not available: it has no model.
 
@@ -121,7 +109,7 @@ class RecordedSource(SourceDefaults):
         self._refuse(f"has no limits for values that are rounded to {noise.unit:.3g} of their size")
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
-        """See `Source.activation`: for any input by its formula, else for special values only."""
+        """See `Source.activation`: any input with a formula, otherwise special values only."""
         recorded = self._recorded(layer)
         if recorded is None:
             raise PReLUToolsError(f"{layer} is not a layer of {self.label}")

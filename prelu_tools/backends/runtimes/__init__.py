@@ -1,1 +1,1 @@
-"""Runtimes beside onnxruntime, one folder each, and what they share: a file read as a graph."""
+"""Runtimes other than onnxruntime, one folder each, and what they share: a file read as a graph."""

@@ -1,4 +1,4 @@
-"""The converter of a runtime, in a process of its own: it may crash, talk, and write files."""
+"""The converter of a runtime, in its own process, because it may crash, print and write files."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run_converter(command: Sequence[str], folder: Path, name: str, label: str) -
 def last_words(said: str) -> str:
     """The last line of what a program said."""
     lines = [" ".join(line.split()) for line in said.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it says nothing"
+    return lines[-1][:300] if lines else "it gave no message"
 
 
 def program(name: str, near: str) -> str | None:

@@ -1,4 +1,4 @@
-"""FlatBuffers as they lie in a file: tables, vectors and numbers, read within limits.
+"""FlatBuffers in a file: tables, vectors and numbers, read within limits.
 
 https://flatbuffers.dev/internals/
 """
@@ -30,7 +30,7 @@ class DamagedError(PReLUToolsError, ValueError):
 class Buffer:
     """The bytes of a file, and how much of them may still be looked at.
 
-    Vectors may lie on top of each other, so that a small file could say a lot; all that is read is
+    Vectors may overlap, so a small file could describe a lot of data; everything that is read is
     counted.
     """
 
@@ -86,7 +86,7 @@ class Table:
         self._fields = struct.unpack(f"<{len(raw) // 2}H", raw)
 
     def where(self, field: int) -> int | None:
-        """The position of a field; None where it has its default."""
+        """The position of a field; None if it has its default."""
         relative = self._fields[field] if field < len(self._fields) else 0
         return self.place + relative if relative else None
 
@@ -101,7 +101,7 @@ class Table:
         return None if place is None else Table(self._buffer, self._target(place))
 
     def vector(self, field: int, width: int) -> tuple[int, int]:
-        """The position of a vector's first element and their number; 0, 0 where there is none.
+        """The position of a vector's first element and their number; 0, 0 if there is none.
 
         Args:
             field: its field.
@@ -130,7 +130,7 @@ class Table:
         ]
 
     def text(self, field: int) -> str:
-        """A text; "" where there is none."""
+        """A text; "" if there is none."""
         start, count = self.vector(field, 1)
         return self._buffer.read(start, count).decode("utf-8", "replace")
 

@@ -1,4 +1,4 @@
-"""A model in a file that its runtime reads in a process of its own: see `hosting.py`."""
+"""A model in a file that its runtime reads in its own process: see `hosting.py`."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class HostedSource(RuntimeSource):
     called: ClassVar[str]
     """The runtime's name, for messages."""
     package: ClassVar[str]
-    """The module that runs it. The extra is called as the runtime's folder, whose module `running`
-    has `load`: see `hosting.py`."""
+    """The module that runs it. The extra has the name of the runtime's folder, whose module
+    `running` has `load`: see `hosting.py`."""
 
     @abstractmethod
     def whole(self, outputs: Sequence[str]) -> Engine:
         """The model, which takes its inputs in their order.
 
         Args:
-            outputs: tensors of the graph that it is to give: the model's own, and then others.
+            outputs: tensors of the graph to return: the model's own outputs, then others.
 
         Raises:
             PReLUToolsError: the runtime is not installed, or cannot load it.
@@ -98,7 +98,7 @@ class HostedSource(RuntimeSource):
 
 
 class _Named:
-    """A loaded model that is fed and asked by name."""
+    """A loaded model with inputs and outputs by name."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""A runtime in a process of its own: a model that crashes it costs a verdict, and nothing else.
+"""A runtime in its own process: a model that crashes it gets no verdict, and nothing else is lost.
 
 The module of a runtime has `load(**arguments)`, which returns an object with `run(arrays) ->
-arrays`; whatever they raise becomes a sentence. One process serves all models of a runtime; the
-answers are numbers and texts, never pickles.
+arrays`; whatever they raise becomes an error message. One process serves all models of a runtime;
+the answers are numbers and texts, never pickles.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.process.import_path import import_path
 
-_SECONDS: Final = 600.0  # of one exchange
+_SECONDS: Final = 600.0  # seconds per request
 _LONGEST: Final = 64 << 20  # bytes of a message's head
 _MOST: Final = 16 << 30  # bytes of its arrays
 _KINDS: Final = "biuf"
-_WORDS: Final = 300  # characters of an error
+_WORDS: Final = 300  # characters of an error message
 _START: Final = (
     "import json, sys; module, path = sys.argv[1:]; sys.path[:] = json.loads(path); "
     "from prelu_tools.backends.runtimes.hosting import serve; serve(module)"
@@ -73,7 +73,7 @@ class Host:
         """Load a model.
 
         Args:
-            arguments: what `load` of the module takes, as JSON has it.
+            arguments: what `load` of the module takes, as in JSON.
             label: the model's name, for messages.
             keeps: what has to be there for as long as the model is: the folder of its file.
 
@@ -89,8 +89,8 @@ class Host:
 
         Args:
             generation: of the process that it is meant for; 0 for any.
-            head: what is asked.
-            arrays: what goes with it.
+            head: the request.
+            arrays: its arrays.
             label: the model's name, for messages.
 
         Returns:
@@ -128,7 +128,7 @@ class Host:
         return self._started, answer, found
 
     def drop(self, generation: int, number: int) -> None:
-        """A model is not needed any more; the process is told with the next message."""
+        """A model is no longer needed; the process learns that with the next message."""
         if generation == self._started:
             self._dropped.append(number)
 
@@ -204,9 +204,9 @@ def host_of(name: str, module: str) -> Host:
 
 
 def serve(module: str) -> None:
-    """The process' side: answer until nobody asks any more."""
+    """The process' side: answer until there are no more requests."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the runtime prints is no answer
+    os.dup2(2, 1)  # output of the runtime is not an answer
     with suppress(ImportError, OSError, ValueError):
         import resource
 

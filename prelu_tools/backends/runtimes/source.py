@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,15 +14,14 @@ import numpy as np
 import onnx
 
 from prelu_tools.backends.probing.seeking import redraw
-from prelu_tools.backends.protocol.defaults import SourceDefaults
-from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits, TensorSpec
+from prelu_tools.backends.protocol.defaults import GraphDefaults
+from prelu_tools.backends.protocol.inputs import SearchLimits, TensorSpec
 from prelu_tools.backends.protocol.interface import Searchable
 from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.results.verification.decisions import Decision
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.graph.facts.tensors import Maker, floating_tensors
 from prelu_tools.graph.io.model import OnnxModel
@@ -32,17 +30,14 @@ from prelu_tools.graph.match.recognise import Match
 from prelu_tools.graph.view import all_views
 
 if TYPE_CHECKING:
-    from prelu_tools.graph.facts.dependence import Dependence
     from prelu_tools.graph.view import GraphView
 
-_FLOATING = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE,
-             onnx.TensorProto.BFLOAT16)  # fmt: skip
-_AT_ONCE = 64  # tensors that are looked at in one run
+_AT_ONCE = 64  # tensors observed in one run
 _NARROW = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
 def weights_beside(path: Path) -> Path:
-    """The `.bin` file that has the weights of a graph in a file of its own.
+    """The `.bin` file that has the weights of a graph in its own file.
 
     Raises:
         PReLUToolsError: there is none.
@@ -57,7 +52,7 @@ class Loaded(Protocol):
     """A model that a runtime has loaded."""
 
     def run(self, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-        """The outputs by name, and the tensors that were asked for.
+        """The outputs by name, and the tensors that were requested.
 
         Raises:
             PReLUToolsError: the runtime rejects the inputs.
@@ -65,7 +60,7 @@ class Loaded(Protocol):
         ...
 
 
-class RuntimeSource(SourceDefaults):
+class RuntimeSource(GraphDefaults):
     """What all runtimes share; each says how its files are loaded."""
 
     framework: str
@@ -88,7 +83,7 @@ class RuntimeSource(SourceDefaults):
         """The model, loaded by its runtime.
 
         Args:
-            names: tensors of the graph that are wanted beside the outputs.
+            names: tensors of the graph that are wanted in addition to the outputs.
 
         Raises:
             PReLUToolsError: the runtime is not installed, or cannot load it.
@@ -97,12 +92,6 @@ class RuntimeSource(SourceDefaults):
     @abstractmethod
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`: run by the runtime."""
-
-    @property
-    def n_parameters(self) -> int:
-        """Elements of all stored tensors of floating type."""
-        tensors = self.model.proto.graph.initializer
-        return sum(math.prod(t.dims) for t in tensors if t.data_type in _FLOATING)
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`."""
@@ -128,28 +117,6 @@ class RuntimeSource(SourceDefaults):
         narrow = layer.slopes.astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
         same = np.array_equal(narrow.astype(np.float32), layer.slopes)
         return replace(layer, slopes=frozen(narrow)) if same else layer
-
-    def layers(self) -> tuple[PReLULayer, ...]:
-        """See `Source.layers`."""
-        return tuple(item.layer for item in self.located)
-
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
-        """None: not known."""
-        return ()
-
-    def lookups(self, _feeds: Mapping[str, Array]) -> tuple[Lookup, ...]:
-        """None: not known."""
-        return ()
-
-    def random_parts(self) -> tuple[()]:
-        """None: not known."""
-        return ()
-
-    def dependence(self, output: str) -> Dependence | None:
-        """See `Source.dependence`."""
-        from prelu_tools.graph.facts.dependence import output_dependence
-
-        return output_dependence(self.model, output)
 
     @property
     def searchable(self) -> Searchable:
@@ -184,7 +151,7 @@ class RuntimeSource(SourceDefaults):
 
     @contextmanager
     def runner(self, observe: Observer | None = None) -> Iterator[Runner]:
-        """See `Source.runner`: what is observed is run apart from what gives the outputs."""
+        """See `Source.runner`: observed tensors and outputs are run separately."""
         calls = self._calls() if observe is not None else []
         names = list(dict.fromkeys(n for _, _, m in calls for n in (m.x, m.node.output[0])))
         with self.loaded([]) as plain:
@@ -222,7 +189,7 @@ class RuntimeSource(SourceDefaults):
         raise PReLUToolsError(f"{self.framework} cannot run a layer of {self.label} alone")
 
     def seek(
-        self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits
+        self, _targets: object, start: Mapping[str, Array], limits: SearchLimits
     ) -> Iterator[dict[str, Array]]:
         """See `Source.seek`: more draws, since runtimes give no gradients."""
         return redraw(start, limits)
@@ -232,7 +199,7 @@ class RuntimeSource(SourceDefaults):
         return self.placed_call(layer)[1]
 
     def placed_call(self, layer: str) -> tuple[GraphView, Match]:
-        """The first call of a layer, by the layer's name or, of one taken apart, by its node's.
+        """The first call of a layer, by the layer's name or, for a split layer, by its node's.
 
         Raises:
             PReLUToolsError: there is none of that name.

@@ -1,7 +1,7 @@
 """The graph of another format as an ONNX graph, so that one recogniser reads them all.
 
-Element-wise operators become ONNX's own, which the recogniser knows; all others become nodes of a
-domain of their own, which it passes over. Weights stay in the file.
+Element-wise operators become ONNX's own, which the recogniser knows; all others become nodes of
+their own domain, which it passes over. Weights stay in the file.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class GraphBuilder:
             dtype: numpy's name of its type.
             shape: its sizes.
             place: the position of its first byte, and how many bytes it has.
-            file: which file; beside the model, or the model itself.
+            file: which file; next to the model, or the model itself.
         """
         tensor = self._graph.initializer.add(name=name, dims=shape, data_type=_TYPES[dtype])
         offset, length = map(str, place)
@@ -94,7 +94,7 @@ class GraphBuilder:
         self._graph.node.append(node)
 
     def other(self, operator: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        """An operator that is none of ONNX's, or of which nothing need be known."""
+        """An operator that is not ONNX's, or that need not be understood."""
         name = next(iter(outputs), "")
         node = helper.make_node(operator, inputs, outputs, name, domain=self._domain)
         self._graph.node.append(node)

@@ -1,4 +1,4 @@
-"""What a torch module is called with: tensors by name, and how they are nested in its arguments."""
+"""The arguments of a torch module: tensors by name, and how they are nested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes
 
-_TRACED = 2  # torch.export takes a dimension of size 1 for a constant
+_TRACED = 2  # torch.export treats a dimension of size 1 as constant
 _VARIADIC = (python_inspect.Parameter.VAR_POSITIONAL, python_inspect.Parameter.VAR_KEYWORD)
 
 
@@ -28,13 +28,13 @@ class Arguments:
     specs: tuple[TensorSpec, ...]
     """The tensors."""
     structure: pytree.TreeSpec
-    """Of `(args, kwargs)`."""
+    """The structure of `(args, kwargs)`."""
     leaves: tuple[Any, ...]
     """Every leaf of that; a tensor's is its `TensorSpec.name`, wrapped in `_Slot`."""
     notes: tuple[str, ...] = ()
     """What the user should know of them."""
     is_assumed: bool = False
-    """Whether the batch is free because nobody said otherwise."""
+    """Whether the batch is free by default."""
     is_of_example: bool = False
     """Whether the sizes are those of the example, and no others were tried."""
 
@@ -72,8 +72,8 @@ class Arguments:
     def with_rows_inside(self) -> Arguments | None:
         """The same with the rows of all but the first tensor on their second axis; None if none is.
 
-        The states of an LSTM are [layers, batch, features]: where there is one layer and the
-        example has one row, that cannot be told from the sizes.
+        The states of an LSTM are [layers, batch, features]: if there is one layer and the example
+        has one row, that cannot be told from the sizes.
         """
         first = next((spec for spec in self.specs if spec.shape), None)
         specs = tuple(spec if spec is first else _rows_inside(spec, first) for spec in self.specs)
@@ -102,7 +102,7 @@ def arguments_of(
 
     Args:
         forward: what is called.
-        make: the module's `example_inputs`; None where it has none.
+        make: the module's `example_inputs`; None if it has none.
         options: with the shapes from the command line, which beat those of the examples.
         label: what to call the module.
 
@@ -135,7 +135,7 @@ _SIZES = {"Conv1d": ",1000", "Conv2d": ",112,112", "Conv3d": ",16,112,112", "Lin
 def _likely_sizes(forward: Callable[..., Any] | None) -> str:
     """Sizes of an input for the first layer that says how many channels it takes; of an image.
 
-    Of several inputs, the first layer may take more than one.
+    If there are several inputs, the first layer may take more than one.
     """
     module = getattr(forward, "__self__", None)
     for layer in module.modules() if isinstance(module, torch.nn.Module) else ():
@@ -191,7 +191,7 @@ def _least(spec: TensorSpec) -> int:
 
 
 def traced_sizes(spec: TensorSpec) -> tuple[int, ...]:
-    """The sizes of an input that a model is traced with: none of 1 where it is free."""
+    """The sizes of an input that a model is traced with: none of 1 if it is free."""
     return tuple(
         max(_TRACED, size) if isinstance(dim, str) else size
         for dim, size in zip(spec.shape, spec.example, strict=True)
@@ -275,7 +275,7 @@ def _rows_inside(spec: TensorSpec, first: TensorSpec | None) -> TensorSpec:
 
 
 def _overridden(known: Arguments, given: Sequence[InputOption], label: str) -> Arguments:
-    """The examples, with the shapes that the user gave in their places."""
+    """The examples, with the user's shapes in place of theirs."""
     if not given:
         return known
     shapes = {option.name: option.shape for option in given}
@@ -309,8 +309,8 @@ def as_call(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What `example_inputs()` returned as `(args, kwargs)`.
 
-    A mapping or a NamedTuple holds arguments by name where `forward` has these names; else it is
-    the one argument itself.
+    A mapping or a NamedTuple holds arguments by name where `forward` has these names; otherwise it
+    is the one argument itself.
     """
     fields = getattr(given, "_fields", None)
     if isinstance(given, Mapping) or fields:
@@ -350,7 +350,7 @@ def _arguments(call: Any, specs: Sequence[TensorSpec]) -> Arguments:
 
 
 def _name(path: Sequence[Any], signature: python_inspect.Signature) -> str:
-    """A tensor's name: its argument's, with keys and positions behind a dot."""
+    """A tensor's name: its argument's, with keys and positions after a dot."""
     (_, first, *rest) = path
     return ".".join([_argument(path[0].idx, first, signature), *map(_key, rest)])
 

@@ -1,4 +1,4 @@
-"""Have torch run the Python of a module, which a mode sees, and not what it compiled from it."""
+"""Make torch run a module's Python code, which modes can observe, not its compiled code."""
 
 from __future__ import annotations
 

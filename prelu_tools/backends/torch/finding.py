@@ -1,4 +1,4 @@
-"""Ask what a torch module computes whether it is a PReLU."""
+"""Probe the parts of a torch module: is this a PReLU?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prelu_tools.core.prelu.slopes import Shape
 
 
 class CallFinder:
-    """Collects the PReLU calls of a module: a `Teller` of `Watch` that asks each of them."""
+    """Collects the PReLU calls of a module: a `Teller` of `Watch` that probes each of them."""
 
     def __init__(self, root: nn.Module) -> None:
         """Nothing is seen yet."""
@@ -69,7 +69,7 @@ class CallFinder:
         return True
 
     def _asked(self, seen: Seen) -> tuple[int, Answer | None]:
-        """What it answers, for one row or for as many as it was called with, and for how many."""
+        """Its answer for one row or for as many as it was called with, and their number."""
         constants = {
             key: np.asarray(to_numpy(value), np.float32) for key, value in seen.constants.items()
         }

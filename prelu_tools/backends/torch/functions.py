@@ -1,4 +1,4 @@
-"""The functions of torch that a PReLU may be spelled with, by the names of Python."""
+"""The torch functions that a PReLU may be written with, by their Python names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMOOTH = MOVES | PRODUCTS | frozenset((
     "add", "radd", "iadd", "sub", "rsub", "isub", "mul", "rmul", "imul", "div", "truediv",
     "neg", "to", "to_copy", "float", "clone", "contiguous", "detach", "alias",
 ))  # fmt: skip
-"""Functions that are alike on both sides of 0: of these alone no PReLU is made."""
+"""Functions that do the same on both sides of 0: no PReLU consists of these alone."""
 _NAMED = frozenset((
     "add", "radd", "iadd", "sub", "rsub", "isub", "subtract", "mul", "rmul", "imul", "multiply",
     "div", "truediv", "neg", "positive", "pos", "abs", "absolute", "sign", "sgn", "relu",
@@ -46,14 +46,14 @@ _CURVED = frozenset((
     "pow", "rad2deg", "remainder", "round", "rsqrt", "selu", "sigmoid", "silu", "sin", "sinc",
     "sinh", "softplus", "tan", "tanh", "trunc",
 ))  # fmt: skip
-"""Functions of one element whose results are no multiple of it: no part of a PReLU."""
+"""Functions of one element that do not return a multiple of it: never part of a PReLU."""
 
 
 @cache
 def is_elementwise(label: str) -> bool:
     """Whether functions of this name compute each element from those at its place.
 
-    PyTorch says so of its operators, but for those that a PReLU has no use for.
+    PyTorch states this for its operators, except those that a PReLU has no use for.
     """
     if label in _NAMED or label in _CURVED or label.startswith("special_"):
         return label in _NAMED
@@ -67,7 +67,7 @@ def _overloads(label: str) -> list[Any]:
 
 @cache
 def is_repeatable(label: str) -> bool:
-    """Whether functions of this name give the same for the same once more: none that draws."""
+    """Whether functions of this name are deterministic."""
     if label in MOVES or label in PRODUCTS or label in _NAMED:
         return True
     overloads = _overloads(label)
@@ -78,7 +78,7 @@ def is_repeatable(label: str) -> bool:
 
 
 def emptied(function: Any) -> Any:
-    """A function that makes a tensor to be written to, with NaN for what nobody has written."""
+    """A function that makes a tensor to be written to, filled with NaN."""
 
     def made(*args: Any, **kwargs: Any) -> torch.Tensor:
         tensor: torch.Tensor = function(*args, **kwargs)
@@ -89,7 +89,7 @@ def emptied(function: Any) -> Any:
 
 
 def setitem(tensor: torch.Tensor, index: Any, value: Any) -> torch.Tensor:
-    """What `tensor[index] = value` makes of a tensor, as one of its own."""
+    """The result of `tensor[index] = value`, as a new tensor."""
     written = tensor.clone()
     written[index] = value
     return written

@@ -38,7 +38,7 @@ class _Live:
     """How to read one layer."""
 
     call: PReLUCall | None
-    """What a run showed of it; None where names and shapes alone tell it."""
+    """What a run showed of it; None if it was identified by names and shapes."""
     sources: tuple[str, ...]
     """The names of the tensors that its slopes come from."""
     parameters: tuple[nn.Parameter, ...]
@@ -56,8 +56,8 @@ class LiveTorchModel:
         Args:
             model: the module, in its wrappers if it has any.
             optimizers: those that train it.
-            runs: calls of it; with none, or where it does not run again, names and shapes tell
-                which of its tensors are slopes.
+            runs: calls of it; with none, or if it does not run again, names and shapes tell which
+                of its tensors are slopes.
 
         Raises:
             PReLUToolsError: it has a ScriptModule inside.
@@ -88,16 +88,13 @@ class LiveTorchModel:
             for group in optimizer.param_groups
             for parameter in group["params"]
         }
-        return [
-            self._state(layer, live, decays)
-            for layer, live in zip(self.layers, self._live, strict=True)
-        ]
+        return [self._state(live, decays) for live in self._live]
 
     def negatives(self) -> Mapping[str, Array] | None:
         """See `LiveModel.negatives`."""
         return self._rehearsal.negatives()
 
-    def _state(self, layer: PReLULayer, live: _Live, decays: Mapping[int, float]) -> LayerState:
+    def _state(self, live: _Live, decays: Mapping[int, float]) -> LayerState:
         with torch.no_grad():
             current = {name: to_numpy(tensor_of(self._root, name)) for name in live.sources}
         call = live.call

@@ -1,4 +1,4 @@
-"""A torch module as it is in inference: out of its wrappers, with plain weights in float32."""
+"""A torch module prepared for inference: unwrapped, with plain weights in float32."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def unwrapped(module: nn.Module, label: str) -> tuple[nn.Module, tuple[str, ...]
     """The module inside torch.compile's and the parallel wrappers, and what to say of them.
 
     Raises:
-        PReLUToolsError: it is a ScriptModule, or has one inside, that cannot be taken apart.
+        PReLUToolsError: it is a ScriptModule, or has one inside, that cannot be split.
     """
     taken = []
     while (wrapper := wrapper_of(module)) is not None:
@@ -58,7 +58,7 @@ def unwrapped(module: nn.Module, label: str) -> tuple[nn.Module, tuple[str, ...]
 
 
 def _unscripted(module: nn.Module, called: str) -> nn.Module:
-    """The module without TorchScript; where there is some, a copy that shares its tensors."""
+    """The module without TorchScript; if there is some, a copy that shares its tensors."""
     if isinstance(module, ScriptModule):
         return unscripted(module) or CompiledGraph(module, called)
     inner = {n: _unscripted(c, f"{n} in {called}") for n, c in module.named_children()}
@@ -168,7 +168,7 @@ def check_types(module: nn.Module, label: str) -> None:
 
 
 def wrapper_of(module: nn.Module) -> tuple[str, str] | None:
-    """The attribute that the real module is in, told by the class's name: not all are imported."""
+    """The attribute with the real module, by the class's name: not all classes are imported."""
     for base in type(module).__mro__:
         if base.__module__.startswith("torch.") and base.__name__ in _WRAPPERS:
             return _WRAPPERS[base.__name__]
@@ -205,7 +205,7 @@ def _compute_parametrized(module: nn.Module) -> None:
         for name, value in values.items():
             module.register_parameter(name, nn.Parameter(value))
     for key, hook in list(_old_hooks(module)):
-        hook(module, None)  # computes the weight as a plain attribute
+        hook(module, None)  # stores the computed weight as a plain attribute
         value = getattr(module, hook.name).detach()
         delattr(module, hook.name)
         for suffix in ("_g", "_v", "_orig"):

@@ -1,9 +1,9 @@
-"""Which of the functions that a torch module called may together be a PReLU.
+"""Which of the functions called by a torch module may together be a PReLU.
 
 A *region* is a node (`tracing.py`) and what it was computed from, back to one single tensor x, by
 elementwise functions and parameters alone. Functions that move elements, and products that may be
-one number for each element, are part of it too. Whether it is a PReLU is then asked, by running it
-again (`backends/probing/probe.py`).
+one number for each element, are part of it too. It is then probed, by running it again
+(`backends/probing/probe.py`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from prelu_tools.backends.torch.functions import JOINS, SMOOTH
 from prelu_tools.backends.torch.tracing import Node, same_shape, shown
 from prelu_tools.core.arrays import Array
 
-_STEPS = 16  # functions that one region may have
-_JOINED_STEPS = 1024  # that one may have which puts an output together of several tensors
+_STEPS = 16  # functions in one region
+_JOINED_STEPS = 1024  # functions in a region that concatenates its output
 
 
 class CallSignature(NamedTuple):
@@ -134,7 +134,7 @@ def _text(node: Node) -> str:
         arguments = pytree.tree_map(
             lambda value: "_" if isinstance(value, Node) else shown(value), inner.arguments
         )
-        place = getattr(inner.function, "place", inner.number or "")  # of several that it gives
+        place = getattr(inner.function, "place", inner.number or "")  # one of several results
         steps.append(inner.name or f"{inner.label}{place}{arguments}")
     return "-".join(steps)
 
@@ -143,7 +143,7 @@ def _replay(
     y: Node, x: Node, roots: Mapping[str, tuple[Node, torch.Tensor]]
 ) -> Callable[[Array, Mapping[str, Array]], Array]:
     """Compute y again for another x and other constants."""
-    # The values, and not the nodes: a module may change a constant later on.
+    # The values, not the nodes: a module may change a constant later.
     own = {node.index: value.detach().float() for node, value in roots.values()}
 
     def call(values: Array, changed: Mapping[str, Array]) -> Array:

@@ -1,4 +1,4 @@
-"""Modules of TorchScript as plain ones: by their class, or by the graph that was compiled."""
+"""TorchScript modules as plain modules: from their class, or from the compiled graph."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class CompiledGraph(nn.Module):
             ]
         )
         call: Any = partial(type(self)._call, self, signature)
-        call.__signature__ = signature  # for those who ask what it takes
+        call.__signature__ = signature  # for code that looks at its signature
         self.forward = call
         self.eval()
 
@@ -100,8 +100,8 @@ def unscripted(module: nn.Module) -> nn.Module | None:
     Only what compiles to the same code again counts as the same.
 
     Returns:
-        None where its class is not known, as after `torch.jit.load` and `torch.jit.trace`, needs
-        more than it shows, or computes something else in Python.
+        None if its class is not known, as after `torch.jit.load` and `torch.jit.trace`, needs more
+        than it shows, or computes something else in Python.
     """
     parts = [part for part in module.modules() if isinstance(part, torch.jit.ScriptModule)]
     if not all(_is_known(_class_of(part)) for part in parts):
@@ -118,7 +118,7 @@ def unscripted(module: nn.Module) -> nn.Module | None:
 
 
 def _code(module: Any) -> str:
-    """What a ScriptModule computes, without the numbers that torch gives to classes."""
+    """What a ScriptModule computes, without torch's numbering of classes."""
     return re.sub(r"\b___torch_mangle_\d+\.", "", module.inlined_graph.str(False))
 
 
@@ -147,7 +147,7 @@ def _rebuilt(module: Any) -> nn.Module:
 
 
 def _is_known(kind: Any) -> bool:
-    """Whether a class is at hand whose Python does what its TorchScript does."""
+    """Whether there is a class whose Python code does what its TorchScript does."""
     if not isinstance(kind, type) or not issubclass(kind, nn.Module):
         return False
     if kind.__module__.startswith("torch."):

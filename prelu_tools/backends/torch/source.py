@@ -81,7 +81,7 @@ class TorchSource(SourceDefaults):
         self._calls: list[PReLUCall] | None = None
         self._known: dict[CallSignature, str] = {}
         self._narrow: dict[str, str] = {}
-        self._by_operators = False  # how its PReLUs are seen
+        self._by_operators = False  # how its PReLUs are observed
         self._taken: Arguments | None = None
         self._outputs: list[str] = []
         self._uncalled: list[str] = []
@@ -111,7 +111,7 @@ class TorchSource(SourceDefaults):
         return tuple(notes)
 
     def inputs(self) -> Sequence[TensorSpec]:
-        """See `Source.inputs`: from `--input`, else from the module's `example_inputs()`.
+        """See `Source.inputs`: from `--input`, otherwise from the module's `example_inputs()`.
 
         Which axes of the examples count rows is found out by running the module.
         """
@@ -167,7 +167,7 @@ class TorchSource(SourceDefaults):
         return self._decisions.of(runs)
 
     def _read(self, feeds: Mapping[str, Array], readings: Readings) -> dict[str, Array]:
-        """Run the module, and tell of what its code reads."""
+        """Run the module, and report what its code reads."""
         tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
         args, kwargs = self._arguments().build(tensors)
         reading = Reading(readings)
@@ -236,7 +236,7 @@ class TorchSource(SourceDefaults):
         free = self._arguments()
         inside = free.with_rows_inside() if free.is_assumed else None
         if inside is None or free.is_of_one_row:
-            return  # an example of one row is looked at with two, and shows it
+            return  # an example of one row is run with two, which shows it
         self._taken = inside
         try:
             with torch.no_grad():

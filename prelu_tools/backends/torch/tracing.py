@@ -1,4 +1,4 @@
-"""The functions that a torch module called, as nodes: what each gave, and what it was given."""
+"""The functions that a torch module called, as nodes with their arguments and results."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ from prelu_tools.backends.torch.functions import (
 
 @dataclass(eq=False)
 class Node:
-    """What a function gave."""
+    """The result of a function."""
 
     index: int
     """Its number, in the order of the calls."""
     held: Callable[[], torch.Tensor | None]
     """The tensor, as long as it lives."""
     version: int | None
-    """How often it had been written over, itself or by way of a view, when it was given; None where
+    """How often it had been written over, itself or by way of a view, when it was given; None if
     that is not known, as below PyTorch's views."""
     is_constant: bool
     """Whether no input of the model took part in it."""
     name: str = ""
-    """The parameter's own name, where it is one."""
+    """The parameter's own name, if it is one."""
     number: int = 0
-    """Of a constant that has no name and that no function gave: as which of them it was met."""
+    """The number of a constant without a name that no function returned, in the order of
+    discovery."""
     function: Any = None
-    """What was called; None where nothing behind it matters."""
+    """What was called; None if nothing after it matters."""
     arguments: Any = ()
     """`(args, kwargs)`, with nodes in the place of tensors."""
     inputs: tuple[Node, ...] = ()
@@ -53,17 +54,17 @@ class Node:
     """Whether it was found to be the output of a PReLU."""
 
     def tensor(self) -> torch.Tensor | None:
-        """The tensor, as long as it lives and holds what the function gave."""
+        """The tensor, as long as it exists and holds the function's result."""
         tensor = self.held()
         return None if tensor is None or self.is_older(tensor) else tensor
 
     def hold(self, tensor: torch.Tensor, strongly: bool = False) -> None:
-        """Have a tensor in the place of what the function gave."""
+        """Replace the function's result by another tensor."""
         self.held = (lambda: tensor) if strongly else weakref.ref(tensor)
         self.version = None if self.version is None else _version(tensor)
 
     def is_older(self, tensor: torch.Tensor, times: int = 0) -> bool:
-        """Whether its tensor has been written over since, more than so many times."""
+        """Whether its tensor has been overwritten since, more than a number of times."""
         return self.version is not None and self.version + times < _version(tensor)
 
     @property
@@ -112,7 +113,7 @@ class Tracer:
     knows_versions: bool = True
     """Whether a tensor knows how often it was written over: not below PyTorch's views."""
     n_unknown: int = 0
-    """How many tensors were met that nothing in sight gave: what made them ran out of sight."""
+    """The number of tensors of unknown origin: the functions that made them were not seen."""
     _nodes: Any = field(default_factory=WeakIdKeyDictionary)
     _made: dict[Any, Node] = field(default_factory=dict)
     _count: int = 0
@@ -122,14 +123,14 @@ class Tracer:
         """Take what the model is called with: no constant, as any other tensor that is not made.
 
         Args:
-            given: whatever tensors are nested in.
+            given: tensors in any nesting.
         """
         for tensor in pytree.tree_leaves(given):
             if isinstance(tensor, torch.Tensor):
                 self._new(tensor, is_constant=False)
 
     def take_outputs(self, returned: Any) -> None:
-        """Take what the model returned: what nothing in sight gave is unknown too."""
+        """Take the model's outputs: tensors of unknown origin count as unknown too."""
         for tensor in pytree.tree_leaves(returned):
             if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
                 self._node(tensor)
@@ -160,7 +161,7 @@ class Tracer:
         result: Any,
         overwritten: torch.Tensor | None = None,
     ) -> Node | None:
-        """Take a call; the node of its result, where that is one tensor."""
+        """Take a call; the node of its result, if that is one tensor."""
         raw = str(getattr(function, "__name__", ""))
         changed = _changed_in_place(raw, args, kwargs)
         kwargs = {key: value for key, value in kwargs.items() if key != "out"}
@@ -180,7 +181,7 @@ class Tracer:
         arguments = pytree.tree_map(node_for, (args, kwargs))
         if changed is not None and isinstance(changed, torch.Tensor):
             if not self.knows_versions:
-                self._made.clear()  # nobody says which tensors are views of it
+                self._made.clear()  # it is not known which tensors are views of it
             before = self._nodes.get(changed)
             if before is not None and overwritten is not None:
                 before.hold(overwritten, strongly=True)
@@ -229,7 +230,7 @@ class Tracer:
         return node
 
     def move(self, node: Node, tensor: torch.Tensor) -> None:
-        """Have another tensor in the place of what a function gave."""
+        """Replace the result of a function by another tensor."""
         node.hold(tensor)
         self._nodes[tensor] = node
 
@@ -242,7 +243,7 @@ class Tracer:
         """
         node: Node | None = self._nodes.get(tensor)
         if node is not None and node.is_older(tensor, times=once_more):
-            return self._new(tensor, is_constant=False)  # written over by way of a view of it
+            return self._new(tensor, is_constant=False)  # overwritten through a view
         if node is None:
             node = self._new(tensor, is_constant=True)
             node.name = self.names.get(id(tensor), "")
@@ -255,14 +256,14 @@ class Tracer:
     def _new(self, tensor: torch.Tensor, is_constant: bool) -> Node:
         self._count += 1
         node = Node(self._count, _gone, 0 if self.knows_versions else None, is_constant)
-        # What an input took part in is not kept alive: a net's maps would pile up.
+        # Results that depend on inputs are not kept alive, because feature maps would pile up.
         node.hold(tensor, strongly=is_constant)
         self._nodes[tensor] = node
         return node
 
 
 class _Picked:
-    """A function that gives several tensors, as the one that gives one of them."""
+    """A function with several results, as the one that returns one of them."""
 
     def __init__(self, function: Any, place: int) -> None:
         self.__name__ = str(getattr(function, "__name__", ""))
@@ -284,7 +285,7 @@ def shown(value: Any) -> str:
 
 
 def _spelled(function: Any, arguments: Any) -> tuple[Any, ...]:
-    """A call and what it is given, so that equal ones are equal."""
+    """A call with its arguments, such that equal calls are equal."""
     leaves, structure = pytree.tree_flatten(arguments)
     given = (one.index if isinstance(one, Node) else shown(one) for one in leaves)
     return function, str(structure), *given

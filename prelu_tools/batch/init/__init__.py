@@ -1,1 +1,1 @@
-"""Write a list of checks for the models of a folder."""
+"""Write a list of checks for the models in a folder."""

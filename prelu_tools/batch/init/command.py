@@ -1,4 +1,4 @@
-"""Write a list of checks for the models that a folder holds."""
+"""Write a list of checks for the models in a folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class InitRequest:
     force: bool = False
     """Whether a list that is there may be extended, and its schema replaced."""
     schema: bool = True
-    """Whether to write the schema beside it, for editors."""
+    """Whether to write the schema next to it, for editors."""
 
 
 def init(request: InitRequest) -> InitResult:
@@ -101,7 +101,7 @@ def _not_listed(found: Found) -> str:
             f"(the rest stays as it is){also}"
         )
     all_listed = ", and lists every model that was found" if found.checks else ""
-    return f"{all_listed}: to write it anew, delete it{also}"
+    return f"{all_listed}: delete it to start again{also}"
 
 
 def _write(path: Path, text: str) -> None:
@@ -115,8 +115,8 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
     if schema:
         yield f"#:schema ./{SCHEMA_FILE}"
     yield "# What `prelu-tools verify` checks when it is called without arguments, in this folder."
-    yield "# Written by `prelu-tools init` from what the models say they were exported from, or"
-    yield "# from their names; correct it if needed."
+    yield "# Written by `prelu-tools init` from the sources that the models record, or from their"
+    yield "# names; correct it if needed."
     if any(Path(check.reference).suffix not in (".onnx", ".npz") for check in checks):
         yield "# To check without the framework: prelu-tools record SOURCE -o net.npz, where it is"
         yield '# installed, and reference = "net.npz" here.'

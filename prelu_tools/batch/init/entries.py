@@ -1,4 +1,4 @@
-"""The checks of a list as text, and those that a list lacks."""
+"""The checks of a list as text, and those missing from an existing list."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def not_listed(check: InitCheck, known: Collection[str]) -> list[str]:
 
 
 def extended(checks: Sequence[InitCheck]) -> tuple[Path, tuple[InitCheck, ...], str]:
-    """The list of the current folder with what it lacks, which stands at its end.
+    """The list of the current folder with what it lacks, which is at its end.
 
     Returns:
         Its file, the checks that were added, and the new text; what was there is unchanged. A
@@ -58,7 +58,7 @@ def extended(checks: Sequence[InitCheck]) -> tuple[Path, tuple[InitCheck, ...], 
         known, rows, old = listed_models(), read_tables(path), read_text(path)
     except PReLUToolsError as error:
         raise UsageError(
-            f"{path} cannot be extended ({error}): correct it, or delete it to write it anew"
+            f"{path} cannot be extended ({error}): correct it, or delete it to start again"
         ) from error
     names = {str(row.values.get("name")) for row in rows}
     added: list[InitCheck] = []
@@ -99,7 +99,7 @@ def table(check: InitCheck, head: str = TABLES[OWN_FILE]) -> Iterator[str]:
     """A check, line by line; a comment where something has to be filled in.
 
     Args:
-        check: what to write.
+        check: the check.
         head: how its table begins.
     """
     if check.needed:
@@ -124,4 +124,4 @@ def _check(check: InitCheck, head: str) -> Iterator[str]:
         yield f"# {key} = {toml(value)}"
     if check.variants:
         names = ", ".join(map(toml, check.variants))
-        yield f"# Of another type, so they need their own tolerance: {names}"
+        yield f"# These have another data type and need their own tolerance: {names}"

@@ -1,7 +1,7 @@
-"""The options that a model says that it was exported with, as far as a list may take them over.
+"""The options that a model records of its export, as far as a list may adopt them.
 
-A model file is not trusted, and the list is: what would run code stays a comment unless it is a
-Python file of the folder that is about models.
+A model file is not trusted, but the list is: an option that would run code becomes a comment,
+unless it names a Python file of the folder that defines models.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def valid_options(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settled(options: Mapping[str, Any], local: Callable[[str], str | None]) -> StatedOptions:
-    """What a check takes over, and what it does not.
+    """The options that a check adopts, and those that it does not.
 
     Args:
         options: what `valid_options` returned.

@@ -1,4 +1,4 @@
-"""Python files that define models, as far as that can be told without running them."""
+"""Python files that define models, recognised without running them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class PythonModel:
     name: str
     """The class or the function."""
     call: str
-    """What is written behind the colon: the name, with what has to be filled in for arguments."""
+    """The text after the colon: the name, with placeholders for required arguments."""
     needed: tuple[str, ...]
     """The arguments that have to be filled in."""
     is_alone: bool
     """Whether it is the only one of its file."""
     arguments: tuple[str, ...] | None
-    """What its call takes, where shapes have to be given; None where it tells them."""
+    """The parameters of its call if shapes have to be given; None if it states them."""
 
     @property
     def label(self) -> str:
@@ -49,7 +49,7 @@ class PythonModel:
         )
 
     def shapes(self, of_onnx: tuple[str, ...] | None) -> tuple[str, ...]:
-        """NAME:DIMS for each input that it cannot tell, as the ONNX file has them, in order."""
+        """NAME:DIMS for each input that it does not state, as in the ONNX file, in order."""
         if self.arguments is None or of_onnx is None or len(self.arguments) != len(of_onnx):
             return ()
         dims = (text.rpartition(":")[2] for text in of_onnx)
@@ -79,7 +79,7 @@ def python_models(folder: Path, files: Sequence[Path]) -> list[PythonModel]:
 
 
 def model_named(folder: Path, path: Path, call: str) -> PythonModel | None:
-    """The model that a call makes; None where the file has none of this name at its top.
+    """The model that a call makes; None if the file has none of this name at its top.
 
     Args:
         folder: what the file is relative to.
@@ -108,7 +108,7 @@ def _model(path: Path, code: Code, maker: Maker, is_alone: bool) -> PythonModel:
 
 
 def _call_arguments(node: Definition) -> tuple[str, ...] | None:
-    """What `forward` or `call` takes; None for a function, and where `example_inputs` says more."""
+    """The parameters of `forward` or `call`; None for a function, or with `example_inputs`."""
     if not isinstance(node, ast.ClassDef) or method_of(node, "example_inputs"):
         return None
     made = method_of(node, "forward") or method_of(node, "call")

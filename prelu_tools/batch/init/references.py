@@ -1,4 +1,4 @@
-"""What an ONNX file is compared with."""
+"""Choose what an ONNX file is compared with."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OnnxFile:
     path: Path
     """The file."""
     inputs: tuple[str, ...] | None
-    """NAME:DIMS of each input; None where a shape is not known."""
+    """NAME:DIMS of each input; None if a shape is not known."""
     is_narrow: bool
     """Whether it computes with integer codes or in float16."""
     stated: Stated | None
@@ -38,7 +38,7 @@ class OnnxFile:
 
     @property
     def made_from(self) -> tuple[Stated, str, str] | None:
-        """What it shares with all files that were made alike; None for unknown."""
+        """A key shared by all files with the same origin; None if unknown."""
         return None if self.stated is None else (self.stated, self.sha256, toml(self.options))
 
 
@@ -62,7 +62,7 @@ class References:
     """The sources of a folder."""
 
     def __init__(self, folder: Path, files: Sequence[Path], models: Sequence[Path]) -> None:
-        """Parse the Python files, and read what the records beside the models are records of.
+        """Parse the Python files, and read what the records next to the models are records of.
 
         Args:
             folder: the folder.
@@ -79,7 +79,7 @@ class References:
         self._python = python_models(folder, [path for path in files if path.suffix == ".py"])
 
     def of(self, model: OnnxFile, is_only: bool) -> Reference | None:
-        """What a model is compared with: what it says that it was exported from, or by its name.
+        """The reference for a model: the source that it records, or one found by name.
 
         A record comes before the model that it stands for: it needs no framework.
 
@@ -101,7 +101,7 @@ class References:
         return None if lacks_weights else named
 
     def _stated(self, model: OnnxFile) -> Reference | None:
-        """A record of what the model says that it was exported from, or that itself."""
+        """The source that the model records, or a record of that source."""
         said, place = model.stated, model.path
         if said is None:
             return None
@@ -156,7 +156,7 @@ def _file_sources(files: Iterable[Path]) -> list[Path]:
 def _records(
     folder: Path, files: Iterable[Path], models: Sequence[Path]
 ) -> Iterator[tuple[Path, Stated | None]]:
-    """The records beside a model, or called after one, and what each is a record of."""
+    """The records next to a model, or called after one, and what each is a record of."""
     folders, stems = {path.parent for path in models}, {path.stem for path in models}
     for path in files:
         if path.suffix == ".npz" and (path.parent in folders or path.stem in stems):
@@ -168,7 +168,7 @@ def _records(
 
 
 def _weights(model: Path, source: Path, files: Sequence[Path], any_name: bool) -> Path | None:
-    """Weights called after the model, beside it or beside its source; or the only ones there."""
+    """Weights called after the model, next to it or next to its source; or the only ones there."""
     names = [f"{model.stem}{suffix}" for suffix in _WEIGHTS]
     places = [folder / name for folder in (model.parent, source.parent) for name in names]
     found = next((path for path in places if path in set(files)), None)

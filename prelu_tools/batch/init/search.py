@@ -36,11 +36,11 @@ class Found:
     left_out: tuple[LeftOut, ...]
     """Models that belong to none, and why."""
     pairs: tuple[InitCheck, ...]
-    """The same checks, none of which stands for many."""
+    """The same checks, expanded so that none stands for many."""
 
 
 def search(folder: Path) -> Found:
-    """Look for pairs of a source and the ONNX files made of it: by what these say, or by names.
+    """Find pairs of a source and its ONNX files, by their recorded sources or by names.
 
     Nothing is imported: Python sources are parsed, ONNX files and records skimmed.
 
@@ -60,7 +60,7 @@ def search(folder: Path) -> Found:
             continue
         why = "no source has this name"
         if base.stated is not None:
-            why = f"it was exported from {base.stated.label}, which is not here"
+            why = f"it was exported from {base.stated.label}, which was not found here"
         left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
     used = {check.reference for check in checks}
     unpaired = tuple(one for one in left_out if one.path not in used)
@@ -68,7 +68,7 @@ def search(folder: Path) -> Found:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files and SavedModels below a folder, but for what is hidden or installed."""
+    """Files and SavedModels below a folder, except hidden and installed ones."""
     for place, names, files in os.walk(folder):
         here = Path(place)
         if "saved_model.pb" in files and here != folder:
@@ -133,7 +133,7 @@ def _size(number: int, value: int, name: str) -> str:
 def _families(models: Sequence[OnnxFile]) -> Iterator[tuple[OnnxFile, list[OnnxFile]]]:
     """Each file that is not a variant of another one; and its variants.
 
-    A variant is called after the other file beside it, or was made from the same source.
+    A variant is called after the other file next to it, or was made from the same source.
     """
     by_path = {model.path: model for model in models}
     first: dict[object, Path] = {}

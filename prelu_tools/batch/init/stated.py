@@ -1,7 +1,7 @@
-"""What a file that prelu-tools made says that it was made from, as far as that is in the folder.
+"""The source that a file made by prelu-tools records, as far as it is in the folder.
 
-A model file is not trusted, and `verify` runs what a check names. So a Python source counts only as
-a class or a function at the top of a file in the folder that is about models.
+A model file is not trusted, and `verify` runs what a check names. So a Python source counts only if
+it is a top-level class or function of a file in the folder that defines models.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Stated:
     call: str = ""
     """What is named in that module, with its arguments; "" for a model file."""
     weights: str = ""
-    """The file behind the @; "" for none."""
+    """The file after the @; "" for none."""
 
     @property
     def label(self) -> str:
@@ -35,7 +35,7 @@ class Stated:
 
 
 def stated(text: str) -> Stated | None:
-    """Take apart what a file says; None where it says nothing that can be written in a check."""
+    """Parse the source that a file records; None if it cannot be written in a check."""
     if not text or not text.isprintable():
         return None
     parts = python_parts(text)
@@ -47,7 +47,7 @@ def stated(text: str) -> Stated | None:
 
 
 class StatedSources:
-    """What the files of a folder may say that they were made from."""
+    """The sources that the files of a folder record."""
 
     def __init__(self, folder: Path, files: Sequence[Path]) -> None:
         """Nothing is read yet.
@@ -69,7 +69,7 @@ class StatedSources:
         return None if module is None else model_named(self._folder, module, said.call)
 
     def custom(self, text: str, beside: Path) -> str | None:
-        """`MODULE_OR_FILE[:NAME]` as a file of the folder; None where that is not about models."""
+        """`MODULE_OR_FILE[:NAME]` as a file of the folder; None if that is not about models."""
         name, colon, member = text.partition(":")
         module = self._module(name, beside)
         code = None if module is None else read_code(self._folder / module)
@@ -92,7 +92,7 @@ class StatedSources:
         return self._file(said.weights, sha256, beside)
 
     def _file(self, name: str, sha256: str, beside: Sequence[Path]) -> Path | None:
-        """The file of this name beside one of these; of several elsewhere, that with this hash.
+        """The file of this name next to one of these; of several elsewhere, that with this hash.
 
         Where there is none of this name, it may have been renamed: the one with this hash.
         """
@@ -111,7 +111,7 @@ class StatedSources:
 
 
 def nearest(path: Path, others: Sequence[Path]) -> Path | None:
-    """The one in the same folder, else the only one there is."""
+    """The one in the same folder, otherwise the only one there is."""
     here = [other for other in others if other.parent == path.parent]
     if here:
         return here[0]

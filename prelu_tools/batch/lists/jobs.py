@@ -1,4 +1,4 @@
-"""The list of jobs that a command line, or a file that lists models, means."""
+"""The jobs that a command line or a list file describes."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class JobList:
     """What one runner runs, wherever it was listed."""
 
     command: Command
-    """What is done with each."""
+    """What to do with each."""
     jobs: tuple[Job, ...]
     """In the order in which they are listed; no two have the same name."""
     path: str | None = None
-    """The file that lists them; None where none, or more than one, does."""
+    """The file that lists them; None if none, or more than one, does."""
     notes: tuple[str, ...] = ()
     """What the user should know of how they were found."""
 
@@ -52,12 +52,12 @@ def inspect_jobs(
     Args:
         sources: as the user gives them: models, folders, patterns, lists.
         request: what to look at in each.
-        gates: what each has to be like.
+        gates: the gates for each.
         slopes: whether its document has each slope's value.
         each: the format in which each is shown by itself; None not to.
 
     Raises:
-        UsageError: what is given makes no sense.
+        UsageError: the arguments make no sense.
         PReLUToolsError: there is nothing that it could mean.
     """
     found = expand(sources, "inspect")
@@ -87,7 +87,7 @@ def verify_jobs(request: VerifyRequest) -> JobList:
     """A job for each pair; `request` has the reference and the candidates as the user gives them.
 
     Raises:
-        UsageError: it cannot be told what belongs together, or an option is for one check alone.
+        UsageError: it is not clear what belongs together, or an option is for a single check only.
         PReLUToolsError: there is no pair.
     """
     if request.save_inputs is not None:
@@ -116,7 +116,7 @@ def verify_jobs(request: VerifyRequest) -> JobList:
 
 
 def check_jobs(show_chatter: bool = False) -> JobList:
-    """The checks of `prelu-tools.toml` in the current folder, else of `pyproject.toml` there.
+    """The checks of `prelu-tools.toml` in the current folder, otherwise of `pyproject.toml` there.
 
     Args:
         show_chatter: whether to let the frameworks write to standard error.
@@ -186,7 +186,7 @@ def _pairs_of_row(reference: str, candidates: tuple[str, ...]) -> list[Pair]:
 
 
 def _names_of(pairs: Iterable[Pair], *written: str | tuple[str, ...]) -> set[str]:
-    """What the sources of pairs may be called."""
+    """The names that the sources of pairs may have."""
     texts = {text for one in written for text in ((one,) if isinstance(one, str) else one)}
     return texts.union(*({*pair.written, *pair.written.values()} for pair in pairs))
 
@@ -207,20 +207,20 @@ def _of_pair(pair: Pair, request: VerifyRequest, name: str) -> Job:
 
 
 def _name(given: str | None, pair: Pair) -> str:
-    """The name of a pair: as the row has it, or its own; apart from the other matches'."""
+    """The name of a pair: from the row, or its own; unique among the matches."""
     if given is None or pair.places is None:
         return given or pair.name
     return filled(given, pair.places) if placeholders(given) else f"{given}: {pair.name}"
 
 
 def _layouts(given: Mapping[str, Layout], pair: Pair) -> dict[str, Layout]:
-    """Those of a pair, by what its sources are called now; a pattern's is that of each match."""
+    """The axis orders for a pair, by the names of its sources or of a pattern's match."""
     found = {one: given[text] for one, text in pair.written.items() if text in given}
     return found | {one: given[one] for one in (*ROLES, *pair.written) if one in given}
 
 
 def _apart(jobs: Sequence[Job], given: Sequence[Row | None]) -> Iterator[Job]:
-    """Names that rows give stay as they are; one that would name two gets a number."""
+    """Keep names from rows; other names that occur twice get a number."""
     named = [job.name for job, row in zip(jobs, given, strict=True) if row is not None]
     seen: set[str] = set()
     for job, row in zip(jobs, given, strict=True):

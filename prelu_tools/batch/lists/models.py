@@ -26,7 +26,7 @@ _OF_ANYTHING = (
     ".npz",
     ".xml",
     ".param",
-)  # a folder may have others; named itself, such a file is read
+)  # a folder may contain others; a file that is named directly is read
 _RUNNABLE = (
     *(s for row in ROWS for s in row.suffixes if s.startswith(".") and s not in _OF_ANYTHING),
     ".pt2",
@@ -51,13 +51,13 @@ class Found:
     text: str
     """How it is spelled; a `FileName` where a folder or a pattern gave it."""
     place: str
-    """What to call what is made of it: its path below the folder that was named, no suffix."""
+    """A name for its output: its path below the named folder, without suffix."""
     row: Row | None = None
-    """The row of the list that has it; None where it was given on the command line."""
+    """The row of the list that has it; None if it was given on the command line."""
     is_alone: bool = True
     """Whether the row means this model and no other."""
     problem: str | None = None
-    """Why the row means no model, in words; None where it does."""
+    """Why the row means no model, in words; None if it does."""
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def is_many(text: str) -> bool:
 
 
 def is_pattern(text: str) -> bool:
-    """Whether files are looked for that match it; what exists is itself, whatever its name is."""
+    """Whether it is a pattern to search for; an existing file is itself, whatever its name."""
     return _pattern(text) is not None
 
 
@@ -117,7 +117,7 @@ def _of_list(text: str, command: Command) -> Iterator[Found]:
 
 
 def place_of(text: str) -> str:
-    """What to call what is made of a model that was named by itself."""
+    """A name for the output of a model that was named directly."""
     parts = python_parts(text)
     if parts is not None:
         head, weights = parts
@@ -143,7 +143,7 @@ def _meant(text: str, command: Command) -> Iterator[Found]:
 
 
 def _pattern(text: str) -> tuple[int, int] | None:
-    """Where in a source the pattern stands: a file's, a Python file's or that of weights."""
+    """The position of the pattern in a source: in a file, a Python file or weights."""
     if not text or is_literal(text):
         return None
     found = [span for span in path_spans(text) if _is_wild(text[slice(*span)])]
@@ -226,7 +226,7 @@ def _below(path: str, folder: str) -> str:
 
 
 def local_size(texts: Sequence[str]) -> int:
-    """Bytes of the files of these sources, as far as they are here: what memory goes by."""
+    """Bytes of the local files of these sources, which memory limits go by."""
     total = 0
     for text in texts:
         parts = python_parts(text)

@@ -1,4 +1,4 @@
-"""Where `export` puts what it makes of many models."""
+"""Where `export` writes the results of many models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def outputs_of(found: Sequence[Found], output: str | None) -> list[Path]:
 
     Args:
         found: the models.
-        output: a folder, or a path with `{stem}` in it; None where a list names each file.
+        output: a folder, or a path with `{stem}` in it; None if a list names each file.
 
     Raises:
         UsageError: a model has no place, or two have the same.
@@ -48,7 +48,7 @@ def _output(one: Found, output: str | None) -> Path:
         return Path(output.replace(STEM, one.place))
     if output.endswith(".onnx") and not Path(output).is_dir():
         raise UsageError(
-            f"{output} is one file, for many models: give a folder (-o models/), or a name with "
-            f"{STEM} in it (-o models/{STEM}.onnx)"
+            f"{output} is a single file, but there are several models: use a folder (-o "
+            f"models/), or a name with {STEM} in it (-o models/{STEM}.onnx)"
         )
     return Path(output) / f"{one.place}.onnx"

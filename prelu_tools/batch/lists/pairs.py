@@ -1,4 +1,4 @@
-"""What `verify` is to compare with what, where there is more than one reference or candidate.
+"""Which candidates `verify` compares with which reference, if there are several.
 
 A placeholder in a candidate follows the reference: `{stem}` (`a` of `models/a.keras`), `{name}`
 (`a.keras`) and `{folder}` (`models`) of each file that a pattern or a folder has. `{stem}` in the
@@ -30,25 +30,25 @@ from prelu_tools.core.suggestions import suggestion
 STEM = "{stem}"
 _KNOWN = ("stem", "name", "folder")
 _PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
-_MARK = "__place__"  # part of a name in Python
+_MARK = "__place__"  # part of a Python name
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A reference with what is to be compared with it."""
+    """A reference with its candidates."""
 
     name: str
-    """What to call it where nobody has named it."""
+    """Its default name."""
     reference: str
     """The source that is right."""
     candidates: tuple[str, ...]
     """The sources to compare with it; no source twice."""
     places: Mapping[str, str] | None = None
-    """What placeholders stand for; None where the reference is written out."""
+    """What placeholders stand for; None if the reference is written out."""
     written: Mapping[str, str] = field(default_factory=dict)
     """Each source, and what it was found by, as it is written."""
     problem: str | None = None
-    """What is missing of it, in words, which keeps it from passing; None for nothing."""
+    """What is missing, in words, so that it cannot pass; None for nothing."""
     can_run: bool = True
     """Whether there is a reference and a candidate."""
 
@@ -61,12 +61,12 @@ def are_many(sources: Sequence[str]) -> bool:
 def pairs_of(reference: str, candidates: Sequence[str]) -> list[Pair]:
     """The checks that a reference and its candidates mean.
 
-    Of two folders, files of the same name make a pair. A reference that is a pattern or a folder,
-    or has `{stem}` in it, gives a pair for each match. A candidate that is a pattern, a folder or
-    a list stands for all that it finds, except the reference.
+    In two folders, files of the same name form a pair. A reference that is a pattern or a folder,
+    or has `{stem}` in it, gives a pair for each match. A candidate that is a pattern, a folder or a
+    list stands for all that it finds, except the reference.
 
     Raises:
-        UsageError: it cannot be told which belong together.
+        UsageError: it is not clear which belong together.
         PReLUToolsError: there is no reference.
     """
     if is_folder(reference) and len(candidates) == 1 and is_folder(candidates[0]):
@@ -85,7 +85,7 @@ def pairs_of(reference: str, candidates: Sequence[str]) -> list[Pair]:
 
 
 def each_candidate(pair: Pair, candidates: Sequence[str]) -> list[Pair]:
-    """On the command line, one reference with each of many candidates is a check of its own.
+    """On the command line, one reference with each of many candidates is a separate check.
 
     Raises:
         PReLUToolsError: a candidate stands for no model.
@@ -109,13 +109,13 @@ def _refuse_without_placeholders(reference: str, candidates: Sequence[str]) -> N
 
 
 def _by_place(left: str, right: str) -> Iterator[Pair]:
-    """What only one of two folders has is a pair too: one that cannot be checked.
+    """A model in only one of two folders is a pair too: one that cannot be checked.
 
     Records in the first one are references.
     """
     references, candidates = _placed(references_in(left)), _placed(expand([right], "verify"))
     for place in dict.fromkeys((*references, *candidates)):
-        # A file that is not there is named as it would be: the error says which is missing.
+        # A missing file keeps its expected name, so that the error can state it.
         reference = references.get(place, as_file(f"{left.rstrip('/')}/{place}"))
         candidate = candidates.get(place, as_file(f"{right.rstrip('/')}/{place}"))
         written = {reference: left, candidate: right}
@@ -151,7 +151,7 @@ def _by_stem(reference: str, candidates: Sequence[str]) -> list[Pair]:
 
 
 def _stem_paths(text: str) -> Iterator[str]:
-    """The files of a source whose names have `{stem}` in them and nothing else to look for."""
+    """The files of a source whose names contain `{stem}` and no other pattern."""
     marked = text.replace(STEM, _MARK)
     for start, end in path_spans(marked):
         path = marked[start:end].replace(_MARK, STEM)
@@ -160,7 +160,7 @@ def _stem_paths(text: str) -> Iterator[str]:
 
 
 def _stems(pattern: str) -> Iterator[str]:
-    """What stands in the place of `{stem}` in the names of files: within one folder's name."""
+    """The text that `{stem}` stands for in file names; it contains no folder separator."""
     if is_url(pattern):
         found = matching(pattern.replace(STEM, "*"))
     else:
@@ -214,7 +214,7 @@ def _looked_up(text: str, pair: Pair) -> tuple[list[str], str | None]:
 
 
 def placeholders(text: str) -> tuple[str, ...]:
-    """The names that stand in braces in it."""
+    """The names in braces in it."""
     return tuple(dict.fromkeys(_PLACE.findall(text)))
 
 
@@ -223,8 +223,8 @@ def filled(text: str, places: Mapping[str, str] | None, escape: bool = False) ->
 
     Args:
         text: a candidate, or another text that follows the reference.
-        places: what the placeholders stand for; None where the reference is written out.
-        escape: whether what is filled in is to mean itself in a pattern.
+        places: what the placeholders stand for; None if the reference is written out.
+        escape: whether to escape filled-in text in a pattern.
 
     Raises:
         UsageError: it has one that is not known, or the reference is written out.
@@ -251,7 +251,7 @@ def _source(text: str, places: Mapping[str, str] | None, escape: bool = False) -
     """A source with its placeholders filled in: a file is one, whatever its name is.
 
     Raises:
-        UsageError: as `filled`; or what is filled in would be Python code, and is not a name there.
+        UsageError: as `filled`; or the text to fill in would be Python code and is not a name.
     """
     found = filled(text, places, escape)
     if not placeholders(text) or places is None:

@@ -1,4 +1,4 @@
-"""A file that lists models: a line each in .txt, a row in .csv, a table in .toml."""
+"""A file that lists models: one per line in .txt, row in .csv, or table in .toml."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _cells(path: str) -> Iterator[Row]:
 
 
 def _value(key: str, text: str) -> Any:
-    """A cell as TOML would have it: text where its key takes text, else what it spells there."""
+    """A cell as in TOML: text if its key takes text, otherwise the value that it spells."""
     option = KEYS["verify"].get(key)
     if option is None or (option.kind.type in ("text", "file", "folder") and not option.kind.many):
         return text
@@ -76,7 +76,7 @@ def _value(key: str, text: str) -> Any:
 
 
 def _read(row: Row, command: Command) -> Row:
-    """A row whose values are what its keys ask for."""
+    """A row whose values are valid for its keys."""
     known, values = KEYS[command], dict(row.values)
     if command == "verify" and "source" in values:
         raise row.error(
@@ -152,12 +152,12 @@ def _seen_from(folder: Path, text: str) -> str:
 
 
 def as_written(text: str) -> str:
-    """A pattern without the brackets around what means itself in it."""
+    """A pattern without brackets around escaped characters."""
     return _ESCAPED.sub(r"\1", text)
 
 
 def _joined(folder: Path, path: str) -> str:
-    """A path or a pattern below a folder, whose own name is none."""
+    """A path or pattern below a folder, whose own name is not a pattern."""
     whole = str(folder / path)
     if exists(whole) or not WILD.search(path) or Path(path).is_absolute():
         return whole

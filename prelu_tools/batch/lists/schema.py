@@ -12,7 +12,7 @@ from typing import Any
 from prelu_tools.batch.lists.keys import FIELDS, NEEDED
 
 SCHEMA_FILE = "prelu-tools.schema.json"
-"""Its name, in the package and beside a list of checks."""
+"""Its name, in the package and next to a list of checks."""
 
 
 def check_schema() -> dict[str, Any]:
@@ -46,7 +46,7 @@ def check_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as it stands in the file."""
+    """The text of the schema file."""
     return json.dumps(check_schema(), indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Rows of a list, and the tables of a TOML file: where it is, what it holds, and on which lines."""
+"""The rows of a list and the tables of a TOML file, with their line numbers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class ListError(UsageError):
     """Something in a list makes no sense.
 
     Args:
-        message: what, and what was expected.
+        message: what was found, and what was expected.
         path: the file.
-        line: where in it, from 1; None where it is the file as a whole.
+        line: where in it, from 1; None if it is the file as a whole.
     """
 
     def __init__(self, message: str, path: str, line: int | None = None) -> None:
-        """Keep the place beside the sentence."""
+        """Keep the place next to the sentence."""
         super().__init__(message)
         self.path, self.line = path, line
 
@@ -54,7 +54,7 @@ class Row:
     """The same for the fields of `SourceOptions`."""
 
     def error(self, message: str) -> ListError:
-        """What to raise where it makes no sense; the row is called by its number and its name."""
+        """The error for a row that makes no sense, naming its number and name."""
         known = (self.values.get(key) for key in ("name", "reference", "source"))
         name = next((text for text in known if text is not None), None)
         named = f" ({name!r})" if isinstance(name, str) else ""
@@ -74,13 +74,13 @@ def find_file() -> tuple[str, tuple[str, ...]]:
         return PROJECT_FILE, ()
     raise UsageError(
         f"there is nothing to check: give REFERENCE CANDIDATE..., or list checks under "
-        f"{TABLES[PROJECT_FILE]} in {PROJECT_FILE} (or {TABLES[OWN_FILE]} in {OWN_FILE}) of the "
+        f"{TABLES[PROJECT_FILE]} in {PROJECT_FILE} (or {TABLES[OWN_FILE]} in {OWN_FILE}) in the "
         f"current folder, each {_EXAMPLE}; prelu-tools init writes them for the models it finds"
     )
 
 
 def read_tables(path: str) -> tuple[Row, ...]:
-    """The tables of a TOML file, at least one: `[[checks]]`, or `[[models]]` in a file of its own.
+    """The tables of a TOML file, at least one: `[[checks]]`, or `[[models]]` in its own file.
 
     Raises:
         ListError: the file has no tables, or is not such a list.
@@ -99,7 +99,7 @@ def read_tables(path: str) -> tuple[Row, ...]:
 
 
 def project_has_section() -> bool:
-    """Whether pyproject.toml lists checks, as far as it can be read: its faults are no matter."""
+    """Whether pyproject.toml lists checks; errors in it are ignored."""
     try:
         return bool(_section(PROJECT_FILE, _parsed(PROJECT_FILE, read_text(PROJECT_FILE))))
     except PReLUToolsError:
@@ -181,7 +181,7 @@ def _tables(
 
 
 def _lines(path: str, key: str, text: str, n_tables: int) -> list[int]:
-    """The line of each table: those that look like the head of one, where there are as many.
+    """The line of each table: those that look like the head of one, if there are as many.
 
     Else (one may stand within a text of several lines, or be written with escapes) it is the first
     line that, parsed with all before it, has so many tables. Tables written within one array have

@@ -1,4 +1,4 @@
-"""The models below a folder; what cannot be looked into is among them, and never left out."""
+"""The models below a folder; files and folders that cannot be read are included as errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def models_below(folder: str, is_model: Callable[[str], bool]) -> list[str]:
 
     Args:
         folder: where to look.
-        is_model: tells a model by the name of its file.
+        is_model: recognises a model by its file name.
     """
     top = os.path.realpath(folder)
     seen: set[str] = set()
@@ -91,5 +91,5 @@ def unlistable(pattern: str) -> list[str]:
 
 
 def _can_list(folder: str) -> bool:
-    """Whether it can be; what is missing, or is not a folder, lists nothing."""
+    """Whether it can be listed; a missing path, or a file, has no entries."""
     return not os.path.isdir(folder) or _listed(folder) is not None  # noqa: PTH112

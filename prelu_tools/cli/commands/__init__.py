@@ -1,1 +1,1 @@
-"""One file for each command: its options, the call, what is shown."""
+"""One file for each command: its options, the call, its output."""

@@ -34,7 +34,7 @@ _FIGURES = (".png", ".svg")
 
 
 def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    """A file whose suffix says its format."""
+    """A file with a suffix that gives its format."""
     if value is not None and value.suffix.lower() not in _FIGURES:
         raise click.BadParameter(f"{str(value)!r}: expected a name that ends in .png or .svg")
     return value
@@ -48,7 +48,7 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 @click.option(
     "--series",
     is_flag=True,
-    help="Show how slopes moved over SOURCE..., checkpoints of one training.",
+    help="Show how slopes moved over SOURCE..., checkpoints of one training run.",
 )
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
 @click.option("--all", "others", is_flag=True, help="Also show every LeakyRelu and Relu.")
@@ -92,14 +92,12 @@ def command(
     SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two
     sources, it shows what changed from the first to the second. With more, or with a folder, a
     pattern ('models/*.onnx') or a list (.txt, .csv, .toml), it shows one line for each.
-    With --series they are checkpoints of one training, in the order of their numbers. slopes.jsonl,
+    With --series they are checkpoints of one training run, ordered by their numbers. slopes.jsonl,
     which a logger of prelu_tools.training writes, is already a series.
 
     \b
     Example: prelu-tools inspect model.onnx
     """
-    from prelu_tools.cli.output import write
-
     plan, known = taken(Plan, choices), taken(KnownRequest, choices)
     request = InspectRequest(
         explain=out.details,
@@ -113,7 +111,7 @@ def command(
             raise click.UsageError(
                 "a series is read in this process: leave out --each and the options for many models"
             )
-        return _show_series(sources, request, gates, output, plot, known)
+        return _show(_series(sources, request), gates, output, plot, known)
     each = each and (len(sources) > 1 or are_many(sources))
     if _is_batch(sources, each or plan != Plan()):
         if plot is not None:
@@ -139,14 +137,7 @@ def command(
         return _exit_code(left, right)
     from prelu_tools.commands.inspect.command import inspect_source
 
-    result = _gated(inspect_source(sources[0], request), gates)
-    if plot is not None:
-        from prelu_tools.reports.writers.charts.plot import draw
-
-        write(plot, draw(result, plot.suffix.lower()))
-    output.show(result)
-    known.renew([result], output.quiet)
-    return _exit_code(result)
+    return _show(inspect_source(sources[0], request), gates, output, plot, known)
 
 
 def _is_batch(sources: tuple[str, ...], asked: bool) -> bool:
@@ -167,16 +158,8 @@ def _jobs(
     return inspect_jobs(sources, request, gates, slopes=output.slopes, each=shown)
 
 
-def _show_series(
-    sources: tuple[str, ...],
-    request: InspectRequest,
-    gates: InspectGates,
-    output: Output,
-    plot: Path | None,
-    known: KnownRequest,
-) -> int:
-    """Show how slopes moved from one source to the next."""
-    from prelu_tools.cli.output import write
+def _series(sources: tuple[str, ...], request: InspectRequest) -> SeriesResult:
+    """How slopes moved from one source to the next."""
     from prelu_tools.commands.inspect.series import inspect_series
 
     if are_many(sources) and not all(map(is_log, sources)):
@@ -186,7 +169,20 @@ def _show_series(
         for problem in (one.problem for one in found if one.problem):
             raise click.UsageError(problem)
         sources = tuple(one.text for one in found)
-    result = _gated(inspect_series(sources, request), gates)
+    return inspect_series(sources, request)
+
+
+def _show(
+    found: Seen,
+    gates: InspectGates,
+    output: Output,
+    plot: Path | None,
+    known: KnownRequest,
+) -> int:
+    """Show a result, draw it where that was requested, and keep what is known of it."""
+    from prelu_tools.cli.output import write
+
+    result = _gated(found, gates)
     if plot is not None:
         from prelu_tools.reports.writers.charts.plot import draw
 
@@ -197,12 +193,12 @@ def _show_series(
 
 
 def _gated(result: Seen, gates: InspectGates) -> Seen:
-    """The result with what the gates say of it."""
+    """The result with the verdict of the gates."""
     return replace(result, failures=gates.reasons(result))
 
 
 def _exit_code(*results: Inspected) -> int:
-    """1 where a gate says no, with the reason on standard error; else 0."""
+    """1 if a gate fails, with the reason on standard error; otherwise 0."""
     from prelu_tools.cli.output import say
 
     reasons = [reason for result in results for reason in result.failures]

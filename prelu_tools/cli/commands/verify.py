@@ -93,7 +93,7 @@ def command(
         baseline = asked.chosen()
         with out.progress() as progress:
             result = verify(request, progress)
-        name = f"{reference} against {', '.join(candidates)}"  # baselines in use have this key
+        name = f"{reference} against {', '.join(candidates)}"  # existing baselines use this key
         result = baseline.compare(name, result)
         out.show(result)
         baseline.renew({name: result}, whole=False, quiet=out.quiet)
@@ -112,7 +112,7 @@ def _refuse_a_reference_alone(
 
 
 def _refuse_options_of_one_check(ctx: click.Context) -> None:
-    """What says how to check has no place beside a list that says so for each of its checks."""
+    """Options that say how to check are rejected for a list, which sets them for each check."""
     for param in ctx.command.params:
         given = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
         if given and isinstance(param, click.Option) and param.name not in _FOR_EVERY_CHECK:
@@ -124,7 +124,7 @@ def _refuse_options_of_one_check(ctx: click.Context) -> None:
 
 
 def _run_list(jobs: JobList, output: Output, plan: Plan, baseline: BaselineChoice) -> int:
-    """Run a list of checks, and show the results, compared with a baseline where there is one."""
+    """Run a list of checks, and show the results, compared with a baseline if there is one."""
     result = baseline.compare_all(run_many(jobs, output, plan))
     output.show(result)
     found = {one.name: one.verification for one in result.entries}

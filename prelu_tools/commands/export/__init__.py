@@ -1,1 +1,1 @@
-"""Take a model to ONNX."""
+"""Convert a model to ONNX."""

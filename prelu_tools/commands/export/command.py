@@ -1,4 +1,4 @@
-"""Take a model to ONNX: one PRelu node a call, checked before it is put in place."""
+"""Convert a model to ONNX: one PRelu node per call, checked before the file is put in place."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def export(
 
     Args:
         request: what to export, and how.
-        progress: is told the name of each stage.
+        progress: called with the name of each stage.
         opened: the source, where it is a live object and `request.source` only its name.
 
     Raises:
@@ -94,7 +94,7 @@ def export(
             if request.verify:
                 progress("verifying")
                 verification = _verify(conversion, source, temporary, request, missing)
-            layers = read_layers(model)  # its values may be in a file beside the temporary one
+            layers = read_layers(model)  # its values may be in a file next to the temporary one
             progress("putting in place")
     return ExportResult(
         source=request.source,
@@ -119,7 +119,7 @@ def _told(source: Source, warnings: Sequence[str]) -> list[str]:
 
 
 def _check_request(request: ExportRequest) -> None:
-    """Say no before anything is loaded to what can only come to nothing."""
+    """Reject hopeless requests before anything is loaded."""
     refuse_existing(request.output, request.force)
     known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
     if request.opset is not None and request.opset not in known:
@@ -144,15 +144,15 @@ def _verify(
     """Compare the file with its source.
 
     Args:
-        conversion: what it was made by.
-        source: what it was made from.
+        conversion: the conversion that made it.
+        source: its source.
         written: the file.
-        request: what was asked for.
-        missing: layers of which calls are missing: merged, dropped, or in a form that is not known.
+        request: the options.
+        missing: layers with missing calls: merged, dropped, or in a form that is not known.
 
     Raises:
         ExportVerificationError: it is not its source.
-        PReLUToolsError: it came to no verdict, or a layer of which calls are missing is not proven.
+        PReLUToolsError: there was no verdict, or a layer with missing calls is not proven.
     """
     moved = conversion.input_layouts
     result = verify_source(

@@ -1,4 +1,4 @@
-"""Where an exported model says that it comes from: nothing that changes with place or time."""
+"""The origin that an exported model records: nothing that changes with place or time."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def provenance(source: Source, label: str, route: str, is_file: bool = True) -> 
 
 
 def learned_file(label: str) -> Path | None:
-    """The file that has what a source has learned: its weights'; None for Python code alone."""
+    """The file with a source's weights; None for Python code alone."""
     source_spec = parse_source_spec(label)
     return source_spec.weights or source_spec.file
 
 
 def example_sizes_of(source: Source, layouts: tuple[Layout, Layout] | None) -> dict[str, str]:
-    """At which sizes the source is used, as metadata, where some beside the batch are free.
+    """At which sizes the source is used, as metadata, if some besides the batch are dynamic.
 
     Args:
         source: the source; sizes that are known from its `example_inputs()` are stated.
@@ -66,7 +66,7 @@ def example_sizes_of(source: Source, layouts: tuple[Layout, Layout] | None) -> d
         if not any(isinstance(size, str) for size in spec.shape[1:]):
             continue
         if spec.example == example_sizes(spec.shape):
-            return {}  # nobody said what they are
+            return {}  # it is not known what they are
         rank = len(spec.shape)
         order = range(rank) if layouts is None else from_layouts(*layouts, rank)
         found[spec.name] = tuple(spec.example[axis] for axis in order)
@@ -100,7 +100,7 @@ def _without_folder(text: str) -> str:
 
 
 def base_name(label: str) -> str:
-    """The source without its folders: the result must not depend on where it lies."""
+    """The source without its folders: the result must not depend on its place."""
     source_spec = parse_source_spec(label)
     name = Path(source_spec.module or source_spec.file or label).name
     call = f":{source_spec.call}" if source_spec.call else ""

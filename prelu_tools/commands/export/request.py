@@ -1,4 +1,4 @@
-"""What a user may ask of `export`: each option once, for every place that offers it."""
+"""The options of `export`: each declared once, for every place that offers it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of Keras' backends runs and converts a model."""
+"""The Keras backend that runs and converts a model."""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
-"""The steps of an export between the conversion and the file."""
+"""The steps of an export between conversion and file."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
+
+from onnx import TensorProto
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.backends.protocol.interface import Conversion, Source
@@ -19,7 +22,13 @@ from prelu_tools.graph.io.writer import write_model
 from prelu_tools.graph.operators import check_operators
 from prelu_tools.graph.passes.finish import check, finish
 from prelu_tools.graph.passes.opset import inline_functions, raise_opset
-from prelu_tools.graph.passes.types import FLOAT16, refuse_types
+from prelu_tools.graph.view import GraphView
+
+_LACKING: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
+    TensorProto.DOUBLE: ("float64", ("Conv", "ConvTranspose")),
+    TensorProto.BFLOAT16: ("bfloat16", ("Conv", "ConvTranspose", "PRelu", "Gemm")),
+}
+"""Types for which onnxruntime's CPU provider lacks kernels, and of which operators."""
 
 
 def finished(
@@ -29,17 +38,17 @@ def finished(
     opset: int,
     is_verified: bool,
 ) -> tuple[OnnxModel, tuple[str, ...]]:
-    """A conversion in the opset that was asked, canonical, described and checked.
+    """A conversion in the requested opset, canonical, described and checked.
 
     Args:
         conversion: what the backend made.
-        source: what it was made from.
+        source: its source.
         origin: its metadata: see `provenance`.
         opset: of the result.
         is_verified: whether it will be compared with its source.
 
     Returns:
-        The model, and the layers of which calls are missing: see `graph.canonical.settle_slopes`.
+        The model, and the layers with missing calls: see `graph.canonical.settle_slopes`.
 
     Raises:
         PReLUToolsError: it cannot be had, or is not valid.
@@ -81,12 +90,12 @@ def _check_inputs(model: OnnxModel, declared: Sequence[TensorSpec]) -> None:
 
 
 def in_type(model: OnnxModel, wanted: str | None) -> tuple[OnnxModel, tuple[str, ...]]:
-    """The model in the type that was asked for, and what the user should know of it.
+    """The model in the type that was requested, and what the user should know of it.
 
     Raises:
         PReLUToolsError: it cannot be had.
     """
-    refuse_types(model)
+    _refuse_types(model)
     if wanted == "float16":
         from prelu_tools.backends.onnxruntime.half import to_float16
 
@@ -94,12 +103,30 @@ def in_type(model: OnnxModel, wanted: str | None) -> tuple[OnnxModel, tuple[str,
         check(narrow)
         return narrow, notes
     kinds = {value.type.tensor_type.elem_type for value in model.proto.graph.input}
-    if wanted == "float32" and FLOAT16 in kinds:
+    if wanted == "float32" and TensorProto.FLOAT16 in kinds:
         raise PReLUToolsError(
             "the source computes in float16: --dtype float32 cannot restore the lost precision; "
             "leave it out to keep float16"
         )
     return model, ()
+
+
+def _refuse_types(model: OnnxModel) -> None:
+    """Reject a model that computes in a type for which there are no kernels.
+
+    Raises:
+        PReLUToolsError: a convolution is in float64, or anything of note in bfloat16.
+    """
+    view = GraphView(model)
+    for node in view.graph.node:
+        kind = view.element_type(node.input[0]) if node.input and node.input[0] else None
+        name, operators = _LACKING.get(kind or 0, ("", ()))
+        if node.op_type in operators:
+            raise PReLUToolsError(
+                f"{node.name or node.output[0]} ({node.op_type}) computes in {name}, for which "
+                "onnxruntime's CPU provider has no kernel: export the model in float32 "
+                "(in PyTorch: model.float())"
+            )
 
 
 def for_onnxruntime(

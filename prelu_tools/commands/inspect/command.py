@@ -1,4 +1,4 @@
-"""Show the slopes of a model, what they say, and what is wrong with them."""
+"""Show the slopes of a model, what they mean, and any problems."""
 
 from __future__ import annotations
 

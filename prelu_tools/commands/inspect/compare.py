@@ -16,7 +16,7 @@ from prelu_tools.core.results.inspection import InspectResult
 
 
 def compare_sources(left: str, right: str, request: InspectRequest) -> CompareResult:
-    """Line up the layers of two models, by name and then by order, and say what moved.
+    """Pair the layers of two models, by name and then by order, and describe the changes.
 
     Raises:
         PReLUToolsError: a source cannot be read.

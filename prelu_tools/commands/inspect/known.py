@@ -1,4 +1,4 @@
-"""Baselines of findings: those that a model had already, which fail it no more."""
+"""Baselines of findings: known findings no longer fail a model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_known(path: Path) -> tuple[KnownFinding, ...]:
 
 
 def write_known(path: Path, models: Iterable[str], findings: Iterable[KnownFinding]) -> None:
-    """Write the findings of some models; of other models the file keeps what it has.
+    """Write the findings of some models; the file keeps those of other models.
 
     Args:
         path: the file.

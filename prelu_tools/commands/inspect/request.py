@@ -1,4 +1,4 @@
-"""What a user may ask of `inspect`: each option once, for every place that offers it."""
+"""The options of `inspect`: each declared once, for every place that offers it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GRAPHS = "ONNX models (export it first, and inspect the result)"
 
 
 def is_log(text: str) -> bool:
-    """Whether a source is the log of a training, which a logger of `prelu_tools.training` wrote."""
+    """Whether a source is a log that a logger of `prelu_tools.training` wrote."""
     return text.lower().endswith(".jsonl")
 
 
@@ -37,6 +37,6 @@ class InspectRequest:
         default=None, metavar="RUNTIME", sources=_GRAPHS,
     )  # fmt: skip
     explain: bool = False
-    """Whether to say why what resembles PReLU is none."""
+    """Whether to explain why near misses are not PReLU."""
     options: SourceOptions = field(default_factory=SourceOptions)
     """How to read the source."""

@@ -1,4 +1,4 @@
-"""How slopes moved: over checkpoints of one training, or over its log."""
+"""How slopes moved: over checkpoints of one training run, or over its log."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def inspect_series(sources: Sequence[str], request: InspectRequest) -> SeriesRes
         request: how to look at each.
 
     Raises:
-        UsageError: there are fewer than two checkpoints, logs beside others, or options that need
-            one model.
+        UsageError: there are fewer than two checkpoints, logs mixed with others, or options that
+            need one model.
         PReLUToolsError: one cannot be read.
     """
     for option, value in (("--data", request.data), ("--target", request.target)):
@@ -61,8 +61,8 @@ def in_order(sources: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     """Checkpoints by the numbers in their names, where that says their order, and what to say."""
     names = [PurePath(source).name for source in sources]
     if len({_NUMBER.sub("#", name) for name in names}) > 1:
-        return list(sources), ("the checkpoints are in the order given: their names differ in "
-                               "more than numbers",)  # fmt: skip
+        return list(sources), ("the checkpoints are in the given order, because their names "
+                               "differ in more than numbers",)  # fmt: skip
     keys = {source: _key(name) for source, name in zip(sources, names, strict=True)}
     return sorted(sources, key=keys.__getitem__), ()
 
@@ -78,7 +78,7 @@ def _numbers(name: str) -> list[int]:
 
 
 def _count(name: str, word: str) -> int | None:
-    """The number behind a word: 3 of `epoch` in `epoch=3-step=120.ckpt`."""
+    """The number after a word: 3 of `epoch` in `epoch=3-step=120.ckpt`."""
     found = re.search(rf"(?<![a-z]){word}s?[^a-z0-9]{{0,2}}(\d+)", name.lower())
     return int(found[1]) if found else None
 
@@ -147,7 +147,7 @@ def _layer(reports: Sequence[LayerReport | None]) -> LayerSeries:
 def _followed(
     looks: Sequence[Look | None],
 ) -> tuple[tuple[LayerPoint | None, ...], tuple[str, ...]]:
-    """A layer at each point, and what all of them say."""
+    """A layer at each point, and findings over all points."""
     track = SlopeTrack()
     points = [
         None if look is None else LayerPoint(*look, movement=track.add(look[0])) for look in looks
@@ -156,7 +156,7 @@ def _followed(
 
 
 def _findings(layer: LayerSeries, n_points: int) -> list[Finding]:
-    """What all checkpoints together say of a layer."""
+    """Findings about a layer over all checkpoints."""
     found = []
     first, last = layer.first, layer.last
     missing = n_points - len(layer.present)
@@ -170,7 +170,7 @@ def _findings(layer: LayerSeries, n_points: int) -> list[Finding]:
         low, high = last.statistics.min, last.statistics.max
         text = (
             f"its slopes are from {low:.4g} to {high:.4g} in the last checkpoint, farther outside "
-            f"[{LOWEST:g}, {HIGHEST:g}] than before: the training diverges there"
+            f"[{LOWEST:g}, {HIGHEST:g}] than before: training diverges there"
         )
         found.append(Finding("diverging", "error", text, layer.name))
     elif "outside_range" in layer.trends:

@@ -1,4 +1,4 @@
-"""What data does in each layer: how often its negative branch is used, and what it carries."""
+"""What data does in each layer: how often it takes the negative branch, and with what share."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.inspection import LayerUsage
 from prelu_tools.graph.match.layers import LocatedLayer
 
-_ROWS = 16  # rows a run, so that memory does not grow with the data
+_ROWS = 16  # rows per run, so that memory does not grow with the data
 
 
 def layer_usage(
     source: OnnxGraph, layers: Sequence[LocatedLayer], path: Path
 ) -> tuple[LayerUsage | None, ...]:
-    """Run a model on the arrays of an `.npz` file and look at what goes into each layer.
+    """Run a model on the arrays of an `.npz` file and observe the inputs of each layer.
 
     None stands for a layer that cannot be looked at as it runs (see `taps_of`), or never ran.
 
@@ -73,7 +73,7 @@ class _Total:
             self._count += x.size // self._slopes.size
 
     def usage(self) -> LayerUsage | None:
-        """The shares; None where nothing was seen."""
+        """The shares; None if nothing was seen."""
         if self._count == 0:
             return None
         share = frozen((self._negative / self._count).reshape(-1))

@@ -1,4 +1,4 @@
-"""Write every PReLU of a model in the form that is fastest where it runs, proven equal."""
+"""Write every PReLU of a model in the fastest form for its runtime, and prove it equal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from prelu_tools.graph.io.writer import refuse_existing, write_model
 from prelu_tools.graph.match.layers import read_layers
 from prelu_tools.graph.passes.prune import relist_weights
 
-_SLOW = 1.0  # seconds a run: a slower model is tuned only where that is asked for
+_SLOW = 1.0  # seconds per run: a slower model is tuned on request only
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 1000)
 _EVALUATED = 2  # rows for onnx's evaluator, which is slow
 
@@ -46,7 +46,7 @@ def optimize(
 
     Args:
         request: what to optimize, and how.
-        progress: is told what is being done.
+        progress: called with the name of each step.
         opened: the source, where it is open already; None to open it.
 
     Raises:
@@ -98,7 +98,7 @@ def optimize(
 
 
 def _left(work: Work) -> tuple[str, ...]:
-    """What is said of bodies that nobody can look into."""
+    """The note on bodies that cannot be observed."""
     if not work.inside or work.request.target != "onnxruntime-cpu":
         return ()
     names = ", ".join(work.inside)
@@ -106,7 +106,7 @@ def _left(work: Work) -> tuple[str, ...]:
 
 
 def _fitted(work: Work, plain: OnnxModel, choices: Choices) -> OnnxModel:
-    """The model as the target reads it right; what was rewritten is said in the choices."""
+    """The model in a form that the target reads correctly; the choices say what was rewritten."""
     target = work.request.target
     if target == "onnxruntime-cpu":
         return plain
@@ -153,7 +153,7 @@ def _choose(work: Work) -> Choices:
 
 
 def _settle(work: Work, choices: Choices) -> Latency | None:
-    """Time the model before and after; where nothing was gained, it stays as it was, in place."""
+    """Time the model before and after; if nothing was gained, undo the changes, in place."""
     if work.request.target != "onnxruntime-cpu" or not work.request.timed:
         return None
     work.progress("timing the model before and after")
@@ -218,7 +218,7 @@ def _verify(work: Work, written: Path) -> VerifyResult:
 
 
 def _demand(exact: Exactness, equal: EqualityReport) -> None:
-    """Compare the result with what `--exact` asks.
+    """Compare the result with the requirement of `--exact`.
 
     Raises:
         ExportVerificationError: it does not hold.

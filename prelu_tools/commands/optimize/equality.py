@@ -1,4 +1,4 @@
-"""How equal two writings of a model are: layer by layer, and in the bits of its outputs."""
+"""How equal two forms of a model are: layer by layer, and in the bits of the outputs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def equality_of(
     Args:
         before: every PReLU is a PRelu node.
         after: the same model in the forms that were chosen.
-        originals: the outputs of the model as it was.
+        originals: the outputs of the original model.
         run: the model as it is now.
         verification: of the new file.
     """
@@ -58,7 +58,7 @@ def equality_of(
 
 
 class OriginalOutputs:
-    """The outputs of the model as it was, to compare others with."""
+    """The outputs of the original model, to compare others with."""
 
     def __init__(self, original: Run, feeds: Sequence[Feeds]) -> None:
         """Run it on each of these inputs."""
@@ -90,7 +90,7 @@ def keep_bits(
     """
     found = list(_disturbing(bench, [layer.name for layer in layers], choices.forms, originals))
     settled = {name: form for name, form in choices.forms.items() if name not in found}
-    if not originals.agrees(bench.open(settled)):  # together they disturb what none does alone
+    if not originals.agrees(bench.open(settled)):  # together they change what none changes alone
         found, settled = [layer.name for layer in layers], {}
     for layer in (layer for layer in layers if layer.name in found):
         chosen = choices.forms[layer.name]
@@ -108,7 +108,7 @@ def keep_bits(
 def _disturbing(
     bench: Bench, names: Sequence[str], forms: Mapping[str, str], originals: OriginalOutputs
 ) -> Iterator[str]:
-    """The layers whose forms change a bit, by halves: few do."""
+    """The layers whose forms change bits, found by bisection: there are few."""
     if originals.agrees(bench.open({name: forms[name] for name in names})):
         return
     if len(names) == 1:
@@ -120,7 +120,7 @@ def _disturbing(
 
 
 def _farthest(before: OnnxModel, after: OnnxModel) -> int:
-    """How far the layers are apart by themselves, in ulps, on finite values of every size."""
+    """How far the layers are apart in isolation, in ulp, on finite values of every size."""
     pairs = list(zip(_located(before), _located(after), strict=True))
     if not pairs:
         return 0
@@ -164,7 +164,7 @@ def _values(item: LocatedLayer) -> Array:
 
 @np.errstate(all="ignore")
 def _apart(expected: Array, found: Array) -> int:
-    """0 where all values are equal by ==, or NaN on both sides."""
+    """0 if all values are equal by ==, or NaN on both sides."""
     same = (expected == found) | (np.isnan(expected) & np.isnan(found))
     if same.all():
         return 0
@@ -183,7 +183,7 @@ def _first_size(feeds: Feeds) -> int:
 
 
 def processor() -> str:
-    """What the machine calls its processor; "" where it does not."""
+    """The processor's name; "" if it is unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_bytes().decode("utf-8", "replace").splitlines()
     except OSError:

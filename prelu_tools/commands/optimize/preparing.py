@@ -1,4 +1,4 @@
-"""What the steps of an optimization share: the source, repaired, its layers, and inputs for it."""
+"""What the steps of an optimization share: the repaired source, its layers, and inputs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Work:
     layers: tuple[RewritableLayer, ...]
     progress: ProgressCallback
     inside: tuple[str, ...] = ()
-    """The layers that are nowhere but in bodies which nobody can look into, as that of a Scan."""
+    """The layers that are only in bodies that cannot be observed, such as that of a Scan."""
 
     @property
     def feeds(self) -> list[Feeds]:
@@ -112,7 +112,7 @@ def no_graph(source: str) -> UsageError:
 def _with_inputs_kept(
     portable: OnnxModel, source: OnnxGraph, layers: tuple[RewritableLayer, ...]
 ) -> tuple[RewritableLayer, ...]:
-    """The layers, of which those stay PRelu nodes whose slopes a caller may override."""
+    """The layers; those whose slopes a caller may override stay PRelu nodes."""
     wanted = overridable(source.model.proto)
     kept = {
         item.layer.name

@@ -1,4 +1,4 @@
-"""The forms of a run before, from its JSON report."""
+"""The forms that an earlier run chose, from its JSON report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def read_choices(path: Path, layers: tuple[RewritableLayer, ...]) -> Choices:
     """The choices that `optimize --report json=FILE` wrote.
 
     Raises:
-        PReLUToolsError: the file cannot be read, is no such report, or is one of another model.
+        PReLUToolsError: the file cannot be read, is not such a report, or is one of another model.
     """
     forms = _forms(path)
     known = {layer.name: layer for layer in layers}

@@ -1,4 +1,4 @@
-"""What a user may ask of `optimize`: each option once, for every place that offers it."""
+"""The options of `optimize`: each declared once, for every place that offers it."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class OptimizeRequest:
             ),
         ),
     )  # fmt: skip
-    """The axis that they are meant for, where the shapes leave it open; None where they do not."""
+    """The axis that they are meant for, where the shapes leave it open; None if they do not."""
     force: bool = option(FLAG, "Replace an existing file.", default=False)
     timed: bool = True
     """Whether to time the model before and after."""

@@ -26,7 +26,7 @@ class RewritableLayer:
     name: str
     """The layer's name."""
     shape: tuple[int, ...] | None
-    """Shape of its input as the model ran; None where it was not run."""
+    """Shape of its input as the model ran; None if it was not run."""
     n_slopes: int
     """How many slopes it has."""
     forms: tuple[str, ...]
@@ -34,7 +34,7 @@ class RewritableLayer:
     cost: float
     """Nanoseconds that it takes as a PRelu node, as the cost model has it."""
     kind: tuple[object, ...]
-    """What layers have in common that are timed together."""
+    """The common properties of layers that are timed together."""
 
 
 def rewritable_layers(
@@ -44,7 +44,7 @@ def rewritable_layers(
 
     Args:
         model: every PReLU is a PRelu node.
-        feeds: inputs to run it on, for the shapes; None where it cannot be run.
+        feeds: inputs to run it on, for the shapes; None if it cannot be run.
         exact: how equal a form has to be.
         runtime: the version of onnxruntime.
 
@@ -66,7 +66,7 @@ def _shapes(
 
 
 def _learn(located: tuple[LocatedLayer, ...], shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Keep the ranks that a run shows of inputs whose shapes nobody can infer, in the model.
+    """Keep the ranks that a run shows of inputs whose shapes cannot be inferred, in the model.
 
     Returns:
         Whether there are any.

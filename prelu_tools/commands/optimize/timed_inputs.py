@@ -1,4 +1,4 @@
-"""What `optimize` runs a model on: inputs of the sizes that it is used with, and others."""
+"""The inputs that `optimize` runs a model on: of the sizes in use, and of others."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from prelu_tools.core.process.timing import SizesFrom
 from prelu_tools.graph.io.metadata import stated_examples
 from prelu_tools.graph.io.reader import OnnxModel
 
-_BATCHES = 8  # inputs on which the outputs' bits are compared: one of each kind that is drawn
-_SIZES = (64, 112, 224, 448, 640, 1280)  # of the two free axes of an image
-_LENGTHS = (64, 256, 1024, 4096, 16384)  # of one free axis
-_SLOWEST, _RUNS = 1.0, 60.0  # seconds of a run; how many runs at least the time for tuning has
+_BATCHES = 8  # inputs for the comparison of bits: one of each kind
+_SIZES = (64, 112, 224, 448, 640, 1280)  # for the two dynamic axes of an image
+_LENGTHS = (64, 256, 1024, 4096, 16384)  # for one dynamic axis
+_SLOWEST, _RUNS = 1.0, 60.0  # seconds per run; the minimum number of runs within the tuning time
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def draw_inputs(source: OnnxGraph, model: OnnxModel, request: OptimizeRequest) -
     Args:
         source: the model.
         model: the same with slopes where they belong.
-        request: what was asked for.
+        request: the options.
 
     Raises:
         UsageError: the user's sizes are not those that the model fixes.

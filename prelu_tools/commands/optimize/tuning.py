@@ -1,4 +1,4 @@
-"""Choose the form of each layer by timing the model with it."""
+"""Choose the form of each layer by timing the model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.passes.lowering import lower
 
 _CONTENDERS = 5
-"""Forms of a group that are timed, beside PRelu."""
+"""Forms of a group that are timed, besides PRelu."""
 _FEWEST, _MOST = 5, 400
 """Rounds that a group gets in any case, and at most."""
-_NAMED = 3  # groups of which a layer is named in a note
+_NAMED = 3  # groups that a note names, by one layer each
 _ALIKE = 0.01
-"""Forms whose times differ by no more are equally fast."""
+"""Forms whose times differ by at most this are equally fast."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Bench:
     threads: int
     """Threads inside an operator."""
     seed: int
-    """Of the order within a round."""
+    """The seed of the order within a round."""
 
     def open(self, forms: Mapping[str, str]) -> Run:
         """The model with layers in these forms, loaded.
@@ -57,22 +57,22 @@ class Bench:
 
 @dataclass
 class Choices:
-    """The forms of the layers, and how they were come by."""
+    """The forms of the layers, and how they were chosen."""
 
     forms: dict[str, str]
-    """For each layer's name the form."""
+    """The form of each layer, by name."""
     chosen: dict[str, Chosen]
-    """Who chose it."""
+    """How each form was chosen."""
     groups: dict[str, int] = field(default_factory=dict)
-    """Layers of one number were timed together."""
+    """Layers with the same number were timed together."""
     gains: dict[str, tuple[float, Ratio]] = field(default_factory=dict)
-    """What the whole model gains by a layer in seconds, and its group's ratio against PRelu."""
+    """The seconds that a layer saves in the whole model, and its group's ratio against PRelu."""
     notes: list[str] = field(default_factory=list)
     """What the user should know."""
 
 
 def by_cost(layers: Sequence[RewritableLayer]) -> Choices:
-    """What the cost model chooses."""
+    """The choices of the cost model."""
     forms = {layer.name: layer.forms[0] for layer in layers}
     return Choices(forms, dict.fromkeys(forms, "cost model"))
 
@@ -82,16 +82,16 @@ def tune(
 ) -> Choices:
     """Time the forms of one group of like layers after the other, in the model itself.
 
-    Forms that are slower than the fastest beyond doubt (the 95 % interval of their ratio lies above
+    Forms that are slower than the fastest beyond doubt (the 95% interval of their ratio is above
     1.01) leave the race; it ends when one is left, or when those that are left are equally fast.
     Then the choice of the cost model wins.
 
     Args:
         bench: how to time.
         layers: the layers.
-        seconds: how long this may take (see `Budget`); groups that are not reached keep what the
-            cost model chose.
-        progress: is told what is being done.
+        seconds: how long this may take (see `Budget`); groups that are not reached keep the cost
+            model's choice.
+        progress: called with the name of each step.
     """
     choices = by_cost(layers)
     groups = _grouped(layers)
@@ -197,7 +197,7 @@ def _leaders(times: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def _ratio(times: Mapping[str, Sequence[float]], first: str, second: str) -> Ratio:
-    """Of the rounds in which both ran."""
+    """The ratio of times over the rounds in which both ran."""
     rounds = min(len(times[first]), len(times[second]))
     return ratio_of(times[first][:rounds], times[second][:rounds])
 

@@ -1,4 +1,4 @@
-"""Calibration data: read, checked against the model's inputs, and a part of it held out."""
+"""Calibration data: read it, check it against the model's inputs, and hold out a part."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prelu_tools.core.results.reasons import Reason
 _EVERY = 4  # one row of so many is held out
 _FEWEST = 4
 _FEW = 32
-_AT_ONCE = 8  # rows in a run, where the model takes any number
+_AT_ONCE = 8  # rows per run, if the model accepts any number
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class CalibrationData:
     """The data, in runs of the model."""
 
     calibration: tuple[Feeds, ...]
-    """What ranges are taken from."""
+    """The part that ranges are computed from."""
     held_out: tuple[Feeds, ...]
-    """What they are not."""
+    """The part that is held out."""
     rows: tuple[int, int]
     """Rows of both."""
     extra: Mapping[str, Array] = field(default_factory=dict)
@@ -43,7 +43,7 @@ def read_calibration(path: Path, specs: Sequence[TensorSpec], needs_extra: bool)
     Args:
         path: an `.npz` file, or a folder of `.npz` files and, for one input, `.npy` files.
         specs: the model's inputs.
-        needs_extra: whether arrays beside the inputs are wanted.
+        needs_extra: whether arrays besides the inputs are wanted.
 
     Raises:
         PReLUToolsError: the data does not fit the model, in one sentence.
@@ -77,7 +77,7 @@ def read_calibration(path: Path, specs: Sequence[TensorSpec], needs_extra: bool)
 def _arrays(
     path: Path, specs: Sequence[TensorSpec], needs_extra: bool
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The rows of each input, and what else there is."""
+    """The rows of each input, and other arrays."""
     parts = list(_files(path, specs))
     names = [spec.name for spec in specs]
     joined: dict[str, list[Array]] = {}
@@ -194,7 +194,7 @@ def _demand_finite(path: Path, name: str, values: Array, what: str) -> None:
 
 
 def _batch(specs: Sequence[TensorSpec]) -> int | None:
-    """The number of rows that the model fixes; None where it takes any."""
+    """The number of rows that the model fixes; None if it takes any."""
     fixed = [spec.shape[0] for spec in specs if spec.shape]
     return next((int(size) for size in fixed if not isinstance(size, str)), None)
 

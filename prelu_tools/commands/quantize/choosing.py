@@ -56,7 +56,7 @@ def choose(bench: FormBench, progress: ProgressCallback) -> Forms:
 
     Args:
         bench: how to time.
-        progress: is told what is being done.
+        progress: called with the name of each step.
 
     Raises:
         PReLUToolsError: onnxruntime does not load a variant.

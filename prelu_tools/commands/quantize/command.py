@@ -61,7 +61,7 @@ def quantize(
 
     Args:
         request: what to quantize, and how.
-        progress: is told what is being done.
+        progress: called with the name of each step.
         opened: the source, where it is open already; None to open it.
 
     Raises:

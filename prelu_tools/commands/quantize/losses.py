@@ -1,4 +1,4 @@
-"""How far a quantized model is from the one in floating point: signal-to-noise ratios, classes."""
+"""How far a quantized model is from the floating-point one: signal-to-noise ratios, classes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Ratio:
 
     @property
     def decibels(self) -> float | None:
-        """The ratio; None where there is no signal, or no noise."""
+        """The ratio; None if there is no signal, or no noise."""
         if not self._signal or not self._noise:
             return None
         return 10 * float(np.log10(self._signal / self._noise))
@@ -49,7 +49,7 @@ class Losses:
     outputs: dict[str, Ratio] = field(default_factory=dict)
     layers: dict[str, Ratio] = field(default_factory=dict)
     same: dict[str, list[int]] = field(default_factory=dict)
-    """Of outputs that are rows of classes: rows with the same largest value, and all rows."""
+    """For outputs that are rows of classes: rows with the same top class, and all rows."""
 
     def top1(self, output: str) -> float | None:
         """The share of rows with the same largest value."""
@@ -58,14 +58,14 @@ class Losses:
 
 
 class Watched:
-    """A model in floating point, run on data: its outputs and what its PReLU layers give."""
+    """A model in floating point, run on data: its outputs and those of its PReLU layers."""
 
     def __init__(self, proto: onnx.ModelProto, tensors: Mapping[str, str], label: str) -> None:
         """Load it.
 
         Args:
             proto: the model.
-            tensors: for each layer's name the tensor that its first call gives.
+            tensors: the output tensor of each layer's first call, by layer name.
             label: its name for messages.
         """
         self._names = [value.name for value in proto.graph.output]
@@ -73,7 +73,7 @@ class Watched:
         self._session = Session(tapped(proto, tensors.values()), "cpu", label)
 
     def run(self, feeds: Feeds) -> tuple[dict[str, Array], dict[str, Array]]:
-        """The outputs, and by the layer's name what it gives."""
+        """The outputs, and the layers' outputs by name."""
         inside = [name for name in self._tensors.values() if name not in self._names]
         found = self._session.fetch(feeds, [*self._names, *inside])
         layers = {layer: found[name] for layer, name in self._tensors.items()}
@@ -110,7 +110,7 @@ def losses_of(
 
 
 def _results(meaning: Meaning, proto: onnx.ModelProto) -> dict[str, str]:
-    """By the layer's name the tensor of the file that its first call gives."""
+    """The output tensor of each layer's first call, by layer name."""
     known = {name for node in proto.graph.node for name in node.output}
     located = quantized_layers(locate_layers(all_views(meaning.model)))
     names = {item.layer.name: item.matches[0].node.output[0] for item in located}

@@ -42,7 +42,7 @@ def measured(
     feeds: Sequence[Feeds],
     extra: Mapping[str, Array],
 ) -> float:
-    """What a metric says of the outputs of some runs.
+    """The value of a metric for the outputs of some runs.
 
     Args:
         metric: the function.

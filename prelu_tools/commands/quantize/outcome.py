@@ -1,4 +1,4 @@
-"""What quantizing a model gave: its layers, outputs and times, and the verdict that follows."""
+"""The outcome of quantizing a model: layers, outputs, times and the verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model as it is quantized: in floating point, plainly, and with PReLU in integers."""
+"""A model while it is quantized: in floating point, plainly quantized, with integer PReLU."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ class FloatModel:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Shapes of the inputs of PReLU in the first run, by the tensor's name."""
     sized: set[str] = field(default_factory=set)
-    """Of these tensors the last axis had the same size in all runs."""
+    """Tensors whose last axis had the same size in all runs."""
     samples: dict[str, RangeSample] = field(default_factory=dict)
     """By the name of the tensor that goes into a PReLU: values of it, with their slopes."""
     peaks: dict[str, Array] = field(default_factory=dict)
-    """By the same name, the largest size of each channel behind that PReLU."""
+    """By the same name, the largest size of each channel after that PReLU."""
     coverage: CoverageBook = field(default_factory=lambda: CoverageBook(()))
     """Which negative branches the calibration data used."""
 
     @property
     def results(self) -> dict[str, str]:
-        """By the layer's name the tensor that its first call gives."""
+        """The output tensor of each layer's first call, by layer name."""
         return {x.layer.name: x.matches[0].node.output[0] for x in self.located}
 
 
@@ -89,7 +89,7 @@ def _outside(model: OnnxModel) -> tuple[LocatedLayer, ...]:
 def look(
     found: FloatModel, feeds: Sequence[Feeds], label: str, shapes: Sequence[Sequence[object]]
 ) -> None:
-    """Run the model on the calibration data, and keep what its PReLU layers are given.
+    """Run the model on the calibration data, and store the inputs of its PReLU layers.
 
     Args:
         found: the model.
@@ -124,7 +124,7 @@ def look(
 
 
 def equalized(model: FloatModel) -> FloatModel | None:
-    """A copy whose channels are closer in size, not yet run; None if no layer allows for that."""
+    """A copy with channels closer in size, not yet run; None if no layer allows that."""
     return _changed(model, lambda proto: equalize(proto, model.peaks))
 
 
@@ -148,7 +148,7 @@ class Quantizer:
     feeds: Sequence[Feeds]
     """The calibration data."""
     options: QuantizerOptions
-    """Of onnxruntime's quantizer."""
+    """Options of onnxruntime's quantizer."""
     folder: Path
     """Where the ranges are kept."""
 
@@ -227,7 +227,7 @@ class Prepared:
         return found
 
     def written(self, forms: Mapping[str, str]) -> onnx.ModelProto:
-        """A copy with each call in its form; what stays in floating point in its fastest one."""
+        """A copy with each call in its form; calls in floating point in the fastest form."""
         copy = onnx.ModelProto()
         copy.CopyFrom(self.proto)
         writer = self._writer(copy)
@@ -246,12 +246,12 @@ class Prepared:
 
 
 def call_name(layer: str, number: int) -> str:
-    """What a call of a layer is called among forms."""
+    """The name of a layer's call among forms."""
     return layer if not number else f"{layer}#{number + 1}"
 
 
 def demand_opset(model: OnnxModel, label: str) -> None:
-    """Reject a model whose opset has no scale for each channel.
+    """Reject a model whose opset lacks per-channel scales.
 
     Raises:
         PReLUToolsError: it is older than 13.

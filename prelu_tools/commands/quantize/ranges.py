@@ -1,8 +1,9 @@
-"""The range of each PReLU's input and result in 8 bits: the one that loses least behind it.
+"""The 8-bit range of each PReLU's input and result: the one that loses least.
 
-What is far below 0 is worth little behind PReLU, as it is multiplied by a slope; yet it takes codes
-away from all that is positive. So both ends are tried, and the mean squared error of the layer's
-output decides: the errors of rounding and of cutting off, at both branches, with their true slopes.
+Values far below 0 matter little after PReLU, because they are multiplied by a slope, yet they take
+codes away from positive values. So several ends are tried on both sides, and the mean squared error
+of the layer's output decides. It includes rounding and clipping, in both branches, with the true
+slopes.
 """
 
 from __future__ import annotations
@@ -15,27 +16,27 @@ import numpy as np
 from prelu_tools.core.arrays import Array
 
 _LOWS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
-_HIGHS = (1.0, 0.95, 0.9)  # less would cut off what other data have: measured on photographs
+_HIGHS = (1.0, 0.95, 0.9)  # a smaller range would clip other data: measured on photographs
 _N_CODES = 256  # of 8 bits
 _MOST = 40_000  # values of a layer that are kept
 FASTEST, NOTICEABLE, EXACT = float("inf"), 1.1, 1.0
-"""What two scales are worth: nothing where one can do; 0.4 dB; any gain."""
+"""The gain that justifies two scales: none if one scale suffices; 0.4 dB; any gain."""
 
 
 @dataclass(frozen=True)
 class BestRange:
-    """The ranges of one layer, and what they lose."""
+    """The ranges of one layer, and their loss."""
 
     x: tuple[float, float]
-    """Of its input."""
+    """The range of its input."""
     y: tuple[float, float]
-    """Of its result; the same where both share a scale."""
+    """The range of its result; the same as the input's if both share a scale."""
     error: float
     """Mean squared error of its result."""
 
 
 Rounding = Callable[[Array, Array, float, float], BestRange]
-"""What rounding to the codes of a range does to values with these slopes."""
+"""The effect of rounding to the codes of a range on values with these slopes."""
 
 
 @dataclass
@@ -107,7 +108,7 @@ def _shared(x: Array, slopes: Array, low: float, high: float) -> BestRange:
 
 
 def _apart(x: Array, slopes: Array, low: float, high: float) -> BestRange:
-    """max(x, 0) + a * min(x, 0): each branch and the sum with a scale of its own."""
+    """max(x, 0) + a * min(x, 0): each branch and the sum with its own scale."""
     reals = _codes(x, low, high)
     ends = slopes * np.float32(low)
     least, most = min(float(ends.min(initial=0.0)), 0.0), max(float(ends.max(initial=0.0)), 0.0)

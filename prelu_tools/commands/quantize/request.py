@@ -1,4 +1,4 @@
-"""What a user may ask of `quantize`: each option once, for every place that offers it."""
+"""The options of `quantize`: each declared once, for every place that offers it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Attempt:
 
 
 def within_loss(work: Work, own: Quantizer) -> tuple[Measured, Attempt]:
-    """What plain quantization loses, and the first way that loses little enough beside it.
+    """What plain quantization loses, and the first way that loses little enough compared with it.
 
     The fastest forms, if they lose nothing, first with slopes above 1 turned into others; then
     finer scales; then layers in floating point.
@@ -75,7 +75,7 @@ def _another(
 
 
 def _best(work: Work, own: Quantizer, plain: Measured) -> tuple[Quantizer, Attempt]:
-    """With or without channels closer in size: what loses less on the calibration data."""
+    """With or without equalized channels: the one that loses less on the calibration data."""
     ways = [own, _another(work, own, equalized)]
     tried = [(way, _attempt(work, way, FASTEST)) for way in ways if way is not None]
     return min(

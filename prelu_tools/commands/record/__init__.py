@@ -1,1 +1,1 @@
-"""Keep a run of a source as a file that verify takes in its place."""
+"""Record a run of a source in a file that `verify` accepts in its place."""

@@ -1,4 +1,4 @@
-"""Run a source as `verify` runs a reference, and keep all that was seen of it in a file."""
+"""Run a source as `verify` runs a reference, and store all observations in a file."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def record(
 
     Args:
         request: what to record, and how.
-        progress: is told what is being done.
+        progress: called with the name of each step.
         opened: the source, if it is open.
 
     Raises:
@@ -113,7 +113,7 @@ def record(
 
 
 def _with_sizes(request: RecordRequest) -> SourceOptions:
-    """The options of the source; it may ask the ONNX files beside the record for its inputs."""
+    """The options of the source; it may ask the ONNX files next to the record for its inputs."""
 
     def ask() -> OtherInputs | None:
         told = asking(request.options, _exported(request), {}, Layouts()).other
@@ -123,7 +123,7 @@ def _with_sizes(request: RecordRequest) -> SourceOptions:
 
 
 def _exported(request: RecordRequest) -> list[str]:
-    """The files beside the record that say that they were exported from its source."""
+    """The files next to the record that say that they were exported from its source."""
     wanted, found = base_name(request.source), []
     for path in sorted(request.output.parent.glob("*.onnx")):
         with suppress(PReLUToolsError):

@@ -1,4 +1,4 @@
-"""What of a reference goes into its record, within the size that the record may have."""
+"""Choose what goes into the record of a reference, within the record's size limit."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _MEGABYTE = 1e6
 
 @dataclass
 class Room:
-    """What is left of the bytes that a record may hold."""
+    """The bytes left for a record."""
 
     left: float
     """In bytes."""
     inner: float
-    """What the values of layers may take of it."""
+    """The part of it that layer values may take."""
     limit: float
-    """All of it, in megabytes."""
+    """The maximum size, in megabytes."""
 
     def need(self, count: int) -> None:
-        """Take what a record cannot do without.
+        """Take a required part.
 
         Raises:
             PReLUToolsError: it is more than is left.
@@ -49,18 +49,18 @@ class Room:
         if self.left < 0:
             raise PReLUToolsError(
                 f"inputs and outputs alone take more than --max-size {self.limit:g} (megabytes): "
-                "give fewer --samples, smaller sizes with --input, or a larger --max-size"
+                "use fewer --samples, smaller sizes with --input, or a larger --max-size"
             )
 
     def take(self, count: int) -> bool:
-        """Take what it can do without; False where there is no room for it."""
+        """Take an optional part; False if there is no room for it."""
         if count > self.left:
             return False
         self.left -= count
         return True
 
     def take_inner(self, count: int) -> bool:
-        """The same for values of layers."""
+        """The same for layer values."""
         if count > self.inner or not self.take(count):
             return False
         self.inner -= count
@@ -68,7 +68,7 @@ class Room:
 
 
 def room_of(megabytes: float | None) -> Room:
-    """All of the room that a record has; see `RecordRequest.max_size`."""
+    """The room in a record; see `RecordRequest.max_size`."""
     limit = LIMIT if megabytes is None else megabytes
     return Room(limit * _MEGABYTE, (INNER if megabytes is None else limit) * _MEGABYTE, limit)
 
@@ -80,15 +80,15 @@ class Kept:
     runs: list[RecordedRun] = field(default_factory=list)
     """All runs of the reference."""
     n_observed: int = 0
-    """Those of which it has what the layers gave."""
+    """The runs with layer outputs."""
     not_coarser: dict[str, str] = field(default_factory=dict)
     """By type, why there are no limits for it."""
 
 
 def run_to_look_at(reference: Reference, room: Room) -> int:
-    """The run of which the inputs of layers are kept.
+    """The run whose layer inputs are kept.
 
-    The first one, if that takes half of the room at most; else the smallest one.
+    The first one, if it takes at most half of the room; otherwise the smallest.
     """
     inner = sum(2 * size for _, size in _calls(reference, 0))
     return 0 if 2 * inner < min(room.left, room.inner) else smallest(reference.feeds)[0]
@@ -97,12 +97,12 @@ def run_to_look_at(reference: Reference, room: Room) -> int:
 def keep_runs(
     reference: Reference, looked: Looked, looked_at: int, seen: Stash, room: Room
 ) -> Kept:
-    """Choose what is kept of each run: of layers as much as there is room for.
+    """Choose what to keep of each run: as much of the layers as there is room for.
 
     Args:
         reference: the reference, which was run.
-        looked: what was seen when it was run again.
-        looked_at: the run of which the inputs of layers are kept.
+        looked: the observations of the second run.
+        looked_at: the run whose layer inputs are kept.
         seen: has these.
         room: what the record may hold.
 
@@ -173,7 +173,7 @@ def _size(spread: Spread) -> int:
 
 
 def _coarser(reference: Reference, room: Room, kept: Kept) -> dict[str, PerturbedRuns]:
-    """The limits for narrower types, as far as they can be had and there is room."""
+    """The limits for narrower types, as far as they are available and there is room."""
     found = {}
     for kind in NARROW if reference.moved is not None else ():
         try:
@@ -203,7 +203,7 @@ def _calls(reference: Reference, run: int) -> Iterator[tuple[tuple[str, int], in
 def _observed(
     reference: Reference, looked: Looked, looked_at: int, seen: Stash, room: Room
 ) -> dict[int, tuple[RecordedCall, ...]]:
-    """What layers gave, of the small runs first."""
+    """The layers' outputs, of small runs first."""
     order = smallest(reference.feeds)
     order.sort(key=lambda run: run != looked_at)
     found = {}
@@ -239,13 +239,13 @@ def _call(
     )
 
 
-def observed_words(kept: Kept, runs: Sequence[object], limit: float | None) -> str | None:
-    """A note where what layers gave is not kept of every run."""
+def observed_words(kept: Kept, runs: Sequence[object], max_size: float | None) -> str | None:
+    """A note if layer outputs are not kept for every run; see `RecordRequest.max_size`."""
     if kept.n_observed == len(runs):
         return None
     why = (
         f"they take at most {INNER:g} MB without --max-size"
-        if limit is None
-        else f"more would exceed --max-size {limit:g} (megabytes)"
+        if max_size is None
+        else f"more would exceed --max-size {max_size:g} (megabytes)"
     )
     return f"layer values are kept for {kept.n_observed} of {len(runs)} runs: {why}"

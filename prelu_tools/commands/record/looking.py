@@ -1,4 +1,4 @@
-"""Run a reference once more, to see of each run what a record needs beside what a check saw."""
+"""Run a reference once more, to observe what a record needs and a check does not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prelu_tools.core.prelu.coverage import CoverageBook
 
 Call = tuple[str, int]
 """A layer's name, and which call of it."""
-_NEAR = 1e-3  # of the largest value: what another size of the batch may change
+_NEAR = 1e-3  # relative to the largest value: the effect of another batch size
 
 
 @dataclass
@@ -25,13 +25,13 @@ class Looked:
     """What was seen."""
 
     outputs: list[dict[str, Array]] = field(default_factory=list)
-    """Of each run, as the model gave them."""
+    """The outputs of each run, as the model returned them."""
     counts: list[dict[str, IntArray]] = field(default_factory=list)
-    """Of each run, by layer: for each slope the positions where its input was negative."""
+    """For each run, layer and slope: the number of positions with a negative input."""
     output_axes: dict[str, int | None] = field(default_factory=dict)
-    """The axis of the rows of each output, or `WITHOUT_ROWS`; None where they are not apart."""
+    """The axis of the rows of each output, or `WITHOUT_ROWS`; None if they cannot be separated."""
     call_axes: dict[Call, int | None] = field(default_factory=dict)
-    """The same for what each call gave."""
+    """The same for the outputs of each call."""
 
 
 def look(reference: Reference, looked_at: int, stash: Stash) -> Looked:
@@ -39,7 +39,7 @@ def look(reference: Reference, looked_at: int, stash: Stash) -> Looked:
 
     Args:
         reference: the reference, which was run.
-        looked_at: the run of which what the layers are given and give is kept.
+        looked_at: the run whose layer inputs and outputs are kept.
         stash: takes that, as `x` and `y` in the place of a precision.
     """
     found = Looked()
@@ -79,7 +79,7 @@ class _Alone:
     calls: list[dict[Call, Array]] = field(default_factory=list)
 
     def axis(self, values: Array, alone: Sequence[Array | None]) -> int | None:
-        """The axis along which the rows lie, as far as each of them gives the same alone."""
+        """The axis of the rows, as far as each row gives the same result alone."""
         known = [one for one in alone if one is not None]
         if len(known) < len(self.rows):
             return None
@@ -103,7 +103,7 @@ class _Alone:
 
 
 def _run_alone(reference: Reference) -> _Alone | None:
-    """Run the first and the last row of a batch alone; None where a batch cannot be taken apart."""
+    """Run the first and the last row of a batch alone; None if a batch cannot be split."""
     rows = reference.rows
     several = [r for r, feeds in enumerate(reference.feeds) if rows.count(feeds) > 1]
     if not rows.names or not several:
@@ -130,5 +130,5 @@ def smallest(feeds: Sequence[Feeds]) -> list[int]:
 
 
 def n_bytes(arrays: Mapping[str, Array]) -> int:
-    """What arrays take in all."""
+    """The total size of arrays."""
     return sum(values.nbytes for values in arrays.values())

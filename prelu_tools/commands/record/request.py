@@ -1,4 +1,4 @@
-"""What a user may ask of `record`: each option once, for every place that offers it."""
+"""The options of `record`: each declared once, for every place that offers it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class RecordRequest:
     samples: int | None = option(
         whole(1), "How many random inputs to run.  [default: 16]", default=None
     )
-    """Rows of input to draw; None for the usual number, and for none beside a file of inputs."""
+    """Rows of input to draw; None for the usual number, and for none if there is a file of
+    inputs."""
     seed: int = option(whole(0), "Random seed for the inputs.", default=0, needs=(DRAWS,))
     search_seconds: float = option(
         number(0, unit=" of seconds"),

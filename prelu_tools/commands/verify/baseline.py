@@ -1,4 +1,4 @@
-"""Baselines: what earlier verifications measured, in a file that belongs under version control."""
+"""Baselines: figures of earlier verifications, in a file to commit to version control."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ KIND = "verify-baseline"
 
 @dataclass(frozen=True)
 class Renewed:
-    """What became of a baseline that was to be renewed."""
+    """The outcome of renewing a baseline."""
 
     path: str
     """The file."""
     n_checks: int
-    """Checks whose figures were written; 0 where nothing was."""
+    """Checks whose figures were written; 0 if nothing was."""
     kept: tuple[str, ...] = ()
-    """Checks that failed: of these the file has what it had."""
+    """Checks that failed: the file keeps their old figures."""
     refused: str | None = None
-    """Why nothing was written; None where it was."""
+    """Why nothing was written; None if it was."""
 
     @property
     def sentence(self) -> str:
-        """It in words."""
+        """The report in words."""
         if self.refused is not None:
             return f"{self.path} was not written: {self.refused}"
         checks = f"{self.n_checks:,} check{'' if self.n_checks == 1 else 's'}"
@@ -81,15 +81,15 @@ def _count(value: object) -> int:
 
 
 def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -> Renewed:
-    """Write what was measured, whole or not at all; the same figures give the same bytes.
+    """Write the figures, completely or not at all; the same figures give the same bytes.
 
-    Nothing is written where a check could not be judged. Of one that failed the file keeps what it
-    had: what is wrong is not a measure.
+    Nothing is written if a check has no verdict. For a failed check, the file keeps what it
+    had: wrong results are not a measure.
 
     Args:
         path: the file.
-        results: by the names of the checks; None where one could not be run.
-        whole: whether these are all that the file is to have; else it keeps its others.
+        results: by the names of the checks; None if one could not be run.
+        whole: whether these replace everything in the file; otherwise it keeps its others.
 
     Raises:
         PReLUToolsError: the file cannot be written, or would replace a file that is not a baseline.
@@ -109,7 +109,7 @@ def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -
 
 
 def old_entries(path: Path) -> Mapping[str, Entry]:
-    """What a file that is to be renewed has; nothing where it is not there, or of another schema.
+    """The content of a file to renew; empty if it is missing or has another schema.
 
     Raises:
         PReLUToolsError: the existing file is not a baseline, and is not overwritten.

@@ -1,4 +1,4 @@
-"""The smallest thing that shows a failure, as files that someone else can run."""
+"""A minimal reproduction of a failure, as files that others can run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OTHERS = ("inputs.npz", "reference.npz", "candidate.npz", "layer.onnx", "layer.
 
 
 def write_bundle(folder: Path, reference: Reference, linked: Linked, judged: Judged) -> None:
-    """Write what shows a candidate's failure.
+    """Write a minimal reproduction of a candidate's failure.
 
     `inputs.npz`: the run in which its outputs are farthest from the reference's. `reference.npz`
     and `candidate.npz`: both sides' outputs of that run. `layer.onnx` and `layer.npz`: the part of

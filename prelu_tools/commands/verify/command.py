@@ -44,7 +44,7 @@ def verify(request: VerifyRequest, progress: ProgressCallback = silent) -> Verif
 
     Args:
         request: what to check, and how.
-        progress: is told what is being done.
+        progress: called with the name of each step.
 
     Raises:
         PReLUToolsError: the reference cannot be read or run. What is wrong with a candidate is
@@ -60,7 +60,7 @@ def verify(request: VerifyRequest, progress: ProgressCallback = silent) -> Verif
 
 
 def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> VerifyResult | None:
-    """What can be said before a model is loaded: the whole result, where no candidate can be run.
+    """Checks before a model is loaded: the whole result, if no candidate can be run.
 
     Args:
         request: what to check.
@@ -91,7 +91,7 @@ def verify_source(
         source: the reference.
         request: what to check.
         candidates: those of the request's that are open already, by their spelling.
-        progress: is told what is being done.
+        progress: called with the name of each step.
     """
     start = time.perf_counter()
     if source.recording is None:
@@ -140,7 +140,7 @@ def verify_source(
 def _open_candidates(
     source: Source, request: VerifyRequest, ready: Mapping[str, Source]
 ) -> list[Linked | CandidateReport]:
-    """Each candidate with its inputs paired; a report of what is wrong where that cannot be."""
+    """Each candidate with its inputs paired, or a report of why that is impossible."""
     linked: list[Linked | CandidateReport] = []
     for text in request.candidates:
         try:
@@ -212,7 +212,7 @@ def _ways(source: Source, request: VerifyRequest) -> list[_Way]:
 
 
 def _run_by(runtime: str, graph: OnnxGraph) -> Source:
-    """What another runtime makes of a file.
+    """The results of a file on another runtime.
 
     Raises:
         PReLUToolsError: the file is quantized: limits for that are known for onnxruntime only.

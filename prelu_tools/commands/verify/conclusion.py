@@ -1,4 +1,4 @@
-"""What a verification comes to, once every candidate is judged."""
+"""The result of a verification, once every candidate is judged."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def conclude(
     for verdict, reason in filter(None, gates):
         verdicts.append(verdict)
         reasons.append(reason)
-    if "fail" in verdicts:  # a decision that was frozen explains it
+    if "fail" in verdicts:  # a frozen decision explains it
         reasons += [note for note in reference.notes if code_of(note) == BRANCH_FOUND]
     for doubt in reference.doubts:
         verdicts.append("inconclusive")

@@ -1,4 +1,4 @@
-"""Whose decisions the inputs of a check have to turn: the reference's, and each candidate's."""
+"""The models whose decisions a check's inputs should change: the reference and each candidate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def turn_plan(
         source: the reference.
         opened: the candidates.
         domain: what inputs may be.
-        is_searched: whether inputs are looked for beside those given.
+        is_searched: whether inputs are searched for in addition to those given.
     """
 
     def fits(feeds: Feeds) -> bool:

@@ -1,9 +1,9 @@
-"""What a user demands of a check beyond parity: coverage and power."""
+"""Requirements of a check beyond parity: coverage and power."""
 
 from __future__ import annotations
 
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, counted
 from prelu_tools.core.results.verification.candidate import CandidateReport
 from prelu_tools.core.results.verification.parity import Verdict
 from prelu_tools.core.results.verification.result import Coverage
@@ -36,7 +36,8 @@ def hits_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict,
     if (least.least_positions or 0) >= request.min_hits:
         return None
     return "fail", (
-        f"{report.model}: {least.name}: a slope had {least.least_positions:,} negative inputs; "
+        f"{report.model}: {least.name}: a slope had "
+        f"{counted(least.least_positions or 0, 'negative input')}; "
         f"--min-hits {request.min_hits} requires more"
     )
 

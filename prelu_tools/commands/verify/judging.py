@@ -1,4 +1,4 @@
-"""Judge one candidate on one execution provider, by what it is: in floating point, or quantized."""
+"""Judge one candidate on one execution provider, in floating point or quantized."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def judge(
         reference: the reference, which was run.
         linked: the candidate.
         provider: what runs it; None for a candidate that onnxruntime does not run.
-        request: what the user asked for.
+        request: the options.
 
     Raises:
         PReLUToolsError: it cannot be run, or its outputs cannot be paired.

@@ -1,4 +1,4 @@
-"""What a user may ask of `verify`: each option once, for every place that offers it."""
+"""The options of `verify`: each declared once, for every place that offers it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _PAIR = {**PAIR, "items": {"type": "number", "minimum": 0}}
 TOLERANCE = Kind(
     _tolerance, {"anyOf": [{"const": "calibrated"}, _PAIR, TWO_NUMBERS]},
     "Literal['calibrated'] | tuple[float, float]",
-    "'calibrated', or (rtol, atol) of numbers from 0 on", from_text=_tolerance_of_text,
+    "'calibrated', or (rtol, atol), numbers of 0 or more", from_text=_tolerance_of_text,
 )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ DRAWS = Needs(
     lambda values: values.inputs_file is None or values.samples is not None,
     "--inputs replays what is in the file and draws nothing: use --samples to draw too",
 )
-"""Of what says how inputs are drawn."""
+"""Why options that control how inputs are drawn would be ignored."""
 _WHOLE = Needs(lambda values: not values.quick, "--quick searches nothing and plants no faults")
 _LAYERS = Needs(lambda values: values.layers, "--no-layers skips the layers")
 
@@ -171,7 +171,8 @@ class VerifyRequest:
     samples: int | None = option(
         whole(1), "How many random inputs to run.  [default: 16]", default=None, example="16"
     )
-    """Rows of input to draw; None for the usual number, and for none beside a file of inputs."""
+    """Rows of input to draw; None for the usual number, and for none if there is a file of
+    inputs."""
     seed: int = option(
         whole(0), "Random seed for the inputs.", default=0, example="0", needs=(DRAWS,)
     )

@@ -1,4 +1,4 @@
-"""Sizes that a candidate leaves free and of which one alone was checked."""
+"""Sizes that a candidate leaves dynamic but of which only one was checked."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Files that nobody vouches for, and files that are being written."""
+"""Untrusted files, and files that are being written."""

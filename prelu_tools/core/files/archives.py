@@ -1,4 +1,4 @@
-"""What no honest zip archive of weights is like."""
+"""Signs of a hostile zip archive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 _START: Final = b"PK\x03\x04"
-_KNOWN: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others take memory as they are told
+_KNOWN: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may take any amount of memory
 
 
 def faults_of(archive: zipfile.ZipFile, path: Path) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""What reading one file may take in all, whatever the file makes of it.
+"""The work and memory that reading one file may take.
 
-Both amounts are counted, not measured: the same file is refused on every machine, or on none.
+Both amounts are counted, not measured: so a file is rejected on every machine or on none.
 """
 
 from __future__ import annotations

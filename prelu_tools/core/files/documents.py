@@ -1,4 +1,4 @@
-"""Dataclasses as JSON, with their arrays beside it; read back by the types of their fields."""
+"""Dataclasses as JSON, with their arrays next to it; read back by the types of their fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array, frozen
 
-_LARGEST: Final = 2**53  # what every reader of JSON holds exactly
+_LARGEST: Final = 2**53  # the largest integer that every JSON reader keeps exactly
 _NOT_FINITE: Final = ("NaN", "Infinity", "-Infinity")
 
 
@@ -30,7 +30,7 @@ class Stored:
 
 
 def flatten(value: Any, arrays: dict[str, Stored], place: str = "") -> Any:
-    """A value as JSON has it.
+    """A value as in JSON.
 
     Args:
         value: dataclasses, tuples, mappings with texts as keys, texts, numbers, arrays, which may
@@ -67,7 +67,7 @@ def rebuild(kind: Any, value: Any, load: Callable[[str], Array], place: str = ""
     Args:
         kind: the type, as an annotation has it.
         value: the JSON.
-        load: gives an array by its name.
+        load: returns an array by name.
         place: where the value is.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How much a file may take that nobody vouches for."""
+"""Limits for untrusted files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BOMB_RATIO: Final = 100  # weights do not compress a hundredfold
 
 
 def is_bomb(size: int, unpacked: int) -> bool:
-    """Whether an archive of this size that unpacks to so many bytes can only be a zip bomb."""
+    """Whether an archive of this size that unpacks to this many bytes must be a zip bomb."""
     many = unpacked > _BOMB_SIZE and unpacked > _BOMB_RATIO * size
     return many or unpacked > allowed_memory(size)
 

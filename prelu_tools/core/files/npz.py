@@ -1,4 +1,4 @@
-"""Arrays of numbers from an `.npz` file, and nothing that is run; and such files written."""
+"""Read arrays of numbers from an `.npz` file without running code, and write such files."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from prelu_tools.core.suggestions import no_such_file
 _NUMBERS = "fiub"
 _PICKLE = b"\x80"
 _MEMBER = ".npy"
-_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip file can hold
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date in a zip file
 _UNIX = 3
 Read = TypeVar("Read")
 
 
 class NpzFile:
-    """An `.npz` file whose arrays are read when they are asked for.
+    """An `.npz` file whose arrays are read on demand.
 
     Args:
         path: the file.
@@ -99,7 +99,7 @@ def write_arrays(file: IO[bytes], arrays: Iterable[tuple[str, Callable[[], Array
 
     Args:
         file: open for writing.
-        arrays: the name of each array, and what gives it; one is held at a time.
+        arrays: the name of each array, and a function that returns it; one is held at a time.
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, load in arrays:
@@ -175,7 +175,7 @@ def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     version = npy.read_magic(member)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:
-        raise ValueError(f"arrays of version {version} are not supported")
+        raise ValueError(f"version {version} of the .npy format is not supported")
     shape, _, dtype = read(member)
     if any(not isinstance(size, int) or size < 0 for size in shape):
         raise ValueError(f"an array has the shape {shape}")

@@ -1,7 +1,7 @@
-"""What a pickle would run, told without running it.
+"""What a pickle would run, found without running it.
 
 A pickle is a program: it names functions by module and name, and calls them as it is loaded. Its
-operations are listed with the standard library's `pickletools`, and none is carried out.
+operations are listed with the standard library's `pickletools`, and none of them is executed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _GETS: Final = ("GET", "BINGET", "LONG_BINGET")
 
 
 def wanted_by(data: bytes) -> tuple[str, ...]:
-    """The functions and classes that a pickle names, as `module.name`, but for what tensors need.
+    """The functions and classes that a pickle names, as `module.name`, except those for tensors.
 
     Whatever it cannot make out it leaves out: the answer is for an error message, and no proof that
     a pickle is harmless.
@@ -48,10 +48,10 @@ def _all_named(data: bytes) -> tuple[str, ...]:
     found: dict[str, None] = {}
     stream = io.BytesIO(data[:_LARGEST])
     try:
-        for _ in range(_MOST_IN_A_ROW):  # torch's older files are several, one behind the other
+        for _ in range(_MOST_IN_A_ROW):  # torch's older files are several, one after the other
             for name in _named(stream):
                 found[name] = None
-    except Exception:  # damaged, or at its end: what was named until here is what is known
+    except Exception:  # damaged, or at its end: the names so far are known
         pass
     return tuple(found)
 
@@ -109,6 +109,6 @@ def _named_by_file(path: Path) -> tuple[str, ...]:
 def in_words(wanted: tuple[str, ...]) -> str:
     """What a file wants to run, for a sentence: the first few names."""
     if not wanted:
-        return "code of the file"
+        return "code from the file"
     more = f" and {len(wanted) - _MOST} more" if len(wanted) > _MOST else ""
     return f"{', '.join(wanted[:_MOST])}{more}, which the file names"

@@ -1,7 +1,7 @@
-"""Is a pickle nothing but names and tensors? Told from its operations; none is carried out.
+"""Is a pickle nothing but names and tensors? Decided from its operations, without executing them.
 
-What is plain here can neither call anything nor hash without end: torch may read it as it is. All
-else is read first where it can do no harm.
+A plain pickle can neither call anything nor hash without end, so torch may read it directly. All
+others are first read where they can do no harm.
 """
 
 from __future__ import annotations

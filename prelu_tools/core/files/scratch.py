@@ -1,4 +1,4 @@
-"""Temporary files beside the place that they are going to take, and locks that say whose they are.
+"""Temporary files next to their final place, and locks that show their owner.
 
 A run holds a lock on what it writes for as long as it lives, and the system takes the lock from a
 run that was killed. So the next run that writes to the same path knows what was left behind, and
@@ -72,7 +72,7 @@ def _lock(descriptor: int) -> None:
 
 
 def scratch_folder(path: Path, forget: Forget | None = None) -> AbstractContextManager[Path]:
-    """A new folder beside `path`, which is gone when the block ends.
+    """A new folder next to `path`, which is gone when the block ends.
 
     Args:
         path: of the file that is being made.
@@ -85,10 +85,10 @@ def scratch_folder(path: Path, forget: Forget | None = None) -> AbstractContextM
 
 
 def scratch_file(path: Path) -> AbstractContextManager[Path]:
-    """A new empty file beside `path`, which is gone when the block ends, if it is still there.
+    """A new empty file next to `path`, which is gone when the block ends, if it is still there.
 
-    It has the permissions of any new file: the system applies the umask. To ask what the umask is,
-    as one has to behind `tempfile.mkstemp`, changes it for all threads for a moment.
+    It has the permissions of any new file: the system applies the umask. Reading the umask, which
+    is necessary after `tempfile.mkstemp`, changes it for all threads for a moment.
 
     Raises:
         OSError: it cannot be made.
@@ -108,7 +108,7 @@ def scratch_file(path: Path) -> AbstractContextManager[Path]:
 def _made(path: Path, make: Callable[[str], str], forget: Forget | None = None) -> Iterator[Path]:
     made, descriptor = None, None
     try:
-        with locked(path.parent):  # nobody finds it before it is locked itself
+        with locked(path.parent):  # it cannot be found before it is locked
             _clear(path, forget)
             made = Path(make(_prefix(path)))
             descriptor = _opened(made)
@@ -144,7 +144,7 @@ def thoroughly(tidy: Callable[[], None]) -> None:
 
 
 def clear(path: Path, forget: Forget | None) -> None:
-    """Remove what runs that were killed left beside a path.
+    """Remove what runs that were killed left next to a path.
 
     Raises:
         OSError: another process does not let go of its folder.
@@ -154,9 +154,9 @@ def clear(path: Path, forget: Forget | None) -> None:
 
 
 def _clear(path: Path, forget: Forget | None) -> None:
-    """Remove what runs that were killed left beside a path; its folder is locked."""
+    """Remove what runs that were killed left next to a path; its folder is locked."""
     for left in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
-        with suppress(OSError):  # another user's, or in use
+        with suppress(OSError):  # owned by another user, or in use
             descriptor = _opened(left)
             try:
                 _lock(descriptor)

@@ -1,8 +1,8 @@
-"""A training's log of slopes: a line of JSON a record (`core/results/slope_record.py`).
+"""A log of slopes: one line of JSON per record (`core/results/slope_record.py`).
 
 NaN and infinities are strings, as in all JSON of this package. A training that resumes from an
 earlier step appends to the log: a record replaces all earlier ones of its step and of later steps.
-The last line may be torn, where the process was killed.
+The last line may be incomplete if the process was killed.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _number(value: Any) -> Any:
 
 
 def _record(line: str) -> SlopeRecord | None:
-    """The record of a line; None where it is none."""
+    """The record of a line; None if it is none."""
     try:
         document = json.loads(line)
         if document["kind"] != KIND or document["schema_version"] != _VERSION:

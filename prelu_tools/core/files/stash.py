@@ -1,4 +1,4 @@
-"""Arrays by name, on disk once there are too many of them."""
+"""Arrays by name, moved to disk once they are too large."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which axis of an array is which of another model's: the one search for it."""
+"""Match the axes of an array with those of another model: the only search for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prelu_tools.core.prelu.slopes import Shape, broadcasts
 
 
 class AxisAlignment(tuple[Permutation, ...]):
-    """The axis orders in which an array of one model may lie in another, the likeliest first.
+    """The possible axis orders of one model's array in another model, likeliest first.
 
     Each is a permutation as in numpy.transpose, from the first model's axes to the second's. With
     none, the arrays do not belong together; with several, there is a doubt.
@@ -64,7 +64,7 @@ class AxisAlignment(tuple[Permutation, ...]):
         )
 
     def laying(self, slopes: tuple[int, ...], shape: Shape) -> AxisAlignment:
-        """Those in which slopes of a shape lie on an input of another, of as many axes."""
+        """Those in which slopes of a shape broadcast to an input of as many axes."""
         if len(slopes) != len(shape):
             return AxisAlignment()
         return AxisAlignment(
@@ -79,13 +79,13 @@ class AxisAlignment(tuple[Permutation, ...]):
         return AxisAlignment(o for o in orders if np.array_equal(source.transpose(o), target))
 
     def only(self, order: Permutation | None) -> AxisAlignment:
-        """An order alone, where it is among these; else all of them."""
+        """An order alone, where it is among these; otherwise all of them."""
         return self if order is None or order not in self else AxisAlignment([order])
 
     def stated(self, *said: Permutation | None) -> Permutation | None:
-        """The first order that somebody states and that is among these, else the likeliest.
+        """The first order that somebody states and that is among these, otherwise the likeliest.
 
-        None where there is none.
+        None if there is none.
         """
         return next((order for order in (*said, *self) if order in self), None)
 
@@ -107,7 +107,7 @@ class AxisAlignment(tuple[Permutation, ...]):
     def nearest(self, expected: Array, values: Array) -> Array | None:
         """An array of the second model in the order in which it is nearest to one of the first.
 
-        None where no order gives its shape.
+        None if no order gives its shape.
         """
         fitting = [moved for _, moved in self.restored(values, expected.shape)]
         if len(fitting) < 2:

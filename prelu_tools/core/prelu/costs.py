@@ -1,6 +1,6 @@
-"""What a form of PReLU costs on onnxruntime's CPU provider: a forecast to start from.
+"""A cost model for forms of PReLU on onnxruntime's CPU provider.
 
-Nanoseconds an element on one thread, from profiles of chains of convolutions (docs/performance.md
+Nanoseconds per element on one thread, from profiles of chains of convolutions (docs/performance.md
 says how they were taken); only their order matters, since `optimize` measures. *Blocked* is
 onnxruntime's own layout NCHWc, in which it keeps a chain of 2D convolutions: leaving it and coming
 back costs two reorders.
@@ -70,7 +70,7 @@ def forecast(form: str, place: Surroundings, runtime: str) -> float:
         return place.n_elements * _PLAIN[form]
     if not (uniform or (place.by_channel and form in _BLOCKED)):
         twice = _REORDER if place.by_channel and form == "max" else 0.0  # x, and its product
-        left = 0.0 if odd else around  # channels that fill no block leave the layout anyway
+        left = 0.0 if odd else around  # channels that do not fill a block leave the layout anyway
         return place.n_elements * (_PLAIN[form] + left + twice)
     if odd and form == "depthwise":  # a grouped convolution has to fill its blocks
         return place.n_elements * (_PLAIN[form] + _REORDER)

@@ -1,4 +1,4 @@
-"""How often each slope met a negative input: only then has its value any effect."""
+"""How often each slope received a negative input: only then does it have an effect."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CoverageBook:
 
         Args:
             layer: the layer's name; one that is not known is passed over.
-            x: its input; of a rank on which its slopes cannot be laid it tells nothing.
+            x: its input; if its slopes do not broadcast to that rank, nothing is counted.
         """
         known = self._layers.get(layer)
         slopes = None if known is None else laid_over(known, x.ndim)

@@ -1,4 +1,4 @@
-"""Faults that exporters, converters and hands make in slopes: what a check has to catch."""
+"""Slope faults that exporters, converters and people make, which a check has to catch."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Fault:
 def faults_in(
     layer: int, slopes: Sequence[Array], reached: Array, size: int, seed: int
 ) -> Iterator[Fault]:
-    """The faults of one layer that change any value: -0.0 is 0.0 here, for no output tells.
+    """The faults of one layer that change any value; -0.0 counts as 0.0.
 
     Args:
         layer: which of the layers.
         slopes: of all layers, each such that it broadcasts to its input.
         reached: for each slope of this layer, flat, whether the inputs reach it: single slopes are
             taken from these if there are any.
-        size: the last dimension of the layer's input; 0 where it is not known.
+        size: the last dimension of the layer's input; 0 if it is not known.
         seed: of the choice of single slopes.
     """
     right = slopes[layer]
@@ -66,7 +66,7 @@ def _variants(
     place = int(generator.choice(where))
     moved = flat.copy()
     moved[place] = flat[place] * flat.dtype.type(1.1) if flat[place] else flat.dtype.type(0.1)
-    yield "moved", f"slope {place} moved by 10 %", moved.reshape(right.shape)
+    yield "moved", f"slope {place} changed by 10%", moved.reshape(right.shape)
     other = _unlike(flat, place, where)
     if other is not None:
         swapped = flat.copy()

@@ -1,4 +1,4 @@
-"""What a layer's slopes alone say that its owner should know; `docs/findings.md` has each code."""
+"""Findings about a layer's slopes alone; `docs/findings.md` explains each code."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import Thresholds, slope_health
 from prelu_tools.core.results.inspection import Finding
 
-_FLOAT16_INFINITE = 65520.0  # what rounds to infinity: half a step above the largest, 65504
-_FLOAT16_TINY = 2.0**-25  # what rounds to 0: half of the smallest subnormal
+_FLOAT16_INFINITE = 65520.0  # rounds to infinity: half a step above the largest value, 65504
+_FLOAT16_TINY = 2.0**-25  # rounds to 0: half of the smallest subnormal
 
 
 def slope_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def slope_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Findin
         yield Finding(
             "one_slope",
             "info",
-            "one slope for all of its channels; for one per channel, use "
+            "one slope for all channels; for one per channel, use "
             f"nn.PReLU(num_parameters=channels) (torch) or PReLU({_shared_axes(layer)}) (Keras)",
             layer.name,
         )
@@ -67,7 +67,7 @@ def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Find
             "non_finite",
             "error",
             f"{count} of {layer.slopes.size} slopes are NaN or infinite, and so is the output "
-            "for negative inputs; go back to a checkpoint before the training diverged",
+            "for negative inputs; go back to a checkpoint before training diverged",
             layer.name,
         )
     if "at_init" in health:

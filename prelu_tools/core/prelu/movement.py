@@ -1,4 +1,4 @@
-"""How the slopes of a layer move from look to look: while training, or over checkpoints."""
+"""How the slopes of a layer move over a training or over checkpoints."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from prelu_tools.core.arrays import Array
 
 LOWEST, HIGHEST = -1.0, 2.0
-"""Slopes of trained networks lie between these; what leaves them is usually on its way out."""
+"""Slopes of trained networks are within these limits; one that leaves them usually diverges."""
 SHRUNK = 0.8
 """Below this share of their first size, slopes that fall all the time are being pulled to 0."""
-_LOOKS = 3  # a fall over fewer looks than these says nothing
+_LOOKS = 3  # a decrease over fewer records says nothing
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Two layers' slopes against each other, bit for bit, and what differs said in words."""
+"""Compare two layers' slopes bit for bit, and describe differences in words."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class SlopeDifference:
     equal: bool
     """Bit for bit after sign and layout."""
     description: str | None = None
-    """What differs; None where nothing does."""
+    """What differs; None if nothing does."""
     ambiguous: bool = False
-    """The layout could not be told, and the answer hangs on it: no verdict."""
+    """The layout is unknown, and the answer depends on it: no verdict."""
     note: str | None = None
-    """What is unusual although nothing differs; None where nothing is."""
+    """What is unusual although nothing differs; None if nothing is."""
     moved: bool = False
-    """Whether they are the same values, along other axes: right where the input lies so too."""
+    """Whether they are the same values, along other axes: right if the input's axes moved too."""
     rounded: bool = False
     """Whether they differ by no more than what a form that rounds in between makes of slopes."""
     n_equal: int = field(default=0, compare=False)
@@ -54,7 +54,7 @@ def _orders(reference: PReLULayer, candidate: PReLULayer) -> AxisAlignment:
     target = candidate.input_shape or free
     if len(shape) != rank or len(target) != rank:
         shape = target = free
-    ends = (None, *shape[1:])[:rank], (None, *target[1:])[:rank]  # of a number there are none
+    ends = (None, *shape[1:])[:rank], (None, *target[1:])[:rank]  # a scalar has none
     orders = AxisAlignment.inside(*ends) or AxisAlignment.usual(rank)
     return orders.taking(reference.slopes.shape, candidate.slopes.shape)
 
@@ -64,15 +64,15 @@ def compare_slopes(
 ) -> SlopeDifference:
     """Compare the slopes of two layers that ought to be the same one.
 
-    They are moved to the candidate's axis order, which the shapes tell. Where several orders fit
-    and it matters which, the one that the candidate states decides if the slopes are equal in it,
-    else the one that the caller gives; without either the answer is `ambiguous`. Layers whose
-    inputs are known to have different ranks are compared as vectors.
+    They are moved to the candidate's axis order, which follows from the shapes. If several orders
+    fit and it matters which, the one that the candidate states decides if the slopes are equal in
+    it, otherwise the caller's; without either, the answer is `ambiguous`. Layers whose inputs are
+    known to have different ranks are compared as vectors.
 
     Args:
         reference: the layer that is taken to be right.
         candidate: the layer that is compared with it.
-        order: from the reference's axes to the candidate's, as in numpy.transpose; None to tell.
+        order: from the reference's axes to the candidate's, as in numpy.transpose; None to find it.
     """
     aligned = _of_one_rank(reference, candidate)
     reference, candidate = aligned if _orders(*aligned) else (reference, candidate)
@@ -132,7 +132,7 @@ def _same_values(left: Array, right: Array) -> bool:
 
 
 def _expanded(left: Array, right: Array) -> SlopeDifference:
-    """Of unequal numbers of slopes: repeated ones that are all equal are the same function."""
+    """Compare different numbers of slopes: equal slopes, repeated, are the same function."""
     found = "one slope shared by all" if right.size == 1 else f"{right.size} slopes"
     if left.size and right.size and _repeats(left, right):
         return SlopeDifference(True, note=f"{found}; the reference has {left.size}, all equal")
@@ -170,7 +170,7 @@ def in_type_of(reference: PReLULayer, candidate: PReLULayer) -> PReLULayer:
 
 
 def _laid_difference(left: Array, right: Array, rounds: bool) -> SlopeDifference:
-    """Of slopes in one axis order; a transposition of two axes is told as such."""
+    """Compare slopes in one axis order; two transposed axes are reported as such."""
     found = _difference(left.reshape(-1), right.reshape(-1), rounds)
     varying = [axis for axis, size in enumerate(left.shape) if size > 1]
     if not found.same and len(varying) > 1:
@@ -227,7 +227,7 @@ def _bits(values: Array) -> Array:
 
 
 def owner_of(candidate: PReLULayer, references: Iterable[PReLULayer]) -> str | None:
-    """The name of the reference layer whose slopes these are, where there is exactly one."""
+    """The name of the reference layer whose slopes these are, if there is exactly one."""
     values = _bare(candidate)  # wherever it stands now
     owners = [layer.name for layer in references if compare_slopes(layer, values).equal]
     return owners[0] if len(owners) == 1 else None
@@ -248,7 +248,7 @@ class LayerPairs:
 def line_up(references: Iterable[PReLULayer], candidates: Iterable[PReLULayer]) -> LayerPairs:
     """Pair layers by name; those left over by order, where their numbers agree, or by slopes.
 
-    By slopes where these are no other's of those left over.
+    By slopes, if no other remaining layer has the same.
     """
     left, right = list(references), list(candidates)
     by_name: Mapping[str, PReLULayer] = {layer.name: layer for layer in right}
@@ -267,7 +267,7 @@ def line_up(references: Iterable[PReLULayer], candidates: Iterable[PReLULayer]) 
 
 
 def _by_slopes(left: Sequence[PReLULayer], right: Sequence[PReLULayer]) -> dict[str, PReLULayer]:
-    """For a layer's name the one layer that has its slopes, which are no other layer's."""
+    """For each layer's name, the only layer that has its slopes."""
     alike: dict[bytes, tuple[list[PReLULayer], list[PReLULayer]]] = {}
     for side, layers in enumerate((left, right)):
         for layer in layers:
@@ -299,7 +299,7 @@ def pair_layers(references: Sequence[PReLULayer], found: Sequence[PReLULayer]) -
 def _split_unproven(
     references: Sequence[PReLULayer], found: Sequence[PReLULayer]
 ) -> list[PReLULayer]:
-    """Take apart what merely shares an initializer, where that gives the reference's number."""
+    """Split layers that merely share an initializer, if that gives the reference's number."""
     if len(found) == len(references):
         return list(found)
     split: list[PReLULayer] = []

@@ -1,6 +1,6 @@
 """The slopes of one PReLU layer, and how they are shared.
 
-PReLU(x) = x where x > 0, else a * x, with the slope a learned (He et al., 2015,
+PReLU(x) = x where x > 0, otherwise a * x, with the slope a learned (He et al., 2015,
 https://arxiv.org/abs/1502.01852, equation 1). The same paper names the sharing: one slope for all
 channels, or one for each. Keras adds one for each position, and anything in between.
 """
@@ -33,7 +33,7 @@ class SlopeParameter:
     n_calls: int
     """How often the source uses it: as many PRelu nodes have to be in the result."""
     call: int = 0
-    """Which of the source's calls these begin with, where each has tags of its own."""
+    """The first of the source's calls that these cover, if each call has its own tags."""
 
     def called_again(self) -> SlopeParameter:
         """The same, with one more call."""
@@ -58,19 +58,19 @@ class PReLULayer:
     """The slopes with their original sign, aligned to the input of the layer: the input's rank
     (batch included, of size 1), size 1 along every axis on which they are shared."""
     input_shape: Shape | None
-    """Shape of the layer's input with None for a dynamic dimension; None where unknown."""
+    """Shape of the layer's input with None for a dynamic dimension; None if unknown."""
     stored_shape: tuple[int, ...]
     """Shape of the slope tensor as it is stored."""
     preceding_parameters: int | None
-    """Weights and biases of the layer before; None where there is none, or it is unknown."""
+    """Weights and biases of the layer before; None if there is none, or it is unknown."""
     same_instance: bool
     """Whether several nodes provably are one instance, and not merely of equal value."""
     axes: tuple[int, ...] | None = None
     """How the source's axes were moved to this input's, as in numpy.transpose; None if unknown."""
     positions: tuple[int, ...] = ()
-    """For each of `nodes` its number among all PReLU calls of the model; empty where unknown."""
+    """For each of `nodes` its number among all PReLU calls of the model; empty if unknown."""
     start: float | None = None
-    """The value at which its source starts every slope; None where that is unknown."""
+    """The value at which its source starts every slope; None if that is unknown."""
     rounds: bool = False
     """Whether its form gives PReLU up to rounding only, so that its slopes are rounded too."""
 
@@ -118,7 +118,7 @@ def sharing_of(slopes: tuple[int, ...], input_shape: Shape | None) -> Sharing:
 
 
 def broadcasts(slope: tuple[int, ...], shape: Shape) -> bool:
-    """Whether numpy's rule lays slopes of a shape over an input, as far as its sizes are known."""
+    """Whether slopes broadcast to an input by numpy's rule, as far as its sizes are known."""
     if len(slope) > len(shape):
         return False
     tail = shape[len(shape) - len(slope) :]
@@ -136,9 +136,9 @@ def align(values: Array, rank: int | None) -> Array:
 
 
 def laid_over(layer: PReLULayer, rank: int) -> Array | None:
-    """The slopes of a layer with the axes of an input of this rank; None where that is in doubt.
+    """The slopes of a layer with the axes of an input of this rank; None if that is in doubt.
 
-    An input whose shape is not known takes them as PRelu does, by numpy's rule. A layer that is
+    If the input's shape is not known, they broadcast as in PRelu, by numpy's rule. A layer that is
     called at several ranks has its slopes as its first call has them: along the channels (axis 1)
     or along the last axis, they lie along the same one in its other calls.
     """

@@ -1,4 +1,4 @@
-"""Special values: where forms of PReLU that agree on every draw come apart."""
+"""Special values, for which forms of PReLU differ that agree on random inputs."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def special_input(layer: PReLULayer, dtype: np.dtype[Any]) -> Array:
     slope that a source expands to its channels needs as many of these as the layer has.
 
     Args:
-        layer: the layer, whose slopes are of one axis at least.
-        dtype: the type whose special values these are.
+        layer: the layer; its slopes have at least one axis.
+        dtype: the type of these special values.
     """
     values = special_values(dtype)
     if layer.slopes.shape[:1] not in ((), (1,)):
@@ -61,7 +61,7 @@ def documented(
     provider: str,
     runtime: str,
 ) -> str | None:
-    """Why a difference is to be expected; None where it is not.
+    """Why a difference is to be expected; None if it is not.
 
     Args:
         form: how the candidate spells PReLU.
@@ -89,14 +89,14 @@ def documented(
         who = "the reference" if by_reference else provider
         return f"{who or 'the candidate'} treats subnormal numbers as 0, as TensorFlow does"
     if abs(value) == tiny and abs(expected) >= tiny > abs(expected - found):
-        return "terms of a sum are subnormal numbers, which are treated as 0, as TensorFlow does"
+        return "terms of a sum are subnormal numbers, which are treated as 0, as in TensorFlow"
     return None
 
 
 def _on_the_other_side(
     value: float, slope: float, results: tuple[float, float], tiny: float
 ) -> bool:
-    """Whether x < 0 or x > 0 was told of 0 in place of a subnormal x, which then went on."""
+    """Whether a comparison treated a subnormal x as 0 while the value was passed on."""
     largest = tiny * max(1.0, abs(slope))
     return 0 < abs(value) < tiny and value in results and max(map(abs, results)) <= largest
 

@@ -1,4 +1,4 @@
-"""Slopes that are where their training starts: of a model that was not trained, or not loaded."""
+"""Slopes at their initial values: the model was not trained, or its weights not loaded."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def are_at_start(slopes: Array, start: float | None) -> bool:
 
     Args:
         slopes: of any shape, with at least one element.
-        start: the layer's own first value; None where it is unknown: then `INITIAL_VALUES`.
+        start: the layer's own first value; None if it is unknown: then `INITIAL_VALUES`.
     """
     starts = INITIAL_VALUES if start is None else (np.asarray(start).astype(slopes.dtype),)
     return any(bool((slopes == value).all()) for value in starts)
 
 
 def untrained(layers: Sequence[PReLULayer], model: str, advice: str) -> Reason | None:
-    """A sentence where every slope of a model is where training starts; else None.
+    """A sentence where every slope of a model is where training starts; otherwise None.
 
     Args:
         layers: of the model.

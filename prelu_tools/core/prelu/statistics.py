@@ -1,4 +1,4 @@
-"""What a layer's slopes look like as a set, and what that says about what was learned."""
+"""Statistics of a layer's slopes, and what they say about what was learned."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def slope_statistics(slopes: Array, thresholds: Thresholds = DEFAULT_THRESHOLDS)
 
 
 def quantile(values: Array, share: float) -> float:
-    """As numpy.quantile on a flat array, whose first call imports numpy.ma: too slow a start."""
+    """Like numpy.quantile on a flat array, but without importing numpy.ma, which is slow."""
     if np.isnan(values).any():
         return float("nan")
     ordered = np.sort(values)

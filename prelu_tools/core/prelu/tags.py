@@ -2,8 +2,8 @@
 
 An exporter merges tensors of equal value, folds constants, drops a multiplication by one, negates
 and transposes. So a source is converted with *tags* in place of its slopes: every element of every
-slope tensor is a float32 bit pattern of its own. Whatever comes out the other side then says by
-itself which parameter it was, where each element went, and whether its sign was turned.
+slope tensor is a unique float32 bit pattern. Each value that comes out shows which parameter it
+was, where each element went, and whether its sign was flipped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Tagged:
     indices: IntArray
     """The flat index into that parameter of each element; the array's own shape."""
     sign: int
-    """1, or -1 where every element was negated."""
+    """1, or -1 if every element was negated."""
 
     def restore(self, values: Array) -> Array:
         """The true values in the place of the tags, of the shape of the tagged array."""
@@ -50,7 +50,7 @@ class TagBook:
         """Distinct positive float32 values for a parameter of this shape.
 
         Raises:
-            PReLUToolsError: more than 500 million elements were asked for in all.
+            PReLUToolsError: more than 500 million elements in all.
         """
         count = int(np.prod(shape, dtype=np.int64))
         if self._next + count > _CAPACITY:
@@ -66,7 +66,7 @@ class TagBook:
         return bits.view(np.float32).reshape(shape)
 
     def find(self, values: Array) -> Tagged | None:
-        """Which parameter these values are the tags of; None where they are no tags, or mixed."""
+        """The parameter that these values are the tags of; None if they are not tags, or mixed."""
         exact = np.asarray(values).astype(np.float32)
         if exact.size == 0 or not np.array_equal(exact, values):
             return None

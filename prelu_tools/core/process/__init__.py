@@ -1,1 +1,1 @@
-"""How this package runs: modules loaded late, stages told, signals, versions, timings."""
+"""How this package runs: lazy imports, progress, signals, versions, timings."""

@@ -1,4 +1,4 @@
-"""Do a long list of things a few at a time, so that memory stays bounded."""
+"""Process a long list in groups, so that memory stays bounded."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Modules, and names of a package, that are loaded when they are first used.
+"""Modules, and names of a package, that are loaded on first use.
 
-A command shows its result as fast as it imports little: what only some models or options need is
+A command is fast only if it imports little, so modules that only some models or options need are
 loaded by them.
 """
 
@@ -23,7 +23,7 @@ class _LazyModule(ModuleType):
 def lazy_import_module(name: str) -> ModuleType:
     """A module that is imported when a name of it is first read.
 
-    Beside it, under `TYPE_CHECKING`, stands the same import for whoever checks types.
+    Next to it, under `TYPE_CHECKING`, is the same import for type checkers.
     """
     return _LazyModule(name)
 
@@ -39,7 +39,7 @@ def lazy_names(
     """
 
     def load(name: str) -> Any:
-        """Load what is asked for, and keep it."""
+        """Load a name on request, and keep it."""
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         found = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)

@@ -1,4 +1,4 @@
-"""How far long work is: told to whoever listens, which is the command line on a terminal."""
+"""Progress of long work, for whoever listens: the command line on a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Listener(Protocol):
     """Shows how far a part of the work is."""
 
     def begin(self, part: str, total: int) -> None:
-        """A part begins, of so many steps."""
+        """A part with a number of steps begins."""
         ...
 
     def step(self) -> None:
@@ -37,7 +37,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Within the block it is told of every part."""
+    """Within the block, it receives every part."""
     token = _listener.set(listener)
     try:
         yield
@@ -46,7 +46,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def counted(items: Iterable[Item], part: str, total: int | None = None) -> Iterator[Item]:
-    """The items, while the listener is told how many are done.
+    """The items, with their progress reported to the listener.
 
     Args:
         items: what to go through; of known length, unless `total` is given.

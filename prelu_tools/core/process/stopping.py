@@ -1,4 +1,4 @@
-"""Ends that are asked for from outside: SIGTERM and SIGHUP, each with an exit code of its own."""
+"""Termination from outside: SIGTERM and SIGHUP, each with its own exit code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import FrameType
 
 
 class Stopped(BaseException):
-    """The process was asked to end: what it has begun is put away on the way out."""
+    """The process was asked to end: it cleans up on the way out."""
 
     def __init__(self, number: int, text: str = "") -> None:
         """Keep the number of the signal, and what is to be said."""
@@ -23,10 +23,10 @@ class Stopped(BaseException):
 
 
 def stop_at_signals() -> list[signal.Signals]:
-    """End as at Ctrl-C when the system or a supervisor asks to; at once when it asks twice.
+    """End as on Ctrl-C when the system or a supervisor asks to; immediately on the second time.
 
     Returns:
-        The signals that do so now, and did not before: those that nobody listened to.
+        The signals that do so now, and did not before: those that had no handler.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:

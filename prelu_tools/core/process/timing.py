@@ -1,4 +1,4 @@
-"""What repeated timings say: medians, and ratios with the interval that the noise leaves."""
+"""Statistics of repeated timings: medians, and ratios with confidence intervals."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Ratio:
     """How long one thing takes relative to another, both timed in the same rounds."""
 
     median: float
-    """Median over the rounds of their ratio; below 1 where the first is faster."""
+    """Median over the rounds of their ratio; below 1 if the first is faster."""
     low: float
-    """Lower end of the 95 % interval of that median."""
+    """Lower end of the 95% interval of that median."""
     high: float
     """Upper end of it."""
     n_rounds: int

@@ -20,11 +20,11 @@ def installed_version(*packages: str) -> str | None:
 
 
 def installed_versions() -> dict[str, str]:
-    """Of those of `PACKAGES` that are installed; nothing is imported."""
+    """The versions of the installed packages among `PACKAGES`; nothing is imported."""
     return dict(_installed())
 
 
-@cache  # it reads files, and is asked for each of thousands of models
+@cache  # it reads files, and is called for each of thousands of models
 def _installed() -> tuple[tuple[str, str], ...]:
     found = ((name, installed_version(name)) for name in PACKAGES)
     return tuple((name, version) for name, version in found if version is not None)

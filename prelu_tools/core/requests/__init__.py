@@ -1,1 +1,1 @@
-"""What a user may ask of a command: each option declared once, and every way to read it."""
+"""Options of commands: each declared once, and every way to read it."""

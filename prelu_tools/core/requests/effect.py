@@ -1,4 +1,4 @@
-"""Options that would be ignored: what each needs is declared beside it, as an option's `needs`.
+"""Options that would be ignored: what each needs is declared next to it, as an option's `needs`.
 
 The sentences name options by their flags, as all do (`core/requests/speaking.py`).
 """
@@ -34,7 +34,7 @@ def refuse_ignored(values: Any, request: type, given: Collection[str] | None = N
 def refuse_ignored_by_sources(
     request: Any, heeded: Collection[str], names: str, is_one: bool
 ) -> None:
-    """Reject an option that is for kinds of sources of which none is there.
+    """Reject an option that applies to none of the sources.
 
     Args:
         request: its options, and those of its `options`, are looked at.

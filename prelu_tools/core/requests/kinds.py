@@ -19,7 +19,7 @@ class WrongValueError(ValueError):
     """
 
     def __init__(self, expected: str, found: str | None = None) -> None:
-        """Keep what was found beside what was expected."""
+        """Keep what was found next to what was expected."""
         super().__init__(expected)
         self.found = found
 
@@ -34,12 +34,12 @@ class Kind(NamedTuple):
     annotation: str = "str"
     """The type of the keyword argument."""
     in_python: str = ""
-    """What a caller in Python is told was expected; "" for what `read` says."""
+    """The expected values in Python's notation; "" to use the message of `read`."""
     from_python: Callable[[Any], Any] | None = None
-    """The request's value for a keyword argument; None where `read` takes it."""
+    """The request's value for a keyword argument; None if `read` takes it."""
     from_text: Callable[[Any], Any] | None = None
-    """The same for text of the command line, a tuple of texts where `many`; None where click knows
-    the type."""
+    """The same for text of the command line, a tuple of texts where `many`; None if click knows the
+    type."""
     type: Literal["text", "file", "folder", "flag", "number", "whole", "choice"] = "text"
     """As click knows it."""
     many: bool = False
@@ -63,7 +63,6 @@ class Kind(NamedTuple):
 def number(low: float, high: float | None = None, *, unit: str = "", above: bool = False) -> Kind:
     """A finite number from `low` to `high`; `unit` is such as ` of seconds`."""
     limits = f", {low:g} or more" if high is None else f" from {low:g} to {high:g}"
-    said = f"from {low:g} on" if high is None else f"from {low:g} to {high:g}"
 
     def read(value: Any) -> float:
         found = finite(value)
@@ -76,22 +75,22 @@ def number(low: float, high: float | None = None, *, unit: str = "", above: bool
     most = {} if high is None else {"maximum": high}
     return Kind(
         read, {"type": "number", "minimum": low, **most}, "float",
-        f"a number {f'above {low:g}' if above else said}",
+        f"a number{f' above {low:g}' if above else limits}",
         type="number", low=low, high=high, above=above,
     )  # fmt: skip
 
 
 def whole(low: int | None = None) -> Kind:
-    """A whole number; none is below `low`, where that is given."""
+    """A whole number, `low` or more if that is given."""
+    said = "a whole number" + ("" if low is None else f", {low} or more")
 
     def read(value: Any) -> int:
         is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
         if not is_whole or (low is not None and value < low):
-            raise WrongValueError("a whole number" + ("" if low is None else f", {low} or more"))
+            raise WrongValueError(said)
         return int(value)
 
     least = {} if low is None else {"minimum": low}
-    said = "a whole number" + ("" if low is None else f" from {low} on")
     return Kind(read, {"type": "integer", **least}, "int", said, type="whole", low=low)
 
 
@@ -108,7 +107,7 @@ def choice(*words: str, is_checked: bool = True) -> Kind:
 
 
 def did_you_mean(value: Any, words: Sequence[str]) -> str:
-    """The end of a sentence that names the word which was meant; "" where none is near."""
+    """The end of a sentence that names the word which was meant; "" if none is near."""
     import difflib  # only where something is wrong: help starts without it
 
     lowered = {word.lower(): word for word in words}
@@ -204,7 +203,7 @@ def finite(value: Any) -> float | None:
 
 
 def two_numbers(value: object) -> tuple[float, float] | None:
-    """Two finite numbers from `A,B` or from a sequence; None where there are none."""
+    """Two finite numbers from `A,B` or from a sequence; None if there are none."""
     parts: Any = _listed(value)
     if isinstance(value, str):
         try:

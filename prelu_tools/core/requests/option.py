@@ -39,7 +39,7 @@ class Option(NamedTuple):
     key_help: str = ""
     """A line on the key; "" for `help` without its full stop."""
     example: str = ""
-    """A value, as TOML writes it; "" where a check file may not have the key."""
+    """A value, as TOML writes it; "" if a check file may not have the key."""
     metavar: str | None = None
     """What stands for the value in `--help`."""
     complete: tuple[str, ...] | Literal["source"] = ()
@@ -49,7 +49,7 @@ class Option(NamedTuple):
     sources: str = ""
     """The kinds of sources that it has an effect on, in words; "" for all."""
     field: str = ""
-    """The field of the request; declared only where it is one of a value within the request."""
+    """The field of the request; declared only if it is one of a value within the request."""
     default: Any = None
     """The field's default; of a field with a factory, the default as the command line says it."""
 
@@ -68,7 +68,7 @@ def option(
     Args:
         kind: what its value may be.
         text: a sentence for `--help`.
-        default: of the field; or, beside a factory, how the command line says it, if it does.
+        default: of the field; or, with a factory, how the command line says it, if it does.
         factory: what makes the default; it is called for requests only, so it may be slow.
         more: the other fields of `Option`.
     """

@@ -1,7 +1,7 @@
-"""Sentences that name options, in the words of the place where they are read.
+"""Sentences that name options in the notation of the place where they are read.
 
-Messages name an option by its flag, `--force`. A caller in Python reads `force=True`, and
-the reader of a check file `force = true`: by the declaration that the option itself is made of.
+Messages name an option by its flag, `--force`. A caller in Python reads `force=True`, and the
+reader of a check file `force = true`; both come from the declaration of the option.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def speaking(place: Spoken, *requests: type) -> Speak:
 
     Args:
         place: `api` for Python, `file` for a check file.
-        requests: whose options the place has; a flag of no option of theirs stays as it is.
+        requests: the requests with the options of that place; other flags stay unchanged.
     """
     options = {
         one.name.replace("_", "-"): one for made in requests for one in options_of(made, place)
@@ -72,7 +72,7 @@ def _meant(match: re.Match[str], options: Mapping[str, Option]) -> tuple[Option,
 
 
 def _value(one: Option, rest: str) -> str:
-    """The value that follows a flag; "" where none does."""
+    """The value that follows a flag; "" if none does."""
     kind = one.kind
     if kind.type == "flag":
         return ""
@@ -117,7 +117,7 @@ def _range(name: str, place: Spoken) -> str:
 
 
 def spoken(result: T, speak: Speak) -> T:
-    """A result whose sentences name options in other words, however deep they lie; codes stay."""
+    """A result whose sentences, at any depth, name options in other words; codes stay."""
     return cast(T, _spoken(result, speak))
 
 

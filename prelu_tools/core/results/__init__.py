@@ -1,1 +1,1 @@
-"""What the commands return: frozen, complete, and free of any framework."""
+"""What the commands return: frozen, complete, independent of any framework."""

@@ -1,7 +1,7 @@
-"""What many models at once return: one entry for each model, and one verdict for all.
+"""The result of a batch: one entry for each model, and one verdict for all.
 
-An entry keeps its model's document as JSON text and not as a result: that is what a results file
-holds, so a run that is resumed from one shows the same as a run that did it all.
+An entry keeps its model's document as JSON text and not as a result: a results file holds the same,
+so a resumed run shows what an uninterrupted run would.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class WorkerInfo:
     platform: str
     """Operating system and processor."""
     versions: Mapping[str, str]
-    """Of the packages that results depend on, as far as they are installed."""
+    """Versions of the installed packages that results depend on."""
     providers: tuple[str, ...]
     """The execution providers of its build of onnxruntime."""
 
@@ -54,19 +54,19 @@ class BatchEntry:
     path: str
     """The model as the user wrote it; for a verification, its reference."""
     status: Status
-    """The verdict, or `error` where there is no result."""
+    """The verdict, or `error` if there is no result."""
     text: str | None = field(default=None, metadata=WRITTEN)
-    """The document of the model alone, as JSON; None where there is no result."""
+    """The document of the model alone, as JSON; None if there is no result."""
     reasons: tuple[str, ...] = ()
     """Why it is neither a pass nor ok, in words; of an entry without a result, the error."""
     candidates: tuple[str, ...] = ()
     """What was compared with it, as the user wrote it; for `verify` only."""
     file: str | None = None
-    """The list that has it; None where it was given on the command line."""
+    """The list that has it; None if it was given on the command line."""
     line: int | None = None
-    """The line of that list, from 1; None where that is not known."""
+    """The line of that list, from 1; None if that is not known."""
     worker: str | None = None
-    """Which worker had it last; None where none did."""
+    """Which worker had it last; None if none did."""
     seconds: float = 0.0
     """How long it took there."""
     shown: str | None = field(default=None, metadata=WRITTEN)
@@ -80,12 +80,12 @@ class BatchEntry:
 
     @property
     def error(self) -> str | None:
-        """Why there is no document; None where there is one."""
+        """Why there is no document; None if there is one."""
         return "; ".join(self.reasons) if self.text is None else None
 
     @property
     def verification(self) -> VerifyResult | None:
-        """What `verify` found, read back from its document; None where there is none."""
+        """What `verify` found, read back from its document; None if there is none."""
         document = self.document
         is_verify = document is not None and document.get("kind") == "verify"
         return from_document(VerifyResult, document) if is_verify else None
@@ -100,7 +100,7 @@ class BatchResult:
     entries: tuple[BatchEntry, ...]
     """One a job."""
     path: str | None = None
-    """The file that lists the jobs; None where none, or more than one, does."""
+    """The file that lists the jobs; None if none, or more than one, does."""
     workers: tuple[WorkerInfo, ...] = ()
     """The processes that ran them, those of a resumed run included."""
     notes: tuple[str, ...] = ()
@@ -114,14 +114,14 @@ class BatchResult:
 
     @property
     def status(self) -> Status:
-        """The status of all of them together: `inconclusive` where there is none to check."""
+        """The status of all of them together: `inconclusive` if there is none to check."""
         if self.exit_code == 0:
             return "pass" if self.command == "verify" else "ok"
         return "fail" if self.exit_code == 1 else "inconclusive"
 
     @property
     def exit_code(self) -> int:
-        """1 if any model failed, else 3 if any is without a verdict, or there is none, else 0."""
+        """1 if any model failed; 3 if any has no verdict, or there is no model; otherwise 0."""
         found = {entry.status for entry in self.entries}
         if "fail" in found:
             return 1

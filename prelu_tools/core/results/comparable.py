@@ -1,4 +1,4 @@
-"""Results that hold arrays and mappings, and compare and hash as others do."""
+"""Results with arrays and mappings that compare and hash like other results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 WRITTEN: Final = {"written": True}
-"""What the metadata of a field say whose text is a document by itself, as it goes to a file."""
+"""Marks a field whose text is itself a document, as it goes to a file."""
 
 Class = TypeVar("Class", bound=type[Any])
 

@@ -1,4 +1,4 @@
-"""What export and doctor return: frozen, complete, and free of any framework.
+"""What export and doctor return: frozen, complete, independent of any framework.
 
 The JSON contract names the fields (`reports/json.py` writes them); the reports need nothing else.
 """
@@ -112,7 +112,7 @@ class InitCheck:
     candidates: tuple[str, ...]
     """The models to compare with it."""
     variants: tuple[str, ...] = ()
-    """Files with the candidate's name whose suffix says that their type differs."""
+    """Files with the candidate's name and a suffix that shows another data type."""
     inputs: tuple[str, ...] = ()
     """NAME:DIMS of inputs that the reference does not know."""
     n_models: int = 1

@@ -1,4 +1,4 @@
-"""What `inspect` may demand of a model."""
+"""Requirements that `inspect` can check (`--fail-on`, `--expect-layers`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAILING = {"error": ("error",), "warning": ("error", "warning"), None: ()}
 
 
 class KnownFinding(NamedTuple):
-    """A finding, as far as it has to be told from others."""
+    """The part of a finding that identifies it."""
 
     model: str
     """The model as the user spells it."""
@@ -41,7 +41,7 @@ class InspectGates:
     """Findings that fail no model, sorted; None without a baseline."""
 
     def reasons(self, result: Inspected) -> tuple[str, ...]:
-        """Why a model fails, in words; nothing where it does not."""
+        """Why a model fails, in words; nothing if it does not."""
         said = []
         failing = [one for one in result.all_findings if one.severity in FAILING[self.fail_on]]
         known = {*(self.known or ())}
@@ -49,7 +49,9 @@ class InspectGates:
         if found:
             codes = ", ".join(dict.fromkeys(one.code for one in found))
             new = "" if self.known is None else "new "
-            said.append(f"{result.path} has {new}findings at --fail-on {self.fail_on}: {codes}")
+            said.append(
+                f"{result.path} has {new}findings that --fail-on {self.fail_on} rejects: {codes}"
+            )
         n_layers = len(result.layers)
         if self.expect_layers is not None and n_layers != self.expect_layers:
             said.append(

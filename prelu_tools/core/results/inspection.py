@@ -1,4 +1,4 @@
-"""What `inspect` returns: frozen, complete, and free of any framework."""
+"""What `inspect` returns: frozen, complete, independent of any framework."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class LayerUsage:
 
 @dataclass(frozen=True)
 class OtherActivation:
-    """A LeakyRelu or Relu: an activation of the family whose slope was not learned."""
+    """A LeakyRelu or Relu: a related activation whose slope was not learned."""
 
     name: str
     """Name of the node."""
@@ -114,7 +114,7 @@ class InspectResult(Shown):
     failures: tuple[str, ...] = ()
     """Why the model fails a gate (`--fail-on`, `--expect-layers`)."""
     seconds: float = field(default=0.0, compare=False)
-    """How long it took; 0 where that is not known."""
+    """How long it took; 0 if that is not known."""
 
     def _in_short(self) -> str:
         n_slopes = sum(report.statistics.count for report in self.layers)

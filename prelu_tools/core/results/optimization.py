@@ -1,4 +1,4 @@
-"""What `optimize` returns, and what it is told of how the layers were chosen."""
+"""What `optimize` returns, and how the forms were chosen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `quantize` returns: the layers in integers, what was lost, and what was gained."""
+"""What `quantize` returns: the layers in integers, the loss, and the gain."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class QuantizeResult(Shown):
 
     def _in_short(self) -> str:
         verdict = self.verdict or "not compared"
-        layers = f"{self.n_integer} of {len(self.layers)} PReLU layers in integers"
+        layers = f"{self.n_integer} of {len(self.layers)} PReLU layers quantized"
         return f"{self.source} -> {self.path}: {verdict}, {layers}"
 
     @property

@@ -1,4 +1,4 @@
-"""Results read back from their JSON documents, whose fields are called as those of the results."""
+"""Read results back from their JSON documents, whose fields have the same names."""
 
 from __future__ import annotations
 

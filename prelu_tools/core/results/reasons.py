@@ -1,4 +1,4 @@
-"""Sentences that a program may tell apart."""
+"""Sentences with codes, so that a program can tell them apart."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ WARNINGS: Final = frozenset(
 
 
 class Reason(str):
-    """A sentence of a result with a stable code beside it.
+    """A sentence of a result with a stable code next to it.
 
-    It is a plain string to whoever shows it. The code stays the same where the words change.
+    It is shown as a plain string. The code stays the same when the wording changes.
     """
 
     code: str | None
-    """What it says, in a word of its own: `candidate_random`, `branch_not_taken`."""
+    """What it says, in one word of its own: `candidate_random`, `branch_not_taken`."""
 
     def __new__(cls, text: str, code: str | None = None) -> Reason:
         """Take the sentence and its code."""
@@ -49,7 +49,7 @@ class Reason(str):
         return Reason(f"{subject} {self}", self.code)
 
     def before(self, more: str) -> Reason:
-        """The same with more behind it."""
+        """The same with more after it."""
         return Reason(f"{self}; {more}", self.code)
 
     def renamed(self, old: str, new: str) -> Reason:
@@ -63,10 +63,20 @@ def as_reason(text: str) -> Reason:
 
 
 def code_of(text: str | None) -> str | None:
-    """The code of a sentence; None where it has none."""
+    """The code of a sentence; None if it has none."""
     return getattr(text, "code", None)
 
 
 def warnings_of(notes: Iterable[str]) -> tuple[str, ...]:
     """Those notes that are warnings, by their codes."""
     return tuple(note for note in notes if code_of(note) in WARNINGS)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 layer`, `2 layers`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def are(number: int) -> str:
+    """`is` after one thing, `are` after several."""
+    return "is" if number == 1 else "are"

@@ -1,4 +1,4 @@
-"""What `inspect --series` returns: how slopes moved over checkpoints, or over a training."""
+"""What `inspect --series` returns: how slopes moved over checkpoints, or over a training run."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class LayerSeries:
     form: str
     """The form in which it is written there."""
     points: tuple[LayerPoint | None, ...]
-    """As many as the series has; None where a checkpoint lacks the layer."""
+    """As many as the series has; None if a checkpoint lacks the layer."""
     trends: tuple[str, ...]
     """Words of `core.prelu.movement.SlopeTrack.trends`, over all points."""
     is_sampled: bool = False

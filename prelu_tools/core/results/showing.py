@@ -1,8 +1,7 @@
-"""Results that show themselves: a line in a debugger, the command's table in print and Jupyter.
+"""Results that show themselves: a line in a debugger, a table in print and Jupyter.
 
-What they look like is for the reports to say, which stand above this floor. So nothing is imported
-here: the package hands the function in that knows, when it is imported itself, and it is imported
-before any result can be.
+The reports, which are above this floor, decide how results look. So nothing is imported here: the
+package sets the rendering function when it is imported, which is before any result exists.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a training wrote down of its slopes at one step."""
+"""What a training recorded about its slopes at one step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LayerRecord:
     movement: Movement
     """Compared with the record before, and with the first."""
     gradient: float | None
-    """Euclidean norm of the last gradient of what its slopes come from; None where unknown."""
+    """Euclidean norm of the last gradient of what its slopes come from; None if unknown."""
     weight_decay: float
     """The weight decay that applies to them."""
     is_trained: bool

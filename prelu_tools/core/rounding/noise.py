@@ -1,8 +1,8 @@
-"""How far rounding may move the result of an operator: the noise of the moved runs.
+"""How far rounding may move the result of an operator: the noise of the perturbed runs.
 
-A moved run computes a model while the result of every operator that rounds is moved at random, as
-another kernel might round it (Monte Carlo arithmetic: Parker 1997; Verrou, CADNA). The spread of an
-output over a few such runs is what rounding may do to it.
+A perturbed run computes a model while the result of every operator that rounds is changed at
+random, as another kernel might round it (Monte Carlo arithmetic: Parker 1997; Verrou, CADNA). The
+spread of an output over a few such runs is what rounding may do to it.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ from prelu_tools.core.arrays import Array
 SINGLE = 2.0**-23
 """The unit of float32: the distance from 1 to the next number."""
 REACH = 8.0
-"""Half units by which the moved runs move a result that one rounding moves by one at most.
+"""Half units by which the perturbed runs move a result that one rounding moves by one at most.
 
 More than one, so that the noise is not lost in the type's own grid, and so that what another kernel
-rounds across a border (of a `floor`, of a nearest neighbour) crosses it in the moved runs too.
+rounds across a border (of a `floor`, of a nearest neighbour) crosses it in the perturbed runs too.
 """
 MANY = 2048
 """Terms of a sum above which it is measured how they round; of fewer the most is expected."""
 ALIKE = 2 * REACH
-"""Times what `one_by_one` measures, by which the moved runs move a sum at most, and half of that at
+"""Times what `one_by_one` measures, by which the perturbed runs move a sum at most, and half of
+that at
 least: a kernel that adds in yet another order was off by twice as much."""
 SCALES = 4
 """How often it is measured, each time with the terms scaled otherwise, from 1 to 2."""
 TINY = 1e-30
 """What stands for a sum that is 0, where something is divided by it."""
 HUGE = 1e30
-"""Times a sum from which an error counts for nothing, as do infinity and NaN."""
+"""Errors of at least this multiple of a sum are ignored, as are infinity and NaN."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """How a moved run is to be moved."""
+    """How a perturbed run is to be moved."""
 
     seed: int
-    """Of the random numbers."""
+    """The seed of the random numbers."""
     unit: float = SINGLE
     """What each result is rounded to at least: that of float16 for a model that computes so."""
 
@@ -57,7 +58,7 @@ class Noise:
 
 
 def sum_growth(terms: float) -> float:
-    """Of a sum of terms of one sign, relative to the sum: partial sums grow with it.
+    """Error of a sum of terms of one sign, relative to the sum: partial sums grow with it.
 
     Adding n equal terms one by one rounds n partial sums, each off by up to half a unit, at random:
     sqrt(n / 3) / sqrt(3) half units. The same for the result of a convolution or product.
@@ -66,17 +67,17 @@ def sum_growth(terms: float) -> float:
 
 
 def plain_sum_growth(terms: float) -> float:
-    """Of a sum without weights: its terms may all be equal, and round the same way each time.
+    """Error of an unweighted sum: its terms may all be equal, and round the same way each time.
 
     A kernel that adds n of them in 8 lanes is off by up to n / 16 half units; pairwise it is not.
-    Of more than `MANY` terms no more count: what `one_by_one` measures comes on top.
+    Terms beyond `MANY` do not count: the error that `one_by_one` measures is added.
     """
     return max(2 * sum_growth(terms), min(terms, MANY) / 16)
 
 
 @np.errstate(all="ignore")
 def one_by_one(values: Array, scales: Sequence[float], running: bool = False) -> Array:
-    """How far a sum is off whose terms are added one by one, relative to it.
+    """The relative error of a sum whose terms are added one by one.
 
     What a flat map, silence or a short period adds up to rounds the same way thousands of times,
     and by far less in any other input: so it is measured, and not expected of every sum. No kernel
@@ -86,10 +87,10 @@ def one_by_one(values: Array, scales: Sequence[float], running: bool = False) ->
         values: of float32; the terms lie along the last axis.
         scales: from 1 to 2. By each the terms round otherwise, so that sums which happen to be
             nearly exact do not seem to be so for any kernel: the mean counts.
-        running: whether every partial sum is asked for.
+        running: whether every partial sum is needed.
 
     Returns:
-        Of the shape without that axis, but for a running sum.
+        The errors, without that axis except for a running sum.
     """
     found = np.zeros(values.shape if running else values.shape[:-1])
     for scale in scales:
@@ -105,7 +106,7 @@ def one_by_one(values: Array, scales: Sequence[float], running: bool = False) ->
 
 
 def term_growth(terms: float) -> float:
-    """Of the terms of a sum of any sign: partial sums that wander as far as sqrt(n) terms.
+    """Error of a sum of terms of any sign: partial sums wander as far as sqrt(n) terms.
 
     Rounding n partial sums of the size of sqrt(k) terms is off by about n / sqrt(6) half units of
     a term; moving each of n terms by g half units moves the sum by g * sqrt(n / 3).

@@ -24,11 +24,11 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
 class Border:
     """Values on a border that rounding crosses: of a comparison, a floor, an index, a neighbour.
 
-    Two honest kernels may settle them otherwise, and the moved runs show which they are. Those of
-    them that differ may be at most as many as moved in the runs: these move by more than another
+    Two honest kernels may settle them otherwise, and the perturbed runs show which they are. Those
+    of them that differ may be at most as many as moved in the runs: these move by more than another
     kernel does. None may be off by more than the runs jump in its row (see `Spread.reach`). A value
-    that happened to cross in no moved run (one of two sides each time: 1 in 64 of six runs) differs
-    too now and then, by no more than any jumped.
+    that happened to cross in no perturbed run (one of two sides each time: 1 in 64 of six runs)
+    differs too now and then, by no more than any jumped.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Border:
         """One run.
 
         Args:
-            spread: what its moved runs say.
+            spread: what its perturbed runs say.
             wrong: the values that are beyond their limit.
             unlike: those that are finite on one side only.
             difference: of the others.
@@ -77,7 +77,7 @@ class Border:
 
     @property
     def n_excess(self) -> int:
-        """Values that differ, where more do than moved; beside the known borders a few may."""
+        """Values that differ, where more do than moved; besides the known borders a few may."""
         beside = 0 if self.n_beside <= self._n_flips // 16 else self.n_beside
         return self.n_wrong + self.n_beside if self.n_wrong > self._n_flips else beside
 
@@ -95,7 +95,7 @@ class Comparison:
         """Nothing has been compared yet."""
         self.limit = limit
         self.at_worst = limit.atol if isinstance(limit.atol, float) else 0.0
-        """What the value that is worst may differ by, where each has a limit of its own."""
+        """The limit of the worst value, if each value has its own limit."""
         self.worst: float | None = None
         """How far that one is off, as a share of its limit."""
         self.border = Border()
@@ -105,7 +105,7 @@ class Comparison:
         self.n_values = 0
         """Values that were compared."""
         self.n_rough = 0
-        """Of these, what is made of nothing but rounding: nothing can be proven of them."""
+        """Compared values that are nothing but rounding error: nothing can be proven for them."""
         self._n_finite = 0
         self._max_abs = self._max_rel = self._sum_abs = self._p999 = 0.0
         self._max_ulp = 0
@@ -113,7 +113,7 @@ class Comparison:
         self._squares = 0.0
 
     def add(self, reference: Array, candidate: Array, limit: Limit | None = None) -> None:
-        """Compare one run: arrays of one shape, in one axis order; with a limit of its own."""
+        """Compare one run: arrays of one shape, in one axis order; with its own limit."""
         limit = limit or self.limit
         self.n_values += reference.size
         is_inexact = np.issubdtype(reference.dtype, np.inexact)
@@ -183,17 +183,12 @@ class Comparison:
 
     @property
     def max_abs(self) -> float:
-        """Largest absolute difference; NaN where nothing finite was compared."""
+        """Largest absolute difference; NaN if nothing finite was compared."""
         return self._max_abs if self._n_finite else float("nan")
 
     @property
-    def max_ulp(self) -> int:
-        """See `Deviation.max_ulp`."""
-        return self._max_ulp
-
-    @property
     def doubt(self) -> str | None:
-        """Why `inconclusive`, as the end of a sentence; None where it is not."""
+        """Why `inconclusive`, as the end of a sentence; None if it is not."""
         if self.verdict != "inconclusive":
             return None
         if self._is_all_rough:
@@ -202,7 +197,10 @@ class Comparison:
                 "model's own rounding error is about as large as the values"
             )
         if self._is_all_border:
-            return "differs in more than half of its values, all on a border that rounding crosses"
+            return (
+                "differs in more than half of its values, all on a border that rounding "
+                "error crosses"
+            )
         return "is NaN on both sides" if self._n_both_nan else "holds no values"
 
     @property
@@ -272,5 +270,5 @@ class Top1:
 
     @property
     def agreement(self) -> float | None:
-        """The share of rows; None where the rows are no probabilities."""
+        """The share of rows; None if the rows are no probabilities."""
         return self._same / self._rows if self._fits and self._rows else None

@@ -1,4 +1,4 @@
-"""What the moved runs say of each value of a tensor: how far rounding may take it, and borders."""
+"""What the perturbed runs show for each value: how far rounding may move it, and borders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _POOLED = 4.0  # runs that the neighbours of a value count for
 _USUAL = (6 + _POOLED) / 6
 _ROUGH = np.float32(0.05)  # of the size of the values around: more does not grow in proportion
 _MOSTLY = 0.25  # of the values of a row
-_ROUGHER = np.float32(32.0)  # what is made of nothing but rounding may be as large as it likes
+_ROUGHER = np.float32(32.0)  # pure rounding error may have any size
 _ALIKE = np.float32(0.05)  # of how far it is off
 _FEWEST = 4  # values along an axis that make neighbours
 _TYPES = {  # bits of the mantissa, and the exponent of the smallest normal number, as frexp has it
@@ -29,27 +29,27 @@ class Spread:
     """How far rounding may take each value of one tensor, in one run."""
 
     scale: Array
-    """Of one rounding at each operator; of the tensor's shape."""
+    """The effect of one rounding at each operator; of the tensor's shape."""
     border: Array | None = None
-    """Where another side of a discontinuity was reached; None where nowhere."""
+    """Where another side of a discontinuity was reached; None if nowhere."""
     n_flips: int = 0
     """How many values those are."""
     reach: Array | None = None
     """How far a value on a border may be off: twice the longest jump in its row; broadcasts."""
     lost: Array | None = None
-    """Where a moved run gave no finite number; None where nowhere."""
+    """Where a perturbed run was not finite; None if nowhere."""
     rough: Array | None = None
-    """What is made of rounding: the moved runs move it about as far as it is from 0."""
+    """What is made of rounding: the perturbed runs move it about as far as it is from 0."""
 
 
 class SpreadBook:
-    """Collects the moved runs of one tensor beside the run that was not moved."""
+    """Collects the perturbed runs of one tensor next to the unperturbed run."""
 
     def __init__(self, base: Array) -> None:
         """Nothing is collected yet.
 
         Args:
-            base: what the run gave that was not moved.
+            base: the outputs of the unperturbed run.
         """
         self._base = base
         self._floats = np.issubdtype(base.dtype, np.floating)
@@ -63,7 +63,7 @@ class SpreadBook:
         self._runs = 0
 
     def add(self, values: Array) -> None:
-        """One moved run. Another shape is another side everywhere: sizes depend on values."""
+        """One perturbed run. Another shape is another side everywhere: sizes depend on values."""
         self._runs += 1
         if values.shape != self._base.shape:
             flips = np.ones(self._base.shape, bool)
@@ -137,10 +137,10 @@ def pooled(norm: Array, runs: int, base: Array) -> Array:
     """The scale of what rounding does to each value.
 
     Args:
-        norm: of the differences from the run that was not moved: the root of the sum of their
-            squares over the moved runs.
+        norm: of the differences from the unperturbed run: the root of the sum of their squares over
+            the perturbed runs.
         runs: how many these were.
-        base: the values of the run that was not moved.
+        base: the values of the unperturbed run.
     """
     if not base.size:
         return np.zeros(base.shape, np.float32)
@@ -178,7 +178,7 @@ def _typical(base: Array) -> Array:
 
 
 def _around(own: Array, values: Array) -> Array:
-    """The spread of the neighbours of each value: by it, one that is small by chance is told.
+    """The spread of the neighbours of each value, to recognise one that is small by chance.
 
     The geometric mean along each axis, of the spread and of the spread relative to the values; the
     smallest of them. What did not move at all does not count: it is exact, as the 0 of a ReLU.

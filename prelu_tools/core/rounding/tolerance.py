@@ -1,4 +1,4 @@
-"""What a difference from the reference may be, and why."""
+"""Limits for a difference from the reference."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ULPS = 4.0
 """Units in the last place of the largest value, where the reference happens to round to nothing."""
 CALIBRATED = Tolerance(0.0, 0.0, False, "calibrated", multiple=MULTIPLE, ulps=ULPS)
 FACTOR = 16.0
-"""Times the rounding of a value that the moved runs show. The worst honest pair was at 14 of them:
-see docs/verify.md."""
+"""Times the rounding of a value that the perturbed runs show. The worst honest pair was at 14 of
+them: see docs/verify.md."""
 SENSITIVITY = Tolerance(0.0, 0.0, False, "sensitivity", multiple=FACTOR, ulps=FACTOR / 2)
-"""What is used in place of `CALIBRATED` where the reference's moved runs are there."""
+"""What is used in place of `CALIBRATED` where the reference's perturbed runs are there."""
 QUANTIZED = Tolerance(0.0, 0.0, False, "quantized")
-"""Of a quantized candidate: what rounding to the steps of its own codes does, as it is drawn."""
+"""The tolerance of a quantized candidate: the effect of rounding to its own codes, as drawn."""
 
 _FLUSHED = 2.0**-106
 """Some kernels take what is below 2^-126 for 0, and what comes after may multiply it by thousands:
@@ -46,7 +46,7 @@ class Extent:
         return self.own_error is None or self.own_error <= (rtol + atol) * self.scale
 
     def note(self, values: Array, wide: Array | None = None) -> None:
-        """Add what one run gave, and what the same run in float64 gave."""
+        """Add the values of one run, and of the same run in float64."""
         exact = values if wide is None else wide
         if not np.issubdtype(exact.dtype, np.inexact):
             return
@@ -65,7 +65,7 @@ class Limit:
     rtol: float
     """Relative to each value."""
     atol: float | Array
-    """Absolute; of the tensor's shape where each value has a limit of its own."""
+    """Absolute; of the tensor's shape where each value has its own limit."""
     spread: Spread | None = None
     """Where each value has: what it was made of."""
 
@@ -93,7 +93,7 @@ def limit_of(
             rounding is not known.
         extent: of the reference's tensor.
         dtype: the type of the candidate's: a narrower one than float32 rounds more, in proportion.
-        spread: what the moved runs say of each of its values; None where there are none.
+        spread: what the perturbed runs say of each of its values; None if there are none.
         values: the reference's values, of the same shape.
     """
     if tolerance.multiple is not None and spread is not None and values is not None:
@@ -124,7 +124,7 @@ def _limit_of_each(spread: Spread, values: Array, dtype: np.dtype[Any], largest:
 
 
 def resolution_of(name: str) -> float:
-    """The same by the name of the type, of which numpy need not know."""
+    """The same by the name of the type, which numpy need not know."""
     return 2.0**-7 if name == "bfloat16" else resolution(np.dtype(name))
 
 

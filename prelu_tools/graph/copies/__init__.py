@@ -1,1 +1,1 @@
-"""Copies of a graph that are run in its place, to look into it."""
+"""Copies of a graph that run in its place, to observe it."""

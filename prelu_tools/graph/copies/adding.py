@@ -1,7 +1,7 @@
-"""Nodes that measure how long sums of a graph round, and norms as sums.
+"""Nodes that measure the rounding of a graph's long sums and norms.
 
-What a flat map or silence adds up to rounds the same way thousands of times: see `one_by_one`,
-which these nodes compute in every moved run.
+The terms of a flat map or of silence round the same way thousands of times: see `one_by_one`, which
+these nodes compute in every perturbed run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Nodes:
         self._seed = seed
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """A node; the name of what it gives."""
+        """Add a node; returns the name of its output."""
         name = f"{self._stem}/{len(self.made)}"
         self.made.append(helper.make_node(operator, inputs, [name], **attributes))
         return name
@@ -75,12 +75,12 @@ class Nodes:
         """Shares by which sums of the last axis are moved: see the function of that name."""
         shares = [self._measured(rows, axis) for _ in range(SCALES)]
         share = self.add("Mean", *shares)
-        drawn = self.random(share, ALIKE / 2)  # never near 0: of what is squared, a border is
-        least = self.add("Mul", self.add("Sign", drawn), self.number(ALIKE / 2))  # told by that
+        drawn = self.random(share, ALIKE / 2)  # never near 0: a squared value shows a border
+        least = self.add("Mul", self.add("Sign", drawn), self.number(ALIKE / 2))  # by this
         return self.add("Mul", share, self.add("Add", drawn, least))
 
     def _measured(self, rows: str, axis: int) -> str:
-        """How far sums of the last axis are off whose terms are scaled and added one by one."""
+        """Measure the error of sums over the last axis whose scaled terms are added one by one."""
         scale = self.add("RandomUniform", low=1.0, high=2.0, shape=[1], seed=self._next())
         rows = self.add("Mul", rows, scale)
         running = self.add("CumSum", rows, self.whole(axis))
@@ -117,9 +117,9 @@ ADDED: Mapping[str, tuple[Added, float]] = {
     "ReduceL2": (_squares, 0.5),
     **dict.fromkeys(("Softmax", "LogSoftmax", "ReduceLogSumExp"), (_exponentials, 1.0)),
 }
-"""What an operator adds up, and the power of that sum in what it gives."""
+"""What an operator sums, and the power of that sum in its result."""
 LOGARITHMS = ("LogSoftmax", "ReduceLogSumExp")
-"""Of a sum: what this is off by, relative to it, they are off by as it is."""
+"""Logarithms of a sum: a relative error of the sum is an absolute error of the result."""
 
 
 def rows_of(nodes: Nodes, tensor: str, rank: int, axes: Sequence[int]) -> tuple[str, int]:
@@ -133,12 +133,12 @@ def rows_of(nodes: Nodes, tensor: str, rank: int, axes: Sequence[int]) -> tuple[
 
 
 def normalised(nodes: Nodes, node: onnx.NodeProto, rank: int, amount: float, once: float) -> str:
-    """What a norm gives in float32, written as sums: mean and variance are off for all of a group.
+    """The result of a norm, written as float32 sums: mean and variance are off per group.
 
     Args:
         nodes: where it is written.
         node: the norm.
-        rank: of what it is given.
+        rank: the rank of its input.
         amount: by which share its mean and deviation are moved in any case.
         once: by which share each result is.
     """

@@ -26,7 +26,7 @@ _WAYS: Final = {"then_branch": "took its then branch", "else_branch": "took its 
 
 
 class Body(NamedTuple):
-    """A body whose running depends on the inputs."""
+    """A body that may or may not run, depending on the inputs."""
 
     node: str
     """The operator and name of the node that it is in."""
@@ -42,7 +42,7 @@ def counted(model: OnnxModel) -> tuple[OnnxModel, tuple[Body, ...]] | None:
     Bodies that always run, or never, whatever the inputs are, do not count.
 
     Returns:
-        The copy and its bodies, in the order of the counts; None where there are none.
+        The copy and its bodies, in the order of the counts; None if there are none.
 
     Raises:
         PReLUToolsError: functions cannot be inlined.
@@ -92,7 +92,7 @@ class _Counter:
         graph.output.append(self._value(COUNTS))
 
     def _total(self, graph: onnx.GraphProto, own: int = -1) -> str:
-        """The sum of what the bodies of a graph count, and of its own running."""
+        """The sum of the counts of a graph's bodies and of its own runs."""
         counts = np.zeros(len(self.bodies), np.int64)
         if own >= 0:
             counts[own] = 1
@@ -105,7 +105,7 @@ class _Counter:
         return total
 
     def _counting(self, graph: onnx.GraphProto, node: onnx.NodeProto) -> str:
-        """Let a node give what its bodies count; the name of that."""
+        """Make a node return the counts of its bodies; returns the name of that output."""
         result = self._name()
         if node.op_type == "If":
             for body, number in self._numbers[id(node)]:

@@ -1,7 +1,7 @@
-"""Tensors of the bodies of If and Loop as outputs of the model: each value that they take.
+"""Make tensors in bodies of If and Loop outputs of the model, with every value they take.
 
-A sequence goes into the node around a body and comes out longer by what the body computes, so that
-a loop gives one element a turn, and a branch that is not taken none.
+The node around a body appends the body's values to a sequence, so a loop adds one element per
+iteration, and a branch that is not taken none.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TensorPlace(NamedTuple):
 
 
 def path_of(view: GraphView) -> BodyPath | None:
-    """Where a graph is; None where its tensors cannot be carried out of it (Scan, old opsets)."""
+    """Where a graph is; None if its tensors cannot be carried out of it (Scan, old opsets)."""
     if view.outer is None:
         return ()
     outside = path_of(view.outer)
@@ -137,7 +137,7 @@ class _Carrier:
         return result
 
     def _longer(self, graph: onnx.GraphProto, given: str, value: str) -> str:
-        """The sequence with a tensor behind it."""
+        """The sequence with a tensor after it."""
         result = self.name()
         graph.node.add(op_type="SequenceInsert", input=[given, value], output=[result])
         return result

@@ -1,4 +1,4 @@
-"""A part of a graph as a model of its own."""
+"""A part of a graph as a separate model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of a graph that can be looked into: tensors from inside it, and slopes from outside."""
+"""Copies of a graph with inner tensors as outputs and slopes as inputs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def tapped(proto: onnx.ModelProto, tensors: Iterable[str]) -> onnx.ModelProto:
 def with_slopes_as_inputs(
     proto: onnx.ModelProto, calls: Sequence[tuple[BodyPath, Match]]
 ) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    """The model with each of these PReLU as a PRelu node whose slope is an input of the graph.
+    """The model with each of these PReLUs as a PRelu node whose slope is an input of the graph.
 
     The inputs have no shape, so that a slope of another shape can be tried.
 
@@ -77,7 +77,7 @@ def _bytes(view: GraphView, name: str) -> int:
 
 
 def single_layers(calls: Sequence[tuple[str, GraphView, Match]]) -> onnx.ModelProto:
-    """A model of nothing but these PReLU, each in its own form, with an input of its own.
+    """A model that consists of these PReLUs, each in its own form, with its own input.
 
     Args:
         calls: a name for each, the graph that it is in, and the PReLU; inputs are called `name/x`,

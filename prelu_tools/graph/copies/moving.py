@@ -1,7 +1,7 @@
-"""A copy of a model in which the result of every operator is moved at random, as rounding may.
+"""A copy of a model in which the result of every operator is perturbed at random.
 
-Behind an operator stands a Mul by a random factor near 1, in bodies too; before one that rounds
-inside, as a sum of many terms does, another.
+Each operator is followed by a Mul with a random factor near 1, in bodies too; one that rounds
+inside, such as a long sum, is also preceded by one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum", "LSTM", "GRU",
 _UNKNOWN = 64  # terms, for a size that is not known
 _WITH_RUNNING_SUMS = 11
 _ALONG_AN_AXIS = {"Softmax", "LogSoftmax"}  # since opset 13
-_KERNEL = 4.0  # roundings of a function's kernel
+_KERNEL = 4.0  # rounding errors of a function's kernel
 
 
 def moved_model(
@@ -91,7 +91,7 @@ class _Mover:
         view.graph.node.extend(nodes)
 
     def _moved(self, node: onnx.NodeProto, view: GraphView) -> list[onnx.NodeProto]:
-        """The node with what moves its inputs before it, and its outputs behind."""
+        """The node with what moves its inputs before it, and its outputs after."""
         operator, terms = node.op_type, _terms(node, view)
         rank = len(view.shape(node.input[0]) or ()) if node.input else 0
         narrow = view.element_type(node.output[0]) != TensorProto.DOUBLE  # a double adds exactly
@@ -147,7 +147,7 @@ class _Mover:
         kind: int,
         behind: list[onnx.NodeProto],
     ) -> str | None:
-        """What a sum of many terms gave, moved by how these round; None for axes not known."""
+        """The result of a sum of many terms, perturbed by their rounding; None for unknown axes."""
         axes = _summed(node, view, rank)
         if not axes or view.model.opset < _WITH_RUNNING_SUMS:
             return None
@@ -169,7 +169,7 @@ class _Mover:
     def _normalised(
         self, node: onnx.NodeProto, view: GraphView, rank: int, terms: float
     ) -> list[onnx.NodeProto]:
-        """A norm whose mean and variance are off for all of a group at once, as other kernels'."""
+        """A norm whose mean and variance are off for a whole group, as in other kernels."""
         name = node.output[0]
         kind = view.element_type(name) or TensorProto.FLOAT
         before: list[onnx.NodeProto] = []
@@ -253,7 +253,7 @@ def _is_exact(node: onnx.NodeProto) -> bool:
 
 
 def _summed(node: onnx.NodeProto, view: GraphView, rank: int) -> Sequence[int]:
-    """The axes that a reduction adds along; none where that is not known."""
+    """The axes that a reduction adds along; none if that is not known."""
     if node.op_type == "GlobalAveragePool":
         return range(2, rank)
     if node.op_type in _ALONG_AN_AXIS:
@@ -271,7 +271,7 @@ def _sizes(view: GraphView, name: str) -> tuple[int, ...]:
 
 
 def _terms(node: onnx.NodeProto, view: GraphView) -> float:
-    """How many terms one result has: of a product by its weights, else by what it takes in."""
+    """How many terms one result has: for a product by its weights, otherwise by its input."""
     operator, shapes = node.op_type, [_sizes(view, name) for name in node.input]
     if operator in ("Conv", "ConvTranspose") and len(shapes) > 1 and shapes[1]:
         return math.prod(shapes[1]) / max(shapes[1][1 if operator == "ConvTranspose" else 0], 1)

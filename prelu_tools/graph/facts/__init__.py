@@ -1,1 +1,1 @@
-"""What can be read off a graph."""
+"""Facts about a graph."""

@@ -1,8 +1,8 @@
 """Will onnxruntime keep a tensor in its blocked layout (NCHWc)?
 
-What its optimizer does was read off the graphs that it writes (docs/performance.md): a 2D
-convolution is blocked where its input channels come in fours, or are fewer than a block; Relu, Add,
-pooling and normalization hand the layout on.
+Its optimizer's behaviour was learned from the graphs that it writes (docs/performance.md): a 2D
+convolution is blocked if the number of its input channels is a multiple of four or less than a
+block; Relu, Add, pooling and normalization keep the layout.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a graph says that its owner should know; `docs/findings.md` has each code and its source."""
+"""Findings about a graph; `docs/findings.md` explains each code and its source."""
 
 from __future__ import annotations
 
@@ -176,9 +176,9 @@ def quantizer_finding() -> Finding:
     return Finding(
         "quantizer",
         "info",
-        "onnxruntime's quantize_static keeps PRelu in floating point, with a dequantize before "
-        "it and a quantize after it, which makes an int8 model several times slower; prelu-tools "
-        "quantize turns PReLU into integer operators",
+        "onnxruntime's quantize_static keeps PRelu in floating point, between a DequantizeLinear "
+        "and a QuantizeLinear, which makes an int8 model several times slower; prelu-tools "
+        "quantize writes PReLU with integer operators",
     )
 
 

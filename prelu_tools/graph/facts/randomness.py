@@ -1,7 +1,7 @@
-"""Nodes that draw random numbers, and nodes that look at the whole batch: read off the graph.
+"""Nodes that draw random numbers, and nodes that use statistics of the whole batch.
 
-A runtime may remove such a node, or may not: onnxruntime takes a Dropout in training mode out where
-it optimizes, and runs it elsewhere.
+A runtime may or may not remove such a node: onnxruntime's optimizer removes a Dropout in training
+mode in some places, and runs it in others.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TrainingNode(NamedTuple):
     op: str
     """Its operator."""
     is_certain: bool = True
-    """False where a value that only a run knows decides it."""
+    """False if a value that only a run knows decides it."""
 
     @property
     def text(self) -> str:
@@ -85,7 +85,7 @@ def _found(model: OnnxModel, operators: set[str], acts: _Judge) -> tuple[Trainin
 def live_nodes(view: GraphView) -> Iterator[tuple[GraphView, onnx.NodeProto]]:
     """The nodes that an output of a graph depends on, and those of the bodies in it.
 
-    Of an If whose condition is constant, the branch that runs is looked at alone.
+    For an If with a constant condition, only the branch that runs counts.
     """
     used = needed(view.graph)
     for node in view.graph.node:
@@ -107,7 +107,7 @@ def _bodies_that_run(view: GraphView, node: onnx.NodeProto) -> list[onnx.GraphPr
 
 
 def _random(view: GraphView, node: onnx.NodeProto) -> bool | None:
-    """Whether a node draws random numbers; None where only a run knows."""
+    """Whether a node draws random numbers; None if only a run knows."""
     if node.op_type in _MODES:
         return _drops(view, node)
     return bool(attribute_of(node, _SPREAD.get(node.op_type, ""), 1.0) != 0.0)

@@ -1,4 +1,4 @@
-"""How the operators of ONNX round: which copy what they are given, and which round inside.
+"""How ONNX operators round: which only copy values, and which round inside.
 
 And in which narrower type a model computes.
 """
@@ -34,7 +34,7 @@ EXACT = _names(
     Unsqueeze Upsample Where Xor
     """
 )
-"""They give values that they were given, or whole numbers; of bodies the operators count."""
+"""Their results are input values or whole numbers; in bodies, the operators count."""
 LINEAR = _names(
     """
     AveragePool Conv ConvTranspose CumSum DFT Einsum GRU Gemm GlobalAveragePool LSTM MatMul RNN
@@ -61,8 +61,9 @@ _NARROW: Mapping[int, str] = {TensorProto.BFLOAT16: "bfloat16", TensorProto.FLOA
 def computes_in(proto: onnx.ModelProto) -> str | None:
     """The narrowest floating type below float32 in which an operator computes; None for none.
 
-    A Cast, or what only moves values, computes nothing: a model whose last node casts to float16
-    rounds once to it, and one with a cast there and back in the middle has no excuse.
+    A Cast, or a node that only moves values, computes nothing: a model whose last node casts to
+    float16 rounds to it once, and a cast to float16 and back in the middle earns no extra
+    tolerance.
     """
     whole = GraphView(OnnxModel(inferred(proto), None), typed=True)
     kinds = {

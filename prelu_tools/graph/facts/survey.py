@@ -1,4 +1,4 @@
-"""Everything that `inspect` wants to know of an ONNX model, in one pass."""
+"""Everything that `inspect` shows about an ONNX model, in one pass."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Survey(NamedTuple):
     others: tuple[OtherActivation, ...]
     """LeakyRelu and Relu nodes that are part of no PReLU."""
     refused: tuple[RefusedForm, ...]
-    """Near misses; empty unless they were asked for."""
+    """Near misses; empty unless they were requested."""
 
 
 def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:

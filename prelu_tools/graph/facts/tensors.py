@@ -1,4 +1,4 @@
-"""The tensors of a graph that may be looked at as it runs, and what makes them."""
+"""The tensors of a graph that can be observed as it runs, and the nodes that produce them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Maker:
     slope: float | None = None
     """The one slope of a LeakyRelu or a Relu (0); None for any other node."""
     digits: int | None = None
-    """The decimal digits in which the file writes that slope; None where it has all its bits."""
+    """The decimal digits in which the file writes that slope; None if it has all its bits."""
 
 
 def floating_tensors(view: GraphView) -> dict[str, Maker]:
@@ -41,7 +41,7 @@ def floating_tensors(view: GraphView) -> dict[str, Maker]:
 
 
 def has_bodies(view: GraphView) -> bool:
-    """Whether a node of the graph holds a graph of its own, which nobody can look into."""
+    """Whether a node of the graph holds its own graph, which cannot be observed."""
     return any(bodies(node) for node in view.graph.node)
 
 

@@ -1,4 +1,4 @@
-"""What no attribute of a node can be: given twice, or of a type that it does not hold."""
+"""Reject impossible attributes: given twice, or with the values of another type."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def refuse_attributes(
         seen.add(name)
         if attribute.ref_attr_name and not in_function:
             raise BrokenGraphError(
-                f"{owner} takes its attribute {named(name)} from a function, and is in none"
+                f"{owner} takes its attribute {named(name)} from a function, but is not in one"
             )
         held = {field.name for field, _ in attribute.ListFields()} & _VALUES
         wanted = _FIELDS.get(attribute.type)

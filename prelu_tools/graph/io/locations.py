@@ -1,4 +1,4 @@
-"""Where the data of a model may lie: beside it, and nowhere else."""
+"""Where a model's external data may be: in its folder, and nowhere else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def data_file(model: Path, tensor: str, location: str) -> Path:
         PReLUToolsError: it is anywhere else, or no path.
     """
     if not location:
-        raise PReLUToolsError(f"tensor {tensor!r} is external data, and its file is not named")
+        raise PReLUToolsError(f"tensor {tensor!r} is external data, but its file is not named")
     folder = model.parent.resolve()
     try:
         path = (folder / location).resolve()

@@ -1,4 +1,4 @@
-"""What an exported model says of its own PReLU layers, where Netron shows it."""
+"""Metadata about PReLU layers in an exported model, where Netron shows it."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ def describe_layer(
     axes: tuple[int, ...] | None,
     sharing: str | None = None,
 ) -> None:
-    """Write the source's names on a PRelu node, and how its axes moved; what else stood there goes.
+    """Replace a PRelu node's metadata by the source's names and the moves of its axes.
 
     Args:
         node: the node.
         layer: the layer's name in the source.
         parameter: the slope tensor's name in the source.
-        axes: node input = transpose(source input, axes), as far as the slopes tell; None if not.
+        axes: node input = transpose(source input, axes), as far as the slopes show; None if
+            unknown.
         sharing: who shares a slope (`core.slopes.Sharing`); None to say nothing of it.
     """
     del node.metadata_props[:]
@@ -56,7 +57,7 @@ def describe_layer(
 
 
 def stated_axes(node: onnx.NodeProto) -> tuple[int, ...] | None:
-    """The axes that `describe_layer` wrote; None where there are none, or no permutation."""
+    """The axes that `describe_layer` wrote; None if there are none, or no permutation."""
     parts = properties(node).get(AXES, "").split(",")
     if len(parts) > _MOST_AXES or not all(map(_is_whole, parts)):
         return None
@@ -65,7 +66,7 @@ def stated_axes(node: onnx.NodeProto) -> tuple[int, ...] | None:
 
 
 def stated_slopes(node: onnx.NodeProto) -> tuple[str, tuple[int, ...]] | None:
-    """The name and shape of slopes that a node has no tensor for; None where it says nothing.
+    """The name and shape of slopes that a node has no tensor for; None if it says nothing.
 
     A LeakyRelu, Relu or Identity that `optimize` put in the place of a PRelu whose slopes are all
     equal is still that layer.
@@ -94,7 +95,7 @@ def stated_options(model: onnx.ModelProto) -> dict[str, Any]:
 
 
 def stated_source(model: onnx.ModelProto) -> tuple[str, str]:
-    """The source that a model was exported from, and a hash; "" where it says none.
+    """The source that a model was exported from, and a hash; "" if it says none.
 
     The hash is that of the source's file; where it has none, that of the model's weights.
     """
@@ -111,7 +112,7 @@ def stated_examples(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
 
 
 def _object(text: str) -> dict[str, Any]:
-    """A JSON object; empty where the text is none."""
+    """A JSON object; empty if the text is none."""
     try:
         found = json.loads(text) if len(text) < _LONGEST else {}
     except (ValueError, RecursionError):

@@ -1,8 +1,9 @@
-"""An ONNX model, and where its large tensors are: in it, in a file, or in memory beside it.
+"""An ONNX model, and where its large tensors are: in it, in a file, or in memory next to it.
 
-Weights that a framework holds stay its arrays: the graph only refers to them, is edited and checked
-as a skeleton of kilobytes, and they are streamed to the file at the end (`graph/io/writer.py`). So
-an export needs no copy of them, and protobuf's 2 GB do not matter.
+Weights remain the framework's arrays: the graph only refers to them, is edited and checked as a
+skeleton of a few kilobytes, and the weights are streamed to the file at the end
+(`graph/io/writer.py`). So an export needs no copy of them, and protobuf's limit of 2 GB does not
+matter.
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ _PACKED: Final = {
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """A model whose large tensors need not be in its graph."""
+    """A model whose large tensors may be outside its graph."""
 
     proto: onnx.ModelProto
-    """Complete but for the payload of large tensors, which are external data."""
+    """Complete except the payload of large tensors, which are external data."""
     file: Path | None
-    """Where it was read from, with external data beside it; None for one that was never a file."""
+    """Where it was read from, with external data next to it; None for one that was never a file."""
     memory: dict[str, Array] = field(default_factory=dict)
-    """What tensors at the location `MEMORY` hold, by their `key`: arrays that nobody changes."""
+    """What tensors at the location `MEMORY` hold, by their `key`: arrays that never change."""
 
     @property
     def opset(self) -> int:
-        """Version of the default operator set; 0 where the model names none."""
+        """Version of the default operator set; 0 if the model names none."""
         versions = [o.version for o in self.proto.opset_import if o.domain in OWN]
         return max(versions, default=0)
 
@@ -175,7 +176,7 @@ class OnnxModel:
 
     def _external_path(self, name: str, location: str) -> Path:
         if self.file is None or not location:
-            raise PReLUToolsError(f"tensor {name!r} is external data, and its file is not named")
+            raise PReLUToolsError(f"tensor {name!r} is external data, but its file is not named")
         if location == self.file.name:
             return self.file  # elided by `read_model`: it was opened already
         return data_file(self.file, name, location)
@@ -207,7 +208,7 @@ def _in_memory(tensor: onnx.TensorProto) -> bool:
 
 
 def names_memory(proto: onnx.ModelProto) -> str | None:
-    """The first tensor that claims to be in memory; None where there is none."""
+    """The first tensor that claims to be in memory; None if there is none."""
     return next((t.name for t in all_tensors(proto) if _in_memory(t)), None)
 
 

@@ -1,4 +1,4 @@
-"""Put a model in its place: whole or not at all, with the file of its weights or without."""
+"""Put a model in place, completely or not at all, with or without a file of weights."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _UNDER_WAY = "under-way"  # in the scratch folder: names of data that may be in 
 def placing(path: Path, force: bool) -> Iterator[Path]:
     """A path to write a model to (`write_model`), which is put in place when the block ends.
 
-    It is called what it will be called, in a folder of its own beside `path`, so that it can be run
+    It is called what it will be called, in its own folder next to `path`, so that it can be run
     with its data before it is put in place. Until then an old model and its data stay as they are.
-    The data are called after their content (`write_model`): they are put in place first, beside
+    The data are called after their content (`write_model`): they are put in place first, next to
     those of the old model, then the model takes the old one's place, at one stroke, and the old
     model's data go last, unless another model of the folder uses them. So wherever the process
     ends, a whole model is at `path`; what it left behind goes with the next run to that path.
@@ -41,7 +41,7 @@ def placing(path: Path, force: bool) -> Iterator[Path]:
 
 
 def discard_unfinished(path: Path) -> None:
-    """Remove what a process that was killed left beside a path."""
+    """Remove what a process that was killed left next to a path."""
     with suppress(OSError):
         clear(path, lambda left: _forget(left, path))
 
@@ -74,7 +74,7 @@ def _forget(left: Path, path: Path) -> None:
 
 
 def _drop(names: set[str], path: Path) -> None:
-    """Remove data beside a model that neither it nor another one of its folder uses."""
+    """Remove data next to a model that neither it nor another one of its folder uses."""
     found = {name for name in names if is_data_of(name, path) and path.with_name(name).is_file()}
     if found:
         for model in path.parent.glob("*.onnx"):

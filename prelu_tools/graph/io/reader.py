@@ -1,6 +1,6 @@
 """Open an ONNX file without reading its weights.
 
-The file is walked field by field; whatever is small is copied to a skeleton of the model, and the
+The file is walked field by field; small fields are copied to a skeleton of the model, and the
 payload of a large tensor becomes *external data* that points to its place in the file itself. So
 memory does not grow with the model, a slope is one positioned read, and the skeleton is a valid
 model that onnxruntime can run. Reads are positioned, not mapped: mapped pages stay resident.
@@ -52,7 +52,7 @@ def read_model(path: Path) -> OnnxModel:
     except OSError as error:
         raise PReLUToolsError(f"{path} cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
-        raise PReLUToolsError(f"{path} is not an ONNX model (it is nested too deep)") from error
+        raise PReLUToolsError(f"{path} is not an ONNX model (it is nested too deeply)") from error
     except TooMuchError as error:
         raise PReLUToolsError(
             f"{path} has more than {_MOST:,} nodes and tensors: rejected, because it would take "
@@ -78,7 +78,7 @@ def read_model(path: Path) -> OnnxModel:
 
 
 def _settle(proto: onnx.ModelProto, path: Path) -> Path:
-    """Where a model is to be taken from: from behind its link where its data is there too.
+    """Where a model is to be taken from: from the target of its link if its data is there too.
 
     onnxruntime follows no link out of a model's folder, and that is how Hugging Face's cache is
     laid out. The graph's locations become those of the files that the links lead to.
@@ -100,9 +100,9 @@ def _settle(proto: onnx.ModelProto, path: Path) -> Path:
 
 
 def files_beside(path: Path) -> tuple[str, ...]:
-    """The files that a model's tensors lie in, in its own folder; none if it cannot be read.
+    """The files with a model's tensors, in its own folder; none if it cannot be read.
 
-    What would lie outside that folder is left out: reading such a model refuses it.
+    Files outside that folder are left out: such a model is rejected on reading.
     """
     try:
         proto = read_model(path).proto
@@ -142,7 +142,7 @@ class _Walker:
         return b"".join(parts)
 
     def tensor(self, _kind: str, start: int, end: int) -> bytes:
-        """A tensor whose large payload has become external data in this very file."""
+        """A tensor whose large payload has become external data in the same file."""
         parts, places = [], []
         for field in fields(self._file, start, end):
             elidable = field.number == _RAW_DATA or field.number in _LITTLE_ENDIAN

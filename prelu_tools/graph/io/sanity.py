@@ -1,8 +1,8 @@
 """Reject a graph that no runtime loads, before anything else looks at it.
 
-Everything behind may rely on it: a node has the inputs that its operator needs and an output, what
-is read is made, nothing is made twice or of itself, functions end, and a tensor holds what its
-shape says.
+All later code relies on this: a node has the inputs that its operator needs and an output; every
+tensor that is read is produced, once, and never from itself; functions are not recursive; and a
+tensor has the number of values that its shape says.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from prelu_tools.graph.io.tensor_checks import (
 from prelu_tools.graph.walk import OWN, CycleError, all_nodes, bodies, in_order, reads
 
 _LATEST: Final = 1_000_000  # opset: beyond any that there will be, and below what onnx takes
-_NODE: Final = 1 << 8  # bytes of memory that a node takes beside its own
+_NODE: Final = 1 << 8  # bytes of memory that a node takes in addition to its own
 _DEEPEST: Final = 64
 _SILENT: Final = 2  # the last IR version whose models name no opset
 
@@ -72,10 +72,10 @@ def _imported(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     for opset in opsets:
         domain = "" if opset.domain in OWN else opset.domain
         if found.setdefault(domain, opset.version) != opset.version:
-            raise BrokenGraphError(f"it states two opsets for the domain {named(domain)}")
+            raise BrokenGraphError(f"it imports two opsets of the domain {named(domain)}")
     for domain, version in found.items():
         if not 0 <= version < _LATEST:
-            raise BrokenGraphError(f"it is of opset {version} of the domain {named(domain)}")
+            raise BrokenGraphError(f"it imports opset {version} of the domain {named(domain)}")
     return found
 
 
@@ -121,7 +121,7 @@ class Operators:
             raise BrokenGraphError(f"{_called(node)} lacks one of its {known.least} inputs")
         if len(node.input) > known.most:
             raise BrokenGraphError(
-                f"{_called(node)} has {len(node.input)} inputs, and may have {known.most}"
+                f"{_called(node)} has {len(node.input)} inputs, but may have at most {known.most}"
             )
 
     def _looked_up(self, operator: str) -> _Needs:
@@ -236,7 +236,7 @@ def _refuse_circles(
 
 
 def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -> None:
-    """Local functions end, and put in the place of their calls they are no bomb.
+    """Local functions are not recursive, and inlining them does not exhaust memory.
 
     Args:
         proto: the model.
@@ -251,11 +251,11 @@ def _functions(proto: onnx.ModelProto, versions: Mapping[str, int], size: int) -
         return
     sizes: dict[tuple[str, str, str], int] = {}
     if len(functions) < len(proto.functions):
-        raise BrokenGraphError("it has a function twice")
+        raise BrokenGraphError("it defines a function twice")
     for function in functions.values():
         if function.domain in OWN and onnx.defs.has(function.name, ""):
             raise BrokenGraphError(
-                f"its function {named(function.name)} has the name of an operator of ONNX"
+                f"its function {named(function.name)} has the name of an ONNX operator"
             )
         called = f"its function {named(function.name)}"
         refuse_attributes(function.attribute_proto, called, in_function=False)

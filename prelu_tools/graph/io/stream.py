@@ -1,4 +1,4 @@
-"""A model as the bytes of its file, with large tensors streamed from wherever they are.
+"""A model as the bytes of its file, with large tensors streamed from their place.
 
 The reader's inverse: the skeleton is walked field by field, and only the lengths of the messages
 around a large tensor are rewritten. No tensor is ever in a protobuf message.
@@ -93,7 +93,7 @@ Places = list[tuple[int, int]]
 
 
 def lay_out(model: OnnxModel) -> Places:
-    """Where large tensors go in a file of their own; those of 1 MiB and more begin at a page."""
+    """Where large tensors go in their own file; those of 1 MiB and more begin at a page."""
     places = []
     end = 0
     for tensor in external_tensors(model.proto):

@@ -1,4 +1,4 @@
-"""What no tensor of a model can be: of an impossible shape, elsewhere, or more than is stored."""
+"""Reject impossible tensors: of an impossible shape, place or size."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def named(name: str) -> str:
 
 
 def refuse_no_text(*texts: str) -> None:
-    """Every text is one: protobuf hands out bytes where it is not UTF-8.
+    """Every text is one: protobuf hands out bytes if it is not UTF-8.
 
     Raises:
         BrokenGraphError: one is none.
@@ -95,7 +95,7 @@ def _tensor(tensor: onnx.TensorProto, file: str) -> None:
     try:
         wanted = n_bytes_of(tensor)
     except PReLUToolsError:
-        return  # of a type that is unknown here: whoever wants its values is told so
+        return  # of an unknown type: reading its values raises an error
     if held is not None and held != wanted:
         raise BrokenGraphError(
             f"tensor {named(tensor.name)} should have {wanted:,} bytes, according to its shape "
@@ -104,7 +104,7 @@ def _tensor(tensor: onnx.TensorProto, file: str) -> None:
 
 
 def _outside(tensors: Iterable[onnx.TensorProto], path: Path) -> None:
-    """What lies in files is where it may be, no larger than they are, and no piece used twice."""
+    """External data is in allowed files, within their size, and no part is used twice."""
     sizes: dict[str, int] = {}
     wanted = 0
     for tensor in tensors:

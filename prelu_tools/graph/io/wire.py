@@ -1,4 +1,4 @@
-"""ONNX files as protobuf spells them: fields, and which of them lead to tensors.
+"""ONNX files as protobuf messages: their fields, and which of them lead to tensors.
 
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -39,7 +39,7 @@ class Readable(Protocol):
         """How many there are."""
 
     def read(self, start: int, end: int) -> bytes:
-        """Those of a range; a `MalformedError` where it does not exist."""
+        """Those of a range; a `MalformedError` if it does not exist."""
 
 
 class FileBytes:
@@ -79,7 +79,7 @@ class MemoryBytes:
 
 
 class Field(NamedTuple):
-    """One field of a message: its number, and where it and its payload lie."""
+    """One field of a message: its number, and the positions of the field and its payload."""
 
     number: int
     start: int
@@ -88,7 +88,7 @@ class Field(NamedTuple):
 
 
 def fields(source: Readable, start: int, end: int) -> Iterator[Field]:
-    """The fields of a message that lies in a range.
+    """The fields of a message that is in a range.
 
     Raises:
         MalformedError: they do not fit in it.
@@ -113,13 +113,13 @@ def fields(source: Readable, start: int, end: int) -> Iterator[Field]:
 
 
 def _read_varint(source: Readable, position: int) -> tuple[int, int]:
-    """A base-128 number, and the position behind it."""
+    """A base-128 number, and the position after it."""
     value, length = decoded_varint(source.read(position, min(position + 10, source.size)))
     return value, position + length
 
 
 def decoded_varint(data: bytes, position: int = 0) -> tuple[int, int]:
-    """A base-128 number at a position, and the position behind it.
+    """A base-128 number at a position, and the position after it.
 
     Raises:
         MalformedError: it has no end within ten bytes.
@@ -143,5 +143,5 @@ def varint(value: int) -> bytes:
 
 
 def heading(number: int, length: int) -> bytes:
-    """What stands before the payload of a field that has a length."""
+    """The part before the payload of a field with a length."""
     return varint(number << 3 | 2) + varint(length)

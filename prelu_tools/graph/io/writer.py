@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write a file completely or not at all."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def refuse_existing(
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, which takes its place when the block ends without an error.
+    """A temporary file next to `path`, which takes its place when the block ends without an error.
 
     Raises:
         PReLUToolsError: it cannot be written.
@@ -73,7 +73,7 @@ class WrittenModel:
     n_bytes: int
     """Size of the file of the graph, in bytes."""
     data: Path | None = None
-    """The file beside it that holds the large tensors; None where the graph holds them."""
+    """The file next to it that holds the large tensors; None if the graph holds them."""
     n_data_bytes: int = 0
     """Size of that file."""
 
@@ -81,8 +81,8 @@ class WrittenModel:
 def write_model(model: OnnxModel, path: Path, external_data: ExternalData = "auto") -> WrittenModel:
     """Write a model to a file, the same bytes for the same model; its weights are streamed.
 
-    With external data, large tensors (above 1 KB) go to a file beside it, called after the model
-    and after its own content: so no model is ever beside data that are not its own. `auto` does so
+    With external data, large tensors (above 1 KB) go to a file next to it, called after the model
+    and after its own content: so no model is ever next to data that are not its own. `auto` does so
     where one file would have 2 GB and more.
 
     Raises:
@@ -119,7 +119,7 @@ def _digest(path: Path) -> str:
 
 
 def is_data_of(name: str, path: Path) -> bool:
-    """Whether a file beside a model is called as one that holds its large tensors."""
+    """Whether a file next to a model is called as one that holds its large tensors."""
     return (
         re.fullmatch(rf"{re.escape(path.name)}(\.[0-9a-f]{{{_DIGITS}}})?\.data", name) is not None
     )

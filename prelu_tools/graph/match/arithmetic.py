@@ -1,6 +1,6 @@
-"""What operators compute, in numpy: for constants that are folded, and for PReLU that is asked.
+"""Operators in numpy, to fold constants and to probe for PReLU.
 
-Each step is rounded in the type of the tensor, as the specification says of each operator.
+Each step is rounded to the type of the tensor, as the specification says.
 """
 
 from __future__ import annotations
@@ -349,7 +349,7 @@ ELEMENTWISE: Final[Mapping[str, Step]] = {
     "CastLike": _cast_like,
     **{name: _wide(function) for name, function in _FUNCTIONS.items()},
 }
-"""Operators of which each element of the output needs one element of each input."""
+"""Operators with each output element computed from one element of each input."""
 MOVING: Final[Mapping[str, Step]] = {
     "Reshape": _reshape,
     "Unsqueeze": lambda attrs, x: np.expand_dims(given(x), axes_of(attrs, x) or ()),
@@ -367,7 +367,7 @@ MOVING: Final[Mapping[str, Step]] = {
 MOVED: Final = ("Transpose", "Unsqueeze", "Squeeze", "Concat", "Split")
 """Operators that move elements, or join and split tensors."""
 PRODUCTS: Final = ("Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum", "BatchNormalization")
-"""Sums of products, some of which multiply each element by one number (see `products.py`)."""
+"""Sums of products; some multiply each element by one number (see `products.py`)."""
 KNOWN: Final = frozenset({*ELEMENTWISE, *MOVED, *PRODUCTS, "Shape", "Expand", "ConstantOfShape"})
 """The operators that a region may have."""
 COPIES: Final = frozenset({"Identity", "Cast", "CastLike", *MOVED, "Shape", "Not", "And", "Or",

@@ -1,4 +1,4 @@
-"""Constants: what does not depend on the model's input, whatever operators compute it."""
+"""Constants: tensors that do not depend on the model's input, whichever operators compute them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from prelu_tools.graph.view import GraphView
 
 _KEPT: Final = 1 << 16  # bytes of a computed constant that a view remembers
 _WIDEST: Final = 8  # bytes of an element
-_MOST_ELEMENTS: Final = 1 << 20  # of what onnx's reference implementation is given or makes
+_MOST_ELEMENTS: Final = 1 << 20  # elements of inputs or outputs of onnx's reference implementation
 _MOST_PRODUCTS: Final = 1 << 26  # of the sizes of its inputs
 _TAKING_PARTS: Final = ("Mul", "Add", "Sub", "Div", "Max", "Min", "Sum", "Mean", "Where", "Concat")
 
@@ -42,7 +42,7 @@ class Constant(NamedTuple):
 
 
 def read_constant(view: GraphView, tensor: str) -> Constant | None:
-    """The values of a constant, computed now; None where it is none, or cannot be computed.
+    """The values of a constant, computed now; None if it is none, or cannot be computed.
 
     Raises:
         PReLUToolsError: the nodes that lead to it make too much of what is stored.
@@ -108,7 +108,7 @@ def _computed(
 
 
 def _root(node: onnx.NodeProto, parts: Sequence[Constant]) -> Constant | None:
-    """Of the inputs of a node the one that holds the parameter."""
+    """The input of a node that holds the parameter."""
     if not parts or node.op_type in ("ConstantOfShape", "Shape"):
         return None
     if node.op_type not in _TAKING_PARTS:
@@ -137,7 +137,7 @@ def _values(view: GraphView, node: onnx.NodeProto, tensor: str, inputs: Inputs) 
 
 
 def values_of(view: GraphView, tensor: str) -> Array | None:
-    """The values of a constant; None where it is none, or takes too much to compute."""
+    """The values of a constant; None if it is none, or takes too much to compute."""
     try:
         constant = read_constant(view, tensor)
     except PReLUToolsError:

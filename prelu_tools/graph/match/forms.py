@@ -1,4 +1,4 @@
-"""The forms: what ways to write PReLU are called.
+"""Forms: the names of the ways to write PReLU.
 
 Recognition needs none of these: it goes by what a region computes (`graph/match/recognise.py`).
 """

@@ -1,4 +1,4 @@
-"""The PReLU layers of an ONNX graph: which nodes are one layer, and what it is called."""
+"""The PReLU layers of an ONNX graph: which nodes form a layer, and its name."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _in_source_order(match: Match) -> Array:
 
 
 def laid_for(call: Match, first: Match, values: Array) -> Array:
-    """Values that lie as the slopes of a layer's first call do, as those of another call lie.
+    """Rearrange values from the slopes' shape in a layer's first call to that in another call.
 
     A file may have the channels of one call first and those of another last.
     """
@@ -109,7 +109,7 @@ def _turned(values: Array, axes: Permutation) -> Array:
 
 
 def _module(match: Match) -> str:
-    """The module that the file says the node belongs to; "" where it says nothing.
+    """The module that the file says the node belongs to; "" if it says nothing.
 
     Exporters merge initializers of equal value, so one initializer is one layer only where nothing
     says otherwise.
@@ -123,7 +123,7 @@ def _module(match: Match) -> str:
 def call_number(match: Match) -> int:
     """Which call of its layer a node says that it is: the graph may have them in another order.
 
-    0 where it says nothing.
+    0 if it says nothing.
     """
     layer = properties(match.node).get(LAYER)
     number = match.node.name.removeprefix(f"{layer}_") if layer is not None else ""

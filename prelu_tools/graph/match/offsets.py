@@ -1,4 +1,4 @@
-"""Sums with a constant inside them, put in an order that has it outside."""
+"""Reorder sums so that their constant is in the outermost addition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A region is asked: what does it make of x = 1, of x = -1, and of numbers of every size?"""
+"""Probe a region: what does it return for x = 1, x = -1, and numbers of every size?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prelu_tools.graph.match.regions import JOINED
 from prelu_tools.graph.match.running import Running, probes
 
 _AT_ONCE: Final = 1 << 20  # elements of a tensor that is computed at once
-_MANY: Final = 1 << 14  # positions, from which on fewer numbers are tried at each
+_MANY: Final = 1 << 14  # positions; with more, fewer numbers are tried at each
 _MOST_GROWTH: Final = 4096.0
 _STAND_INS: Final = (0.375, 2.5, -1.5)  # for slopes that are not numbers
 _MODERATE: Final = (0.004, 0.3, 2.0, 9.0, 300.0)
@@ -85,7 +85,7 @@ class Probe(Running):
         return name_of(self)
 
     def near(self) -> Miss | None:
-        """The input that shows that it is not a PReLU, where it is one for most inputs."""
+        """The input that shows that it is not a PReLU, if it is one for most inputs."""
         sizes = np.array(_MODERATE)
         xs = np.concatenate([sizes, -sizes])
         try:
@@ -156,7 +156,7 @@ class Probe(Running):
         return np.where(slopes == 0, zeros, slopes)
 
     def _stand_ins(self) -> Iterator[dict[str, Array]]:
-        """Numbers for slopes that are NaN or infinite, of which 0 * slope would hide the rest."""
+        """Numbers for slopes that are NaN or infinite, because 0 * slope would hide the rest."""
         arrays = {name: self._region.constant(name) for name, _ in self._constants()}
         for number in _STAND_INS:
             yield {
@@ -238,7 +238,7 @@ class Probe(Running):
                 yield name, _axes(values.shape, live.layout, region.rank)
 
     def _parameters(self, one: Array, before: Array) -> list[tuple[str, set[int]]]:
-        """The constants that the slopes depend on; those of nothing but 1 and -1 if no others."""
+        """The constants that the slopes depend on; those of 1 and -1 as a last resort."""
         found: list[tuple[str, set[int]]] = []
         plain: list[tuple[str, set[int]]] = []
         for name, axes in self._constants():
@@ -248,7 +248,7 @@ class Probe(Running):
             number = np.where(np.isfinite(values), values, values.dtype.type(0))
             other = number - np.abs(number) / values.dtype.type(4) - values.dtype.type(0.109375)
             after = self.tensors(one, {name: other.astype(values.dtype)})[self._y]
-            # A factor of both sides alike is none of a slope's: it stands before the PReLU.
+            # A factor of both sides is not part of a slope: it belongs before the PReLU.
             left = after[1].astype(np.float64) * before[0]
             right = before[1].astype(np.float64) * after[0]
             same = np.abs(left - right) <= _FAR * (np.abs(left) + np.abs(right))

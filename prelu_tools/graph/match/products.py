@@ -1,4 +1,4 @@
-"""Sums of products that multiply each element by one number, as all other numbers in them are 0."""
+"""Sums of products that multiply each element by one number, because all others are 0."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from prelu_tools.graph.walk import attribute_of
 _MOST: Final = 1 << 18  # elements of a matrix that is looked at
 _CONVOLUTIONS: Final = ("Conv", "ConvTranspose")
 Values = Callable[[str], Array | None]
-"""The values of a constant; None where they cannot be computed."""
+"""The values of a constant; None if they cannot be computed."""
 
 
 def factor_of(view: GraphView, node: onnx.NodeProto) -> str | None:
-    """The constant whose numbers may be those of a product, as far as shapes tell; else None."""
+    """The constant that may be a factor of a product, judging by shapes; None if there is none."""
     if node.op_type not in PRODUCTS or len(node.input) < 2:
         return None
     place = 0 if node.op_type == "Einsum" and view.is_constant(node.input[0]) else 1
@@ -99,7 +99,7 @@ def _diagonal(held: Array) -> Array:
 
 
 def _terms(node: onnx.NodeProto) -> tuple[str, str] | None:
-    """Of an Einsum that keeps the axes of its input: those of its constant, and those."""
+    """The terms of the constant and of the input, if an Einsum keeps the axes of its input."""
     text = attribute_of(node, "equation", b"")
     left, arrow, whole = text.decode().replace(" ", "").partition("->")
     parts = left.split(",")

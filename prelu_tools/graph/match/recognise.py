@@ -1,8 +1,8 @@
 """Find every PReLU in a graph, by what it computes.
 
-Each tensor is asked, in the order of the graph, whether it is PReLU of the nearest tensor that all
-of it is made of, and then of those behind that (`graph/match/regions.py` says how). So the smallest
-region counts; and behind a PReLU a new region begins, so that none reaches across one.
+Each tensor is probed, in the order of the graph: is it PReLU of the nearest tensor that it is
+computed from, or of one farther away? (`graph/match/regions.py` says how). So the smallest region
+counts; and after a PReLU a new region begins, so that none reaches across one.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from prelu_tools.graph.match.probing import Answer, Miss, Probe
     from prelu_tools.graph.match.regions import Region
 
-# What asks a region is imported when there is one: PRelu nodes alone need none of it.
+# The probing code is imported on demand: PRelu nodes alone do not need it.
 
 _NO_NUMBERS = "OUSbc"  # kinds of numpy's types: objects, texts, truth values, complex numbers
 _BROADCASTING = 7  # the first opset in which a slope is laid over the input by numpy's rule
-_FARTHEST: Final = 12  # tensors behind each other that are tried as x
+_FARTHEST: Final = 12  # tensors after each other that are tried as x
 _LOOKED_BACK: Final = 128  # of those, to find the one that two tensors have in common
 _REGIONS: Final = 64
 _STATED: Final = {"Relu": "relu", "Identity": "identity", "LeakyRelu": "leaky_relu"}
@@ -53,7 +53,7 @@ class Match(NamedTuple):
     x: str
     """The tensor that goes in."""
     order: Permutation | None
-    """What a form of several Transposes does to the axes beside PReLU; None for nothing."""
+    """What a form of several Transposes does to the axes next to PReLU; None for nothing."""
     slopes: Array
     """In true sign, such that it broadcasts to x."""
     parameter: str
@@ -74,7 +74,7 @@ class NearMiss:
     reason: str
     """Why it is none."""
     miss: Miss | None = None
-    """The input that shows it; None where none was tried."""
+    """The input that shows it; None if none was tried."""
     probe: Probe | None = None
     """The region; None for an operator."""
 
@@ -136,7 +136,7 @@ class _Search:
             self._behind.update(dict.fromkeys(node.output, x))
             if node.op_type in COPIES and live[0] in self._nearly:
                 self._nearly.update(node.output)
-            # A factor or a kink behind it makes PReLU only of what is nearly one.
+            # A factor or a kink after it makes PReLU only of what is nearly one.
             ends = node.op_type not in COPIES and (len(set(live)) > 1 or live[0] in self._nearly)
             match = self._region(node, x) if ends else None
             if match is None and view.owned and node.op_type in ("Add", "Sub"):
@@ -171,7 +171,7 @@ class _Search:
         return None
 
     def _common(self, tensors: Sequence[str]) -> str | None:
-        """The nearest tensor that all of these are made of; None where there is none near."""
+        """The nearest tensor that all of these are made of; None if there is none near."""
         first, *others = tensors
         for other in others:
             if other == first:
@@ -268,7 +268,7 @@ def _operator(view: GraphView, node: onnx.NodeProto) -> Match | None:
 
 
 def _stated(view: GraphView, node: onnx.NodeProto) -> Match | None:
-    """A node whose slopes are all equal, and which says how many they are (`stated_slopes`)."""
+    """A node with equal slopes that states their number (`stated_slopes`)."""
     stated = stated_slopes(node) if node.op_type in _STATED and node.metadata_props else None
     if stated is None:
         return None

@@ -1,8 +1,8 @@
-"""What the operators between two tensors make of each element of the first one, x.
+"""What the operators between two tensors compute from each element of the first one, x.
 
-Three things are looked at, and they prove together that a region computes PReLU.
+Three things together prove that a region computes PReLU.
 
-1. *Structure.* Of each tensor it is known by which power it grows with x, if it does:
+1. *Structure.* For each tensor, it is known with which power it grows with x, if it does:
    f(k x) = k^d f(x) for every k > 0. x itself is of degree 1, a constant of degree 0. Relu, Abs,
    Neg and products by constants keep the degree; Add, Max, Min, Where and comparisons need one
    degree on all sides (zero and infinity fit any); a comparison, a sign and what is made of those
@@ -12,10 +12,9 @@ Three things are looked at, and they prove together that a region computes PReLU
 2. *Position.* Transposes, and axes of size 1 that come and go, are followed: an element of y is
    made of one element of x and of no other.
 3. *Rounding.* Structure speaks of real numbers. The region is run in x's own type, operator by
-   operator, on both signs from the smallest subnormal to large numbers, with mantissas that do not
-   come out even: c has to be 1, and y either x or one product by s, bit for bit; or that up to what
-   the region's own roundings may add (`rounds`). What overflows or vanishes on the way is not
-   a PReLU.
+   operator, on both signs from the smallest subnormal to large numbers, with mantissas that round:
+   c has to be 1, and y either x or one product by s, bit for bit; or that up to what the region's
+   own roundings may add (`rounds`). What overflows or vanishes on the way is not a PReLU.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ _DEEPEST: Final = 64  # operators between x and y
 _MOST_AXES: Final = 32
 _SUMS: Final = ("Add", "Sub", "Sum", "Mean")
 _LIMITS: Final = ("Max", "Min", "Clip", *COMPARISONS)
-_FLOATS: Final = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16,
+FLOATS: Final = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16,
                   onnx.TensorProto.BFLOAT16)  # fmt: skip
 _INSERTED: Final = -1  # an axis of size 1 that x has not
 JOINED: Final = -2
@@ -59,7 +58,7 @@ class Trace(NamedTuple):
     """What structure says of a tensor, as a function of x."""
 
     degree: int | None = 1
-    """f(k x) = k^degree f(x) for every k > 0; None where no degree has that."""
+    """f(k x) = k^degree f(x) for every k > 0; None if no degree has that."""
     layout: tuple[int, ...] | None = None
     """For each of its axes that of x; None for x's own order."""
     kinked: bool = False
@@ -86,7 +85,7 @@ class Region:
 
     @property
     def rank(self) -> int | None:
-        """How many axes x has; None where that is unknown, for which some files say none."""
+        """How many axes x has; None if that is unknown, for which some files say none."""
         if self._rank is None:
             self._rank = len(self.view.shape(self.x) or ()) or None
         return self._rank
@@ -95,12 +94,12 @@ class Region:
     def dtype(self) -> np.dtype[np.generic] | None:
         """The type in which x is computed; float32 where that is unknown, None for no float."""
         kind = self.view.element_type(self.x) or onnx.TensorProto.FLOAT
-        return np.dtype(helper.tensor_dtype_to_np_dtype(kind)) if kind in _FLOATS else None
+        return np.dtype(helper.tensor_dtype_to_np_dtype(kind)) if kind in FLOATS else None
 
     def trace(self, tensor: str) -> Trace | None:
-        """What structure says of a tensor; None where it is not an element-wise function of x."""
+        """What structure says of a tensor; None if it is not an element-wise function of x."""
         if tensor not in self._traces:
-            self._traces[tensor] = None  # while it is looked at: a way round is no way
+            self._traces[tensor] = None  # while it is visited: a cycle is not a path
             self._traces[tensor] = self._traced(tensor)
         return self._traces[tensor]
 
@@ -173,7 +172,7 @@ class Region:
         kind = attribute_of(node, "to") if node.op_type == "Cast" else onnx.TensorProto.FLOAT
         if kind == onnx.TensorProto.BOOL and before.degree is not None:
             return before._replace(degree=0, kinked=True)
-        whole = kind not in _FLOATS and before.degree != 0
+        whole = kind not in FLOATS and before.degree != 0
         return before._replace(degree=None) if whole else before
 
     def _same(
@@ -298,7 +297,7 @@ class Region:
         return self._still[tensor] is not None
 
     def constant(self, tensor: str) -> Array | None:
-        """The values of what `is_still`; None where they cannot be computed."""
+        """The values of what `is_still`; None if they cannot be computed."""
         if tensor not in self._still:
             found = read_constant(self.view, tensor)
             self._still[tensor] = None if found is None else found.values

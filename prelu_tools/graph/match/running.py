@@ -1,4 +1,4 @@
-"""Run a region: what its operators make of numbers as x, in x's own type."""
+"""Run a region's operators on numbers for x, in x's own type."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Running:
         self._layout = found.layout
         self._probed: Array | None = None
         self.keeps_positive = False
-        """Whether, as far as it was asked, nothing of what is positive is cut off."""
+        """Whether, as far as it was probed, no positive value is cut off."""
 
     @cached_property
     def nodes(self) -> tuple[onnx.NodeProto, ...]:
@@ -61,7 +61,7 @@ class Running:
         return {name: made[name][:2] for name in names if name in made}
 
     def sides(self, tensor: str) -> tuple[bool, bool]:
-        """Whether a tensor is anything but 0 where x is 1, and where x is -1."""
+        """Whether a tensor is anything but 0 if x is 1, and where x is -1."""
         known = self._region.sides
         if tensor not in known:
             values = self.signs.get(tensor)
@@ -119,9 +119,7 @@ class Running:
                     raise ValueError("a constant of more axes than x")
                 arrays.append(values)
             with np.errstate(all="ignore"):
-                outputs = (
-                    [step(attrs, arrays)] if step is not None else self._run(node, attrs, arrays)
-                )
+                outputs = [step(attrs, arrays)] if step is not None else self._run(node, arrays)
             made.update(zip(node.output, outputs, strict=False))
             n_bytes += sum(values.nbytes for values in outputs)
         self._region.view.budget.step(len(plan) + n_bytes // _BYTES_A_STEP)
@@ -146,9 +144,7 @@ class Running:
             plan.append((node, ELEMENTWISE.get(node.op_type), attrs, inputs))
         return plan
 
-    def _run(
-        self, node: onnx.NodeProto, attrs: Attributes, inputs: list[Array | None]
-    ) -> list[Array]:
+    def _run(self, node: onnx.NodeProto, inputs: list[Array | None]) -> list[Array]:
         """The outputs of a node that moves elements, or of a convolution by channels."""
         first = inputs[0]
         assert first is not None

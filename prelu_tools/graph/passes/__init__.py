@@ -1,1 +1,1 @@
-"""Changes of a graph that keep what it computes."""
+"""Changes to a graph that preserve what it computes."""

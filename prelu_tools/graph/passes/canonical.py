@@ -1,4 +1,4 @@
-"""One PRelu node a call, named after its layer, with the source's own slopes."""
+"""One PRelu node per call, named after its layer, with the source's slopes."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ def settle_slopes(
         tags: what they stand for.
         parameters: the slope tensors by their key in `tags`.
         is_verified: whether the result will be compared with its source, layer by layer: then calls
-            may be missing, which a converter merges with equal ones, or drops where nobody reads
+            may be missing, which a converter merges with equal ones, or drops if nothing reads
             them.
 
     Returns:
-        The layers of which calls are missing, in words.
+        The layers with missing calls, in words.
 
     Raises:
         PReLUToolsError: a call of the source has not become one PRelu node.

@@ -49,7 +49,7 @@ def finish(
         is_verified: see `settle_slopes`.
 
     Returns:
-        The layers of which calls are missing, in words: see `settle_slopes`.
+        The layers with missing calls, in words: see `settle_slopes`.
 
     Raises:
         PReLUToolsError: a PReLU is missing, or the result is not a valid ONNX model.

@@ -17,7 +17,7 @@ from prelu_tools.graph.view import GraphView, nested_views
 from prelu_tools.graph.walk import all_graphs, all_nodes, set_nodes
 
 _NARROW = {"depthwise"}
-"""Forms with a convolution, of which onnxruntime has no kernel in float64."""
+"""Forms with a convolution, for which onnxruntime has no float64 kernel."""
 
 
 def lowerable(model: OnnxModel) -> tuple[LocatedLayer, ...]:
@@ -32,7 +32,7 @@ def fitting_forms(item: LocatedLayer, special: bool, rounding: bool) -> Iterator
 
     Args:
         item: the layer.
-        special: whether infinities and NaN have to give what PRelu makes of them.
+        special: whether infinities and NaN have to give PRelu's results.
         rounding: whether a form may round otherwise than PRelu.
     """
     places = [Place(match.slopes, view.shape(match.x)) for view, match in item.calls]

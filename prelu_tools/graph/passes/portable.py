@@ -1,4 +1,4 @@
-"""An ONNX file in its canonical form: one PRelu node a call, with no Transpose left around it."""
+"""An ONNX file in canonical form: one PRelu node per call, without Transposes around it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Canonical:
     parameters: Mapping[str, SlopeParameter]
     """The slope tensors by their key in `tags`."""
     n_hidden: int
-    """PReLU calls in bodies that nobody can look into as they run (`graph/copies/carrying.py`)."""
+    """PReLU calls in bodies that cannot be observed as they run (`graph/copies/carrying.py`)."""
 
 
 def canonical(model: OnnxModel, hidden: bool = True) -> Canonical:
@@ -45,7 +45,7 @@ def canonical(model: OnnxModel, hidden: bool = True) -> Canonical:
 
     Args:
         model: the model.
-        hidden: whether those in bodies that nobody can look into count, or stay as they are.
+        hidden: whether those in bodies that cannot be observed count, or stay as they are.
     """
     proto = deepcopy(model.proto)
     unlist_weights(proto)

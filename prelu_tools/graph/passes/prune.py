@@ -1,4 +1,4 @@
-"""Remove what no output of a graph needs."""
+"""Remove nodes that no output of a graph needs."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Slopes that lie along the wrong axis: found, and laid where the channel count puts them.
+"""Find slopes on the wrong axis, and move them to the axis that the channel count shows.
 
 Since opset 7 a slope is broadcast by numpy's rule, so that one of shape `[C]` belongs to the last
 axis (https://onnx.ai/onnx/operators/onnx__PRelu.html). Exporters that mean the channels write it
-all the same: MXNet's ArcFace files do (onnx/models#91, onnxruntime#3205). Before opset 7 there was
-no such rule: `[C]` were the channels.
+anyway: MXNet's ArcFace files do (onnx/models#91, onnxruntime#3205). Before opset 7 there was no
+such rule: `[C]` meant the channels.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BROADCASTING = 7  # the first opset in which a slope is laid over the input by 
 
 @dataclass(frozen=True)
 class Repair:
-    """One PRelu node whose slope was laid along another axis."""
+    """One PRelu node whose slope was moved to another axis."""
 
     node: str
     """The node's name, or that of its output where it has none."""
@@ -43,7 +43,7 @@ class Repair:
     after: tuple[int, ...]
     """The shape that it has now."""
     axis: int
-    """The axis of the node's input that it lies along, from 0."""
+    """The axis of the node's input that it belongs to, from 0."""
     reason: str
     """Why that one, in words."""
 
@@ -61,9 +61,9 @@ def repair_slopes(
     """Lay every slope along the axis that it belongs to, in place; local functions are inlined.
 
     Args:
-        model: the model; its slopes become initializers of their own where they change.
+        model: the model; its slopes become their own initializers where they change.
         axis: where a slope has two readings, the axis of the node's input that is meant (1: the
-            channels of NCHW, -1: the last); None to refuse. What leaves no doubt is not asked.
+            channels of NCHW, -1: the last); None to reject it. It is not used if there is no doubt.
         inputs: sizes of what is dynamic, by which the channels may be known.
 
     Returns:
@@ -177,7 +177,7 @@ class _Site:
         return None if axis == rank - 1 else self._along(axis, "as --slope-axis says")
 
     def _without_shape(self, axis: int | None) -> Repair | None:
-        """Nothing is known of the input: not even whether it has channels behind a batch."""
+        """Nothing is known of the input: not even whether it has channels after a batch."""
         if len(self.slopes.shape) > 1 or (axis == -1 and self.opset >= _BROADCASTING):
             return None
         raise PReLUToolsError(

@@ -1,4 +1,4 @@
-"""What a converter wrote of PReLUs, as nodes of their own."""
+"""Separate the PReLUs that a converter wrote into nodes."""
 
 from __future__ import annotations
 

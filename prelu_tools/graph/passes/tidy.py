@@ -1,4 +1,4 @@
-"""Order and names that depend on the model alone: the same source gives the same bytes."""
+"""Order and names that depend only on the model, so that the same source gives the same bytes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def tidy(graph: onnx.GraphProto, keep: Mapping[str, str]) -> None:
 
     Args:
         graph: the main graph.
-        keep: initializers whose names are the source's own, with the names to give them.
+        keep: initializers with names from the source, and the names to give them.
     """
     _strip(graph)
     set_nodes(graph, in_order(graph.node, [value.name for value in graph.output]))

@@ -1,4 +1,4 @@
-"""How forms are written: the nodes that a form puts in the place of one PRelu node."""
+"""How forms are written: the nodes that replace one PRelu node."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Place:
-    """What has to be known of the place of a PReLU to say which forms can stand there."""
+    """What decides which forms can replace a PReLU."""
 
     slopes: Array
     """In true sign, such that they broadcast to the input."""
@@ -111,12 +111,12 @@ class Writing:
     """How a form is written, and where it equals the PRelu node."""
 
     text: str
-    """Its operators, the last one of which makes the output. Other tensors are called by what they
-    are for; x is the input, a the slopes, and `-1` is one number for each slope, as `-a` is."""
+    """Its operators; the last one makes the output. Other tensors are named by their purpose; x is
+    the input, a the slopes, and `-1` is one number for each slope, like `-a`."""
     fits: Callable[[Place], bool] = lambda place: True
-    """Whether it can stand in a place."""
+    """Whether it can be used at a place."""
     special: bool = True
-    """Whether it gives what PRelu gives for infinities and NaN too."""
+    """Whether it equals PRelu for infinities and NaN too."""
     rounds: bool = False
     """Whether it rounds otherwise than PRelu, which multiplies once."""
 

@@ -1,13 +1,13 @@
-"""Factors for the channels of a PReLU that leave the model as it is, and make it cheaper or finer.
+"""Channel factors around a PReLU that preserve the model and help quantization.
 
 PReLU(d * x) = d * PReLU(x) for every d > 0, whatever the slopes. So a factor for each channel in
-the layer before a PReLU, and its inverse in the layers behind, leave the model as it is (Nagel et
+the layer before a PReLU, and its inverse in the layers after, do not change the model (Nagel et
 al., 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.1).
-With channels that are closer in size, one scale for all of them loses less.
+If channels are closer in size, one scale for all of them loses less.
 
-A negative factor turns a slope a into 1 / a: with P_a(x) = max(x, 0) + a * min(x, 0),
-P_a(x) = -a * P_1/a(-x) for every a > 0. So a slope above 1 becomes one below it, for which a
-maximum does: P_a(x) = max(x, a * x).
+A negative factor turns a slope a into 1/a: with P_a(x) = max(x, 0) + a * min(x, 0), P_a(x) = -a *
+P_1/a(-x) for every a > 0. So a slope above 1 becomes one below 1, for which a maximum suffices:
+P_a(x) = max(x, a * x).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.graph.walk import attribute_of, is_onnx, users_of
 
 _LINEAR: Final = ("AveragePool", "GlobalAveragePool", "Identity")
-"""Operators that give d * y for d * y, channel by channel."""
+"""Operators that map d * y to d * y, channel by channel."""
 _PER_CHANNEL: Final = (*_LINEAR, "MaxPool", "GlobalMaxPool")
 """The same for d > 0."""
-_POWER: Final = 0.5  # of the whole way: activations gain what the weights behind lose
+_POWER: Final = 0.5  # of the whole way: activations gain what the weights after lose
 _LEAST: Final = 1e-3  # of the largest channel: a smaller one is treated as one of this size
 
 
@@ -40,9 +40,9 @@ class _Place:
     slopes: str
     """The tensor of its slopes."""
     source: onnx.NodeProto
-    """The layer that gives it, and nothing else."""
+    """The layer that produces it, and nothing else."""
     users: tuple[onnx.NodeProto, ...]
-    """The layers that read what it gives."""
+    """The layers that read its output."""
 
 
 def equalize(proto: onnx.ModelProto, peaks: Mapping[str, Array]) -> int:
@@ -50,7 +50,7 @@ def equalize(proto: onnx.ModelProto, peaks: Mapping[str, Array]) -> int:
 
     Args:
         proto: every PReLU is a PRelu node.
-        peaks: by the name of what goes into a PReLU, the largest size of each channel behind it.
+        peaks: by the name of what goes into a PReLU, the largest size of each channel after it.
 
     Returns:
         How many layers were equalized.
@@ -103,7 +103,7 @@ def negate(proto: onnx.ModelProto) -> int:
 
 
 def inverted(slopes: Array) -> Array:
-    """The slopes that negated channels have, in the same type; 0 where there is none."""
+    """The slopes that negated channels have, in the same type; 0 if there is none."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         found = np.asarray(slopes.dtype.type(1) / slopes)
     return np.where(np.isfinite(found), found, slopes.dtype.type(0))
@@ -117,7 +117,7 @@ def _constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
 def _places(
     graph: onnx.GraphProto, constants: Mapping[str, onnx.TensorProto], through: Sequence[str]
 ) -> list[_Place]:
-    """The PReLU layers whose neighbours take factors; others between them: those of `through`."""
+    """The PReLU layers whose neighbours accept factors; `through` has the layers between them."""
     makers = {name: node for node in graph.node for name in node.output}
     users = users_of(graph)
     outputs = {value.name for value in graph.output}
@@ -169,7 +169,7 @@ def _is_plain(
 
 
 def _channels(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> int:
-    """How many channels a layer gives; 0 for one that takes no factors for them."""
+    """The number of a layer's output channels; 0 if it accepts no factors for them."""
     dims = constants[node.input[1]].dims
     if node.op_type == "ConvTranspose":
         return 0

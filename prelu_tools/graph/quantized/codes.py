@@ -1,4 +1,4 @@
-"""How integer codes stand for real numbers."""
+"""How integer codes represent real numbers."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ that integer kernels compute. How that product is written decides what it costs:
 
 - `int_max_conv`: a depthwise 1x1 convolution. A scale for each channel: slopes without rounding.
 - `int_max_tiled`: a Mul with the slopes repeated along the rows of the map: one long product where
-  few channels lie beside each other in memory, as onnxruntime keeps them (NHWC).
+  few channels lie next to each other in memory, as onnxruntime keeps them (NHWC).
 - `int_max`: the plain Mul.
 - `int_split_conv`, `int_split_tiled`, `int_split`: max(x, 0) + a * min(x, 0) with the same three
-  products, for slopes above 1 too. Each branch and the sum have scales of their own, which loses
-  less where most inputs are negative and slopes are small.
+  products, for slopes above 1 too. Each branch and the sum have their own scales, which loses less
+  where most inputs are negative and slopes are small.
 - `int_sum_conv`, `int_sum_tiled`, `int_sum`: x + (a - 1) * min(x, 0): an operator less, and a
   product with wider steps.
 - `int_leaky`: LeakyRelu, where all slopes are equal: a table of 256 entries.
@@ -55,9 +55,9 @@ class IntegerPlace:
     source: onnx.NodeProto
     """The DequantizeLinear that its input comes from."""
     result: onnx.NodeProto | None
-    """The QuantizeLinear that its result comes to, behind what codes go through; None for none."""
+    """The QuantizeLinear that its result comes to, after what codes go through; None for none."""
     keeps_scale: bool
-    """Whether that one has the scale of its input; true where there is none."""
+    """Whether that one has the scale of its input; true if there is none."""
     codes: np.dtype[Any]
     """The type of the codes of its input."""
 
@@ -70,7 +70,7 @@ class IntegerPlace:
 
 
 def fitting_integer_forms(place: IntegerPlace, fastest: bool = False) -> tuple[str, ...]:
-    """The forms that can stand in a place: integer ones, the most exact first; then `float`.
+    """The forms that can be used at a place: integer ones, the most exact first; then `float`.
 
     Args:
         place: the place.
@@ -84,7 +84,7 @@ def fitting_integer_forms(place: IntegerPlace, fastest: bool = False) -> tuple[s
         return (FLOAT,)
     family = "int_max" if (slopes <= 1).all() and place.keeps_scale else "int_split"
     if place.result is None and family == "int_split":
-        return (FLOAT,)  # nothing behind it is quantized: rounding its result would only lose
+        return (FLOAT,)  # nothing after it is quantized: rounding its result would only lose
     kinds = [""]
     if place.by_channel and slopes.size > 1:
         kinds = ["_conv", *(["_tiled"] if place.is_sized else []), ""]
@@ -113,7 +113,7 @@ class IntegerWriter:
     shapes: Mapping[str, tuple[int, ...]]
     """The shape of each layer's input, by the tensor's name before quantization."""
     sized: frozenset[str] = frozenset()
-    """Of these tensors the last axis has always the same size."""
+    """Tensors whose last axis always has the same size."""
     _tensors: dict[str, onnx.TensorProto] = field(default_factory=dict)
     _nodes: list[onnx.NodeProto] = field(default_factory=list)
 
@@ -128,7 +128,7 @@ class IntegerWriter:
         """The layers that can be written in integers.
 
         Args:
-            names: for each layer's name the tensor that its PRelu node gives.
+            names: the output tensor of each layer's PRelu node, by layer name.
         """
         found = {}
         for name, output in names.items():
@@ -263,8 +263,8 @@ def quantize_values(
 ) -> tuple[Array, Array, Array]:
     """Codes, scales and zero points of stored values.
 
-    Along an axis: a scale for each index, symmetric about 0. Else one scale, from the least to the
-    largest value and 0.
+    Along an axis: a scale for each index, symmetric about 0. Otherwise one scale, from the least to
+    the largest value and 0.
     """
     info = np.iinfo(kind)
     wide = values.astype(np.float64)
@@ -290,7 +290,7 @@ def _plain(place: IntegerPlace) -> str:
 def _product(
     to: IntegerWriter, place: IntegerPlace, operand: str, factors: Array, kind: str
 ) -> str:
-    """A real tensor times factors that lie as the slopes do."""
+    """A real tensor times factors that broadcast like the slopes."""
     output = f"{_plain(place)}/scaled"
     name = place.node.input[1]
     if kind == "conv":

@@ -1,4 +1,4 @@
-"""The PReLU layers of a quantized graph, and by how much their slopes may have been rounded."""
+"""The PReLU layers of a quantized graph, and the rounding of their slopes."""
 
 from __future__ import annotations
 

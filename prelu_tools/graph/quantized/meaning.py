@@ -34,11 +34,11 @@ class Meaning:
     model: OnnxModel
     """The model; its quantized weights are DequantizeLinear of constants."""
     codes: Mapping[str, Codes]
-    """Of each tensor that holds codes of activations in the file: how they stand for numbers."""
+    """How codes stand for numbers, for each tensor of the file that holds codes of activations."""
     weights: tuple[str, ...]
     """The tensors of this model that are weights dequantized."""
     rounded: tuple[str, ...]
-    """Of `codes` those that the file rounds, and does not only hand on, with known ranges."""
+    """Those of `codes` that the file rounds (rather than passes on) and whose ranges are known."""
     kind: str
     """`QDQ`, `QOperator`, `dynamic` or `weights only`."""
 
@@ -59,7 +59,7 @@ class Meaning:
 
 
 def meaning_of(model: OnnxModel) -> Meaning | None:
-    """What a quantized model means; None for one that no output of which depends on codes.
+    """What a quantized model means; None if no output depends on codes.
 
     Raises:
         PReLUToolsError: an operator works on codes in a way that is not known here.

@@ -1,4 +1,4 @@
-"""Whether a graph is quantized at all: the names of all its operators, in bodies too."""
+"""Whether a graph is quantized: judged by its operators, in bodies too."""
 
 from __future__ import annotations
 

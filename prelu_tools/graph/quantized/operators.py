@@ -1,4 +1,4 @@
-"""Which operators read or make integer codes."""
+"""Operators that read or produce integer codes."""
 
 from __future__ import annotations
 

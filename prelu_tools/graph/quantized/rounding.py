@@ -1,4 +1,4 @@
-"""Copies of what a quantized model means, with the rounding that it names put back, at random."""
+"""Copies of a quantized model's meaning with its rounding put back at random."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prelu_tools.graph.walk import set_nodes
 def with_moved_weights(meaning: Meaning, seed: int) -> onnx.ModelProto:
     """The model with each quantized weight moved at random, by up to half a step either way.
 
-    So far apart may weights be that round to the same codes.
+    The largest distance of weights that round to the same codes.
     """
     proto = _copy(meaning)
     generator = np.random.default_rng(seed)

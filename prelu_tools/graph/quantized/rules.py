@@ -1,4 +1,4 @@
-"""What each operator on integer codes is in floating point."""
+"""The floating-point counterpart of each operator on integer codes."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import attribute_of
 
 _BITS: Final = {"int4": 4, "uint4": 4, "int8": 8, "uint8": 8, "int16": 16, "uint16": 16}
-"""Of types that may leave most codes unused; one of 2 bits cannot."""
+"""Types that may leave most codes unused; a type of 2 bits cannot."""
 _LEAST_USED: Final = 1 / 8
-"""Of the codes of a type: quantizers use all of them, or half of them if no weight is negative."""
+"""Share of a type's codes: quantizers use all, or half of them if no weight is negative."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class WeightSteps:
     values: Array
     """The weight as it is stored, dequantized."""
     steps: Array
-    """The distance between neighbours, broadcasting to `values`; 0 where no code is used."""
+    """The distance between neighbours, broadcasting to `values`; 0 if no code is used."""
     is_coarse: bool
     """Whether most of its scales are so wide that hardly any code is used."""
 
@@ -97,7 +97,7 @@ def demand_whole_codes(kind: int, place: str) -> None:
 
     Args:
         kind: a `TensorProto` data type; 0 if it is not known.
-        place: what has it, in words.
+        place: its owner, in words.
 
     Raises:
         PReLUToolsError: they are float8 or float4.

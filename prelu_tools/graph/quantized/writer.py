@@ -1,4 +1,4 @@
-"""Writes a quantized graph in floating point, one node after the other."""
+"""Write a quantized graph in floating point, node by node."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ class FloatWriter:
             self._follow(rule, node)
         elif any(map(is_quantizing, all_nodes([node]))):
             raise PReLUToolsError(
-                f"node {node.name or node.output[0]!r} ({node.op_type}) is quantized, or what it "
-                "holds is, in a way that is not known here"
+                f"node {node.name or node.output[0]!r} ({node.op_type}) is quantized, or "
+                "contains quantized nodes, in a way that is not supported"
             )
         elif any(name in self.codes for name in reads(node)):
             self._pass_on(node)
@@ -103,7 +103,7 @@ class FloatWriter:
             rule(self, node)
         except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
             raise PReLUToolsError(
-                f"node {node.name or node.output[0]!r} ({node.op_type}) cannot be understood: "
+                f"node {node.name or node.output[0]!r} ({node.op_type}) cannot be interpreted: "
                 f"{error}"
             ) from error
 
@@ -147,7 +147,7 @@ class FloatWriter:
         """The tensor of the real numbers that a node reads, as it understands the codes."""
         made = self.codes.get(name)
         if made is None:
-            raise PReLUToolsError(f"the codes {name!r} come from outside of the model")
+            raise PReLUToolsError(f"the codes {name!r} come from outside the model")
         if made.same(codes):
             return name
         if max(made.scale.size, codes.scale.size) > 1:
@@ -191,8 +191,8 @@ class FloatWriter:
         held = [self.codes[name] for name in node.input if name in self.codes]
         if node.domain not in OWN or node.op_type not in PICKING | _COMPARING:
             raise PReLUToolsError(
-                f"node {node.name or node.output[0]!r} ({node.op_type}) works on integer codes in "
-                "a way that is not known here"
+                f"node {node.name or node.output[0]!r} ({node.op_type}) works on integer codes "
+                "in a way that is not supported"
             )
         self.codes.update(dict.fromkeys(node.output, held[0]))
         copy = onnx.NodeProto()

@@ -1,1 +1,1 @@
-"""What runtimes make of PReLU: a table that was measured, a forecast, and what fits them."""
+"""What runtimes do with PReLU: a measured table, a forecast, and forms that fit."""

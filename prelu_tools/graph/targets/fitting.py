@@ -1,4 +1,4 @@
-"""Write the PRelu nodes of a model so that a runtime reads them right."""
+"""Write the PRelu nodes of a model so that a runtime reads them correctly."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Fitted:
     before: tuple[int, ...]
     """The shape of its slopes as they were written."""
     plan: Plan | None
-    """How it is written now; None where it stays as it was."""
+    """How it is written now; None if it stays as it was."""
     is_refused: bool = False
-    """Whether the runtime leaves it to another one; without a plan, else nothing is known."""
+    """Whether the runtime leaves it to another one; otherwise, without a plan, nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class _Edit:
 def fitted(
     model: OnnxModel, runtime: str, name: str, may_refuse: bool = False
 ) -> tuple[OnnxModel, tuple[Fitted, ...]]:
-    """A copy of a model whose PRelu nodes a runtime reads right.
+    """A copy of a model whose PRelu nodes a runtime reads correctly.
 
     Args:
         model: every PReLU is a PRelu node; others stay as they are.

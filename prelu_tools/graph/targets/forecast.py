@@ -37,7 +37,7 @@ class Target:
     source: str
     """Where that is from."""
     measured: str | None = None
-    """Its name in the table of slope shapes, or in `RULES`; None where neither knows it."""
+    """Its name in the table of slope shapes, or in `RULES`; None if neither knows it."""
     of_forms: Callable[[LocatedLayer], Iterator[Finding]] = lambda _: iter(())
     """What it has to say of a layer that is no PRelu node."""
     of_model: Callable[[Iterable[GraphView]], Iterator[Finding]] = lambda _: iter(())
@@ -165,7 +165,7 @@ def _measured(located: LocatedLayer, name: str, target: Target) -> tuple[str | N
 def _advice(plan: Plan | None, name: str) -> str:
     """What is right there, and what writes it so."""
     if plan is None:
-        return "none of the ways to write it that were tried is right there"
+        return "all forms that were tried give wrong values there"
     if plan.way == "prelu":
-        return f"{list(plan.slope)} is right, which export --target {name} writes"
-    return f"export --target {name} writes it {WAYS[plan.way]}, which is right"
+        return f"{list(plan.slope)} is right; export --target {name} writes it"
+    return f"export --target {name} writes it {WAYS[plan.way]}, which gives the right values"

@@ -1,4 +1,4 @@
-"""What runtimes make of PReLU by the shape of its slopes, and by how it is written.
+"""What runtimes do with PReLU, by the shape of its slopes and its form.
 
 The table is measured by `make runtimes`; docs/runtimes.md shows it. The rest here reads it: the
 forecast of `inspect --target`, the shape that `export` writes, and what `export --target` rewrites.
@@ -39,7 +39,7 @@ class Plan:
     slope: tuple[int, ...]
     """The shape of the slopes as they are written; for `transpose` over the moved input."""
     rank: int
-    """Of the input."""
+    """The rank of the input."""
 
 
 @cache
@@ -63,13 +63,13 @@ def measured_runtimes() -> Mapping[str, str]:
 
 
 def answer_of(runtime: str, shape: Shape, slope: Sequence[int], way: Way = "prelu") -> str | None:
-    """What a runtime makes of a slope: `right`, `wrong` or `refused`; None where it is unknown.
+    """What a runtime makes of a slope: `right`, `wrong` or `refused`; None if it is unknown.
 
     Args:
         runtime: one of the table's, or of `RULES`.
-        shape: of the input, None for a free size; such a size may be any, so the worst counts.
-        slope: of the slope as the node has it; of `transpose` with all of its axes, of `relu` with
-            all but the batch's.
+        shape: of the input, None for a dynamic size, which may be any, so the worst case counts.
+        slope: of the slope as the node has it; for `transpose` with all axes, for `relu` with all
+            but the batch.
         way: how it is written.
     """
     if runtime in RULES:
@@ -100,7 +100,7 @@ RULES: Final = {"coreml": _coreml}
 
 
 def laid_shapes(shape: Shape, slope: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """The shapes that lay a slope over an input in the same way, the fewest axes first.
+    """The shapes with which a slope broadcasts to an input in the same way, fewest axes first.
 
     Args:
         shape: of the input.
@@ -114,7 +114,7 @@ def laid_shapes(shape: Shape, slope: Sequence[int]) -> Iterator[tuple[int, ...]]
 
 
 def usual_shape(shape: Shape, slope: Sequence[int]) -> tuple[int, ...]:
-    """Of these, the one that is right in most of the measured runtimes; the shortest of several.
+    """The one of these that is right in most of the measured runtimes; the shortest of several.
 
     One axis alone, which may be taken for the channels, is written on an input of two only. A slope
     of more axes than the input stays as it is.
@@ -133,7 +133,7 @@ def usual_shape(shape: Shape, slope: Sequence[int]) -> tuple[int, ...]:
 
 
 def plan_for(runtime: str, shape: Shape, slope: Sequence[int]) -> Plan | None:
-    """How a runtime reads a PReLU right; None where nothing that was measured is.
+    """How a runtime reads a PReLU right; None if nothing that was measured is.
 
     Args:
         runtime: one of the table's, or of `RULES`.

@@ -1,4 +1,4 @@
-"""What onnxruntime-web makes of a graph: forms for other kernels, and nodes that leave WebGPU."""
+"""What onnxruntime-web does with a graph: slow forms, and nodes that leave WebGPU."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def form_findings(located: LocatedLayer) -> Iterator[Finding]:
         slow = (
             f"it takes up to {times:g} times as long as a PRelu node in WebAssembly"
             if times
-            else "it is several nodes, which WebGPU runs one by one"
+            else "it consists of several nodes, which WebGPU runs one by one"
         )
         yield Finding(
             "forms_for_native_cpu",
             "warning",
-            f"it is written as {form}, which suits other kernels than onnxruntime-web's: {slow}; "
+            f"it is written as {form}, which suits kernels other than onnxruntime-web's: {slow}; "
             f"prelu-tools optimize --target onnxruntime-web writes one PRelu node ({_PAGE})",
             located.layer.name,
         )
 
 
 def webgpu_findings(views: Iterable[GraphView]) -> Iterator[Finding]:
-    """Nodes that compute with floats, and for whose operators WebGPU has no kernel.
+    """Floating-point nodes for whose operators WebGPU has no kernel.
 
     What computes sizes is on the CPU in any case, and operators that were not measured are passed
     over.

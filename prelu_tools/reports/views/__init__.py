@@ -30,7 +30,7 @@ class View(Protocol):
     """A module of this package."""
 
     def view(self, result: object, style: Style) -> Section:
-        """The document that shows a result, every text of which is printable."""
+        """The document that shows a result, with every text printable."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What became of many models: a row for each, and why those that did not pass did not."""
+"""The outcome for many models: a row for each, and why some did not pass."""
 
 from __future__ import annotations
 

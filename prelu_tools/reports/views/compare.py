@@ -1,4 +1,4 @@
-"""What `inspect A B` saw: both models, and a row for each layer."""
+"""The report of `inspect A B`: both models, and a row for each layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `doctor` found: each thing with its state, and what to do."""
+"""The report of `doctor`: each item with its state, and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `export` wrote, and whether it equals its source."""
+"""The report of `export`: what was written, and whether it equals its source."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from prelu_tools.core.options import InputOption
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.verification.parity import OutputParity
 from prelu_tools.core.results.verification.result import VerifyResult
+from prelu_tools.core.rounding.figures import times
 from prelu_tools.core.rounding.tolerance import FACTOR
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Lines, Name, Section, Text, Word
-from prelu_tools.reports.sentences import reached, times
+from prelu_tools.reports.sentences import reached
 from prelu_tools.reports.views import verify
 from prelu_tools.reports.words import counted
 
@@ -81,7 +82,7 @@ def _held(result: VerifyResult) -> Text:
 
 
 def _within(outputs: Sequence[OutputParity]) -> str:
-    """How near they are, in units of the model's own rounding where that is known."""
+    """How near they are, in units of the model's own rounding if that is known."""
     shares = [output.worst_of_rounding for output in outputs]
     known = [share for share in shares if share is not None]
     if known and len(known) == len(shares):

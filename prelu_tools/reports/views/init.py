@@ -1,4 +1,4 @@
-"""What `init` found and wrote: a row for each check, what was left out, and what to type next."""
+"""The report of `init`: the checks, what was left out, and what to type next."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def view(result: InitResult, style: Style) -> Section:
         if check.withheld
     ]
     lines += [
-        ("left out  ", Name(path), ": of another type, so it is only named in a comment")
+        ("left out  ", Name(path), ": it has another data type, so it is only named in a comment")
         for check in result.checks
         for path in check.variants
     ]

@@ -1,4 +1,4 @@
-"""What `inspect` saw in one model: its layers, their health, and what its owner should know."""
+"""The report of `inspect` on one model: its layers, their health, and findings."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def view(result: InspectResult, style: Style) -> Section:
 
 
 def _headline(result: InspectResult) -> str:
-    """What the model is, and how many activations of which kind it has."""
+    """The kind of model, and how many activations of which kind it has."""
     others = Counter(other.operator for other in result.others)
     return (
         f"{origin(result)}; {result.n_parameters:,} parameters;\n{n_slopes(result)}"
@@ -160,6 +160,12 @@ def _overhead(percent: float | None) -> str:
     return f"{percent:.2f}%" if percent < 10 else f"{percent:.0f}%"
 
 
+_USAGE = (
+    "unused: slopes without a negative input; of output: share of the output's magnitude that "
+    "comes from negative inputs"
+)
+
+
 def _usage(reports: Sequence[LayerReport]) -> Table:
     """What the data did: the mean over a layer's slopes, those it never used, and their weight."""
     columns = (
@@ -173,7 +179,7 @@ def _usage(reports: Sequence[LayerReport]) -> Table:
         (Name(report.layer.name), *(_used(report.usage) if report.usage else ("-",) * 4))
         for report in reports
     ]
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(rows), _USAGE)
 
 
 def _used(usage: LayerUsage) -> tuple[str, ...]:

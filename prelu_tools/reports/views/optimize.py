@@ -1,4 +1,4 @@
-"""What `optimize` did: the layers, what was gained, and what was proven."""
+"""The report of `optimize`: the layers, the gain, and the proof."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prelu_tools.reports import Style
 from prelu_tools.reports.document import Column, Lines, Name, Section, Table, Text, Word
 from prelu_tools.reports.sentences import reached
 from prelu_tools.reports.views.export import as_details
-from prelu_tools.reports.words import counted, shape
+from prelu_tools.reports.words import counted, milliseconds, shape
 
 
 def view(result: OptimizeResult, style: Style) -> Section:
@@ -51,7 +51,7 @@ def _layers(result: OptimizeResult) -> Table:
 
 
 def _gained(layer: LayerChoice) -> str:
-    """What the model gains by one layer, against a PRelu node; a dash where it was not timed."""
+    """What the model gains by one layer, against a PRelu node; a dash if it was not timed."""
     if layer.gained is None or layer.gain is None:
         return "-"
     if layer.gain.low <= 1.0 <= layer.gain.high:
@@ -71,7 +71,7 @@ def _latency(latency: Latency, held: EqualityReport) -> Iterator[Text]:
     """The model before and after, and where."""
     ratio = latency.ratio
     words = (
-        f"{_milliseconds(latency.before)} before, {_milliseconds(latency.after)} now: "
+        f"{milliseconds(latency.before)} before, {milliseconds(latency.after)} now: "
         f"{ratio.median:.2f}x the time ({ratio.low:.2f} to {ratio.high:.2f} over "
         f"{counted(ratio.n_rounds, 'round')})"
     )
@@ -111,7 +111,3 @@ def _proven(result: OptimizeResult) -> str:
         f"verified: {layers}; outputs {bits} on {counted(held.n_inputs, 'input')}; {special} for "
         "infinities and NaN"
     )
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{1e3 * seconds:.{2 if seconds >= 1e-4 else 4}f} ms"

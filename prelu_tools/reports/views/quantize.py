@@ -1,4 +1,4 @@
-"""What `quantize` did: the layers, the outputs, the times, and the verdict."""
+"""The report of `quantize`: the layers, the outputs, the times, and the verdict."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Column, Lines, Name, Section, Share, Table, Text
 from prelu_tools.reports.sentences import TOP1
 from prelu_tools.reports.views.export import as_details
-from prelu_tools.reports.words import counted, covered, percentage, shape
+from prelu_tools.reports.words import counted, covered, milliseconds, percentage, shape
 
 _LEGEND = (
-    "SNR: signal-to-noise ratio compared with floating point, on the held-out data;\n"
-    "plain: the same with quantize_static; used: slopes whose negative branch the\n"
-    "calibration data used"
+    "step: distance between the values that slopes may have; off by: largest error of a slope; "
+    "SNR: signal-to-noise ratio compared with the floating-point model, on the held-out data; "
+    "calibration: SNR on the calibration data; plain: SNR of the file that quantize_static "
+    "writes; used: share of slopes whose negative branch occurred in the calibration data"
 )
 
 
@@ -33,7 +34,9 @@ def view(result: QuantizeResult, style: Style) -> Section:
 def _headline(result: QuantizeResult) -> str:
     written = "not written" if result.n_bytes is None else f"{result.n_bytes:,} bytes"
     layers = counted(len(result.layers), "PReLU layer")
-    return f"{written}; {result.n_integer} of {layers} in integers"
+    n_left = len(result.layers) - result.n_integer
+    left = f", {n_left} left in floating point" if n_left else ""
+    return f"{written}; {result.n_integer} of {layers} quantized{left}"
 
 
 def _layers(result: QuantizeResult) -> Table:
@@ -114,12 +117,12 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
 
 def _times(times: QuantizedTimes) -> Iterator[Text]:
     yield (
-        f"{1e3 * times.in_int8:.2f} ms: {_ratio(times.of_plain)} the time of plain "
-        f"quantize_static ({1e3 * times.plain:.2f} ms), {_ratio(times.of_float)} that of floating "
-        f"point ({1e3 * times.in_float:.2f} ms)"
+        f"{milliseconds(times.in_int8)}: {_ratio(times.of_plain)} the time of plain "
+        f"quantize_static ({milliseconds(times.plain)}), {_ratio(times.of_float)} that of floating "
+        f"point ({milliseconds(times.in_float)})"
     )
     processor = times.processor or "an unnamed processor"
-    sizes = ", ".join(f"{name} {shape(sizes)}" for name, sizes in times.shapes)
+    sizes = ", ".join(f"input {name} of shape {shape(sizes)}" for name, sizes in times.shapes)
     yield (
         f"{counted(times.threads, 'thread')}, {sizes}, onnxruntime {times.runtime} on {processor}"
     )
@@ -134,5 +137,5 @@ def _small(value: float | None) -> str:
 
 
 def decibels(value: float | None) -> str:
-    """A signal-to-noise ratio; a dash where there is none."""
+    """A signal-to-noise ratio; a dash if there is none."""
     return "-" if value is None else f"{value:.1f} dB"

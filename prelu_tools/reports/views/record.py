@@ -1,4 +1,4 @@
-"""What `record` wrote, and what every check with it will say."""
+"""The report of `record`: what was written, and what every check with it will say."""
 
 from __future__ import annotations
 

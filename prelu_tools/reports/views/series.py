@@ -1,4 +1,4 @@
-"""What `inspect --series` saw: how the slopes of each layer moved."""
+"""The report of `inspect --series`: how the slopes of each layer moved."""
 
 from __future__ import annotations
 

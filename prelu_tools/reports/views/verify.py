@@ -1,4 +1,4 @@
-"""What `verify` found: the outputs, the layers, what else is known, and why it is not a pass."""
+"""The report of `verify`: outputs, layers, other facts, and why it is not a pass."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from prelu_tools.reports.sentences import (
     OUTPUTS_LEGEND,
     QUANTIZED_LEGEND,
     TOP1,
+    WRONG,
     agreement_line,
     baseline_lines,
     decibels,
@@ -51,7 +52,7 @@ from prelu_tools.reports.sentences import (
 )
 from prelu_tools.reports.words import counted, covered, moved, percentage, shape
 
-_SIDE_BY_SIDE = 3  # candidates that have room beside each other
+_SIDE_BY_SIDE = 3  # candidates that have room next to each other
 
 
 def view(result: VerifyResult, style: Style) -> Section:
@@ -154,7 +155,7 @@ def _summary(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
 
 
 def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
-    """A row an output; columns of which nothing is known are left out."""
+    """A row for each output; columns without content are left out."""
     several = len(marked) > 1
     outputs = [(mark, output) for mark, report in marked for output in report.outputs]
     columns = (
@@ -175,7 +176,9 @@ def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
         ((mark,) if several else ()) + _output_row(output, quantized) for mark, output in outputs
     )
     has_top1 = any(output.top1_agreement is not None for _, output in outputs)
-    legend = f"{OUTPUTS_LEGEND};\n{TOP1}" if has_top1 else OUTPUTS_LEGEND
+    unknown = all(of_rounding(output) == "-" for _, output in outputs)
+    legend = WRONG if quantized and unknown else OUTPUTS_LEGEND
+    legend = f"{legend};\n{TOP1}" if has_top1 else legend
     return Table(columns, tuple(rows), legend).without()
 
 
@@ -202,7 +205,7 @@ def _of(difference: float, limit: float) -> float | None:
 
 
 def _layers(report: CandidateReport) -> Table:
-    """A row a layer; a failing one's node is named wherever that is not the layer's name."""
+    """A row a layer; a failing one's node is named if that is not the layer's name."""
     layers, quantized = report.layers, report.tolerance.origin == "quantized"
     has_node = any(x.verdict != "pass" and x.node not in (None, x.name) for x in layers)
     columns = (
@@ -259,17 +262,14 @@ def _slopes(layer: LayerParity) -> Word:
     return Word(word, "fail" if word == "differ" else layer.verdict)
 
 
-def _unequal(layer: LayerParity, failed: str) -> Word:
-    known = layer.verdict != "inconclusive"
-    return Word(failed, "fail") if known else Word("unknown", "inconclusive")
-
-
 def _in_short(layer: LayerParity | None) -> Word | str:
     """The slopes and the layer by itself; `fail` where the slopes are equal and it still fails."""
     if layer is None:
         return "-"
-    failed = layer.slopes_equal and layer.verdict != "pass"
-    word = _unequal(layer, "fail") if failed else _slopes(layer)
+    word = _slopes(layer)
+    if layer.slopes_equal and layer.verdict != "pass":
+        is_known = layer.verdict != "inconclusive"
+        word = Word("fail", "fail") if is_known else Word("unknown", "inconclusive")
     return word if layer.max_ulp_diff is None else Word(f"{word} {tapped(layer)}", word.status)
 
 

@@ -1,4 +1,4 @@
-"""Many models as JSON: an entry a job, with its own document, and what is known of the run."""
+"""Many models as JSON: an entry per job, with its document, and facts about the run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.reasons import code_of
 
 SCHEMA_VERSION = 2
-"""Of this kind of document, which is one for all lists and all commands."""
+"""The version of this kind of document, which is the same for all lists and commands."""
 
 
 def batch_body(result: BatchResult) -> dict[str, Any]:

@@ -1,12 +1,11 @@
-"""One row a layer, for a spreadsheet or a data frame; of two models, one row a change.
+"""One row per layer, for a spreadsheet or a data frame; for two models, one row per change.
 
-Of a series, a row for each layer at each point.
+For a series, a row for each layer at each point. For many models, the rows of each, and one for a
+model without layers or that cannot be read.
 
-Of many models, those rows of each, and one for a model that has no layers or cannot be read.
-
-Lists are joined by blanks, shapes by `x`; what is not known is empty; numbers have all their
-digits; NaN, Infinity and -Infinity are written so, which pandas and R read as such. A name
-that a spreadsheet would take for a formula begins with an apostrophe.
+Lists are joined by spaces, shapes by `x`; unknown values are empty; numbers have all their
+digits; NaN, Infinity and -Infinity are written so that pandas and R read them. A name that a
+spreadsheet would take for a formula begins with an apostrophe.
 """
 
 from __future__ import annotations
@@ -36,20 +35,20 @@ COLUMNS: tuple[str, ...] = (
     *("n_above_one", "n_nonfinite", "health", "overhead_percent", "findings"),
     *("negative_share", "n_unused", "output_share"),
 )
-"""Of a model; names and order are kept. With every slope asked for, `slopes` follows."""
+"""Columns for a model; names and order are stable. With `--slopes`, `slopes` follows."""
 CHANGE_COLUMNS: tuple[str, ...] = (
     *("left_model", "right_model", "layer", "other_name", "n_slopes", "difference"),
     *("max_abs_change", "mean_change", "n_sign_changes", "n_changed"),
     *("largest_index", "largest_before", "largest_after"),
 )
-"""Of a comparison of two models."""
+"""Columns for a comparison of two models."""
 SERIES_COLUMNS: tuple[str, ...] = (
     *("point", "step", "model", "layer", "parameter", "form"),
     *("count", "mean", "std", "min", "max", "median", "n_negative", "n_near_zero"),
     *("n_above_one", "n_nonfinite", "health", "max_change", "from_start", "n_sign_changes"),
     *("n_unmoved", "n_outside", "mean_size", "trends"),
 )
-"""Of a series, a row for each layer at each point; `trends` are of the layer over all points."""
+"""Columns for a series, with a row for each layer at each point; `trends` cover all points."""
 _OF_MANY = ("status", "error")
 
 

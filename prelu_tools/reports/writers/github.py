@@ -1,6 +1,6 @@
 """GitHub's workflow commands: an annotation for each check that did not pass and each finding.
 
-What stands in a log line of a runner may be taken for a command; nothing of a model's names is.
+A runner may take a log line for a command; names from models are escaped, so that they never are.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def annotation(
     file: str | None = None,
     line: int | None = None,
 ) -> str:
-    """A workflow command, on a line of its own.
+    """A workflow command, on its own line.
 
     Args:
         level: `error`, `warning` or `notice`.

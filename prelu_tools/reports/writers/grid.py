@@ -1,4 +1,4 @@
-"""Tables in a terminal: what a column may take, and what becomes of what has no room."""
+"""Tables in a terminal: column widths, and what happens to columns without room."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ COLOURS = {
 _ENOUGH, _LEAST = 24, 8  # cells of a name before a column gives way, and in any case
 
 LeftOut = list[tuple[str, list[str]]]
-"""What columns would have said, with the rows of which it is true."""
+"""The content of omitted columns, with the rows that it applies to."""
 
 
 def grid(table: Table, width: int) -> tuple[Grid, LeftOut]:
-    """The table in so many cells, and what had no room in it, by rows."""
+    """The table within a width, and the content that had no room, by rows."""
     table = _kept(table, [column.brief for column in table.columns])
     narrow = _kept(table, [column.needed for column in table.columns])
     if len(narrow.columns) == len(table.columns) or _fits(table, width):
@@ -78,7 +78,7 @@ def _fits(table: Table, width: int) -> bool:
 
 
 def _grouped(table: Table, names: Sequence[Cell]) -> LeftOut:
-    """What the columns that are left out say, with the rows of which it is true."""
+    """The content of omitted columns, with the rows that it applies to."""
     places = [place for place, column in enumerate(table.columns) if not column.needed]
     groups: dict[str, list[str]] = {}
     for row, name in zip(table.rows, names, strict=True):

@@ -1,9 +1,9 @@
-"""One page that needs nothing else: no server, no network, no other file.
+"""One self-contained page: no server, no network, no other file.
 
-The document is plain HTML and reads without any script. A script comes with what needs one: tables
-that can be sorted, and charts of slopes. The page's policy lets no script run but these (by their
-hashes), nor anything be fetched; the data of charts stands in the page as JSON in which no
-character can end a script. So a hostile name in a model is text.
+The document is plain HTML and reads without any script. Scripts are included only for tables that
+can be sorted and for charts of slopes. The page's policy allows only these scripts (by their
+hashes) and no requests; the data of charts is JSON in which no character can end a script. So a
+hostile name in a model stays text.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ def _finite(value: Any) -> Any:
 
 
 def embedded(data: object) -> str:
-    """JSON that can stand in a script element: no `<` is left, so nothing can end it."""
+    """JSON for a script element: without `<`, so that nothing can end it."""
     text = json.dumps(_finite(data), separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

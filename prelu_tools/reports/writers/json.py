@@ -1,4 +1,4 @@
-"""The JSON contract, schema_version 1, of many models 2; NaN and infinities as strings."""
+"""The JSON contract, schema_version 1 (2 for many models); NaN and infinities as strings."""
 
 from __future__ import annotations
 
@@ -182,13 +182,13 @@ def _batch(result: BatchResult, _style: Style) -> dict[str, Any]:
 
 
 def _fields(value: Any, *but: str) -> dict[str, Any]:
-    """The fields, but for some, and for how long it took, which is another time every time."""
+    """The fields, except some; the duration is always left out, because it differs every time."""
     names = (name for name in value.__dataclass_fields__ if name not in (*but, "seconds"))
     return {name: getattr(value, name) for name in names}
 
 
 def _coded(value: Any, *but: str) -> dict[str, Any]:
-    """The same, with the codes of sentences behind these."""
+    """The same, with the codes of sentences after these."""
     found: dict[str, Any] = {}
     for name, item in _fields(value, *but).items():
         found[name] = item

@@ -1,11 +1,12 @@
-"""JUnit's XML, which continuous integration shows: a suite for each candidate and provider.
+"""JUnit XML for continuous integration: a suite for each candidate and provider.
 
-Of `verify` a case a layer, a case an output, and one each for coverage, power and special values.
-What failed is a `failure`, what could not be judged an `error`, what was not looked at `skipped`;
-no verdict is without a case that has it, so that nothing looks like a pass that is none.
+For `verify`, a case for each layer and output, and one each for coverage, power and special values.
+A failed check is a `failure`, one that could not be judged an `error`, one that was not made
+`skipped`; every verdict has a case, so nothing looks like a pass that is not.
 
-Of `inspect` a case a layer and one for the model: an error that was found is a `failure`, and so is
-whatever a gate (`--fail-on`, `--expect-layers`) rejects; a warning is `skipped`, with its words.
+For `inspect`, a case for each layer and one for the model: a finding of severity error is a
+`failure`, and so is anything that a gate (`--fail-on`, `--expect-layers`) rejects; a warning is
+`skipped`, with its text.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def _suites_of_quantized(result: QuantizeResult) -> Element:
 
 
 def _took(element: Element, seconds: float) -> Element:
-    """The element with its time, where that is known.
+    """The element with its time, if that is known.
 
     The parts of a candidate or a model are checked together: each case has an even share, so that
     programs which add up the times of cases find the whole.
@@ -239,7 +240,7 @@ def _case(
     message: str | None = None,
     details: Sequence[str] = (),
 ) -> Element:
-    """One case; where it is not a pass, what is wrong in a line, and more in its text."""
+    """One case; if it is not a pass, what is wrong in a line, and more in its text."""
     case = SubElement(suite, "testcase", classname=suite.get("name", ""), name=name)
     if verdict != "pass":
         element = SubElement(case, _TAGS[verdict], message=message or f"{name}: {verdict}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.document import (
@@ -23,7 +24,10 @@ from prelu_tools.reports.document import (
     plain,
 )
 from prelu_tools.reports.views import view_of
-from prelu_tools.reports.writers.markup import bullets, code, escaped, table
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#~$&])")
+_BAR = r"\|"
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")
 
 
 def render(result: Result, style: Style) -> str:
@@ -42,8 +46,8 @@ def _section(section: Section, mark: str) -> Iterator[str]:
 def _head(section: Section, mark: str) -> Iterator[str]:
     verdict = f"{section.verdict.upper()}: " if section.verdict else ""
     yield f"{mark} {verdict}{_text(section.title)}"
-    yield escaped(section.headline)
-    yield bullets(map(_text, section.reasons))
+    yield _escaped(section.headline)
+    yield _bullets(map(_text, section.reasons))
 
 
 def _block(block: Block, mark: str) -> Iterator[str]:
@@ -77,38 +81,40 @@ def _text(text: Text) -> str:
 
 def _part(part: str) -> str:
     if isinstance(part, Name):
-        return code(part)
+        return _code(part)
     if isinstance(part, Word):
-        return f"**{escaped(part)}**"
+        return f"**{_escaped(part)}**"
     start, end = part[: len(part) - len(part.lstrip())], part[len(part.rstrip()) :]
-    return f"{start}{escaped(part)}{end}" if part.strip() else part
+    return f"{start}{_escaped(part)}{end}" if part.strip() else part
 
 
 def _table(block: Table) -> Iterator[str]:
-    headers = [escaped(column.title) for column in block.columns]
+    headers = [_escaped(column.title) for column in block.columns]
     rows = [
         [_cell(column, cell) for column, cell in zip(block.columns, row, strict=True)]
         for row in block.rows
     ]
-    yield table(headers, rows, [column.kind == "figure" for column in block.columns])
-    yield escaped(block.legend)
+    yield _grid(headers, rows, [column.kind == "figure" for column in block.columns])
+    yield _escaped(block.legend)
 
 
 def _cell(column: Column, cell: Cell) -> str:
     parts = (cell,) if isinstance(cell, str) else cell
     if column.kind == "name":
-        return ", ".join(code(part) if isinstance(part, Name) else escaped(part) for part in parts)
-    return ", ".join(escaped(part) for part in parts)
+        return ", ".join(
+            _code(part) if isinstance(part, Name) else _escaped(part) for part in parts
+        )
+    return ", ".join(_escaped(part) for part in parts)
 
 
 def _lines(block: Lines) -> Iterator[str]:
     if block.items:
-        yield escaped(block.title)
-        yield bullets(map(_text, block.items))
+        yield _escaped(block.title)
+        yield _bullets(map(_text, block.items))
 
 
 def _facts(block: Facts) -> Iterator[str]:
-    yield bullets(f"{escaped(label)}: {_text(thing)}" for label, thing in block.pairs)
+    yield _bullets(f"{_escaped(label)}: {_text(thing)}" for label, thing in block.pairs)
 
 
 def _slopes(block: Slopes) -> Iterator[str]:
@@ -132,3 +138,31 @@ _WRITERS: Mapping[type, Callable[..., Iterable[str]]] = {
     Course: _course,
     Written: _written,
 }
+
+
+def _escaped(text: str) -> str:
+    """Text that means itself: nothing in it marks anything up, breaks a line or calls anyone."""
+    return " ".join(_MENTION.sub("@\u200b", _SPECIAL.sub(r"\\\1", text)).split())
+
+
+def _code(text: str) -> str:
+    """A name as code, whatever is in it."""
+    line = " ".join(text.split())
+    longest = max((len(run) for run in re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    space = " " if line.startswith("`") or line.endswith("`") or not line else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def _grid(headers: Sequence[str], rows: Iterable[Sequence[str]], is_figure: Sequence[bool]) -> str:
+    """A table; columns of figures are right-aligned."""
+    marks = ["--:" if figure else ":--" for figure in is_figure]
+    lines = [headers, marks, *rows]
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', _BAR) for cell in line)} |" for line in lines
+    )
+
+
+def _bullets(items: Iterable[str]) -> str:
+    """A list."""
+    return "\n".join(f"- {item}" for item in items)

@@ -1,4 +1,4 @@
-"""A result in a notebook: the page's elements, with the verdict as a bar beside them."""
+"""A result in a notebook: the elements of the HTML page, with the verdict as a bar next to them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEADING = re.compile(r"<(/?)h[1-6]>")
 
 
 def render(result: Result, style: Style) -> str:
-    """The result as an element, without headings: they would stand in the notebook's contents."""
+    """The result as an element, without headings, which a notebook's contents would list."""
     document = view_of(result, style)
     blocks = tuple(each for block in document.blocks for each in _still(block))
     body = _HEADING.sub(_as_paragraph, fragment(replace(document, blocks=blocks)))
@@ -37,6 +37,6 @@ def _still(block: Block) -> tuple[Block, ...]:
 
 
 def _verdict(document: Section) -> str:
-    """Of the result, or of the verification that it holds; "" where there is none."""
+    """The verdict of the result, or of the verification in it; "" if there is none."""
     parts = (block for block in document.blocks if isinstance(block, Section))
     return document.verdict or next((part.verdict for part in parts if part.verdict), "")

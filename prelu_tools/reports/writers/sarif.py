@@ -1,7 +1,7 @@
 """SARIF 2.1.0, which GitHub's code scanning shows: a result for each finding and each reason.
 
-A result's `ruleId` is its stable code, its place the model's file. A model is not text, so the
-region is the file's first line; the layer is a logical location. Of `verify` the place is the
+A result's `ruleId` is its stable code, its location the model's file. A model is not text, so the
+region is the file's first line; the layer is a logical location. For `verify`, the location is the
 candidate's file.
 """
 

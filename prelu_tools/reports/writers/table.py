@@ -1,7 +1,7 @@
-"""Documents for a terminal: aligned, at most as wide as they are told, colour where it is wanted.
+"""Documents for a terminal: aligned, within a given width, with colour on request.
 
-A terminal is read from its end: the verdict and its reasons come last. What a page folds is left
-out unless details are asked for.
+A terminal is read from its end: the verdict and its reasons come last. Blocks that a page folds are
+left out, unless details are requested.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _document(section: Section, style: Style) -> Iterator[Paragraph]:
 
 
 def _is_outcome(block: Block) -> bool:
-    """Whether it is a part with a verdict of its own, of which the reasons come last."""
+    """Whether it is a part with its own verdict, whose reasons come last."""
     return isinstance(block, Section) and bool(block.verdict)
 
 
@@ -169,7 +169,7 @@ def _written(written: Written, style: Style) -> Iterator[Paragraph]:
 def _line(
     text: Text, width: int, start: str = "", style: str = "", further: str | None = None
 ) -> Styled:
-    """A sentence whose lines after the first stand two columns further in.
+    """A sentence with all lines after the first indented by two.
 
     A name stays whole, even where it is longer than the line: so it can be copied.
     """
@@ -199,7 +199,7 @@ def _headline(section: Section) -> str:
 
 
 def _kept_together(text: Text) -> str:
-    """The text with spaces that no line is broken at: those of names, and that behind an arrow."""
+    """The text with spaces that no line is broken at: those of names, and that after an arrow."""
     parts = (text,) if isinstance(text, str) else text
     said = (one.replace(" ", _SPACE) if isinstance(one, Name) else one for one in parts)
     return "".join(said).replace("-> ", f"->{_SPACE}")

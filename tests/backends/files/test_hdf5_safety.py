@@ -163,8 +163,8 @@ def _open(path: Path) -> Any:
     return open_for_inspection(str(path), SourceOptions())
 
 
-def _layer(file: Any, name: str = "p_re_lu") -> Any:
-    return file.create_group(f"layers/{name}/vars")
+def _layer(file: Any) -> Any:
+    return file.create_group("layers/p_re_lu/vars")
 
 
 def test_groups_of_keras_are_read(tmp_path: Path) -> None:

@@ -106,13 +106,13 @@ def test_what_a_checkpoint_wraps_is_unwrapped_and_said(tmp_path: Path) -> None:
     source = _open(tmp_path / "net.pt")
     assert [layer.name for layer in source.layers()] == ["act"]
     assert (
-        "the weights are under state_dict; the weights' names are read without the prefix module."
+        "the weights are under state_dict; removed from the weights' names: the prefix module."
         in source.notes
     )
     outcome = cli("inspect", tmp_path / "net.pt")
     assert outcome.code == 0
     assert (
-        "the weights are under state_dict; the weights' names are read without the prefix module."
+        "the weights are under state_dict; removed from the weights' names: the prefix module."
         in outcome.words
     )
 

@@ -15,7 +15,7 @@ from prelu_tools.core.options import SourceOptions  # noqa: E402
 from prelu_tools.core.results.verification.decisions import Decision  # noqa: E402
 
 UP, DOWN = [[1.0, 2.0, 3.0]], [[-1.0, -2.0, -3.0]]
-BOTH = frozenset({"came out true", "came out false"})
+BOTH = frozenset({"evaluated to true", "evaluated to false"})
 
 
 class Choosing(keras.layers.Layer):
@@ -57,7 +57,7 @@ def _decisions(how: str, *runs: object) -> list[Decision]:
 @pytest.mark.parametrize("how", ["keras", "tensorflow", "python"])
 def test_a_condition_is_seen_with_the_ways_that_it_took(how: str) -> None:
     (one,) = _decisions(how, UP)
-    assert one.taken == {"came out true"}
+    assert one.taken == {"evaluated to true"}
     assert one.name.startswith("the condition at test_keras_deciding.py:")
     (both,) = _decisions(how, UP, DOWN)
     assert both.taken == BOTH

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from exporting import exported_layers
 
-from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export.command import export as export_source
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import InputOption, SourceOptions
+from prelu_tools.core.options import InputOption
 
 _NETS = """
 import keras
@@ -343,18 +343,10 @@ BESIDE: dict[str, dict[str, Any]] = {
 }
 
 
-def _exported(source: str, folder: Path, options: SourceOptions | None = None) -> Any:
-    options = options or SourceOptions()
-    layers = open_source(source, options).layers()
-    result = export_source(ExportRequest(source, folder / "out.onnx", force=True, options=options))
-    assert result.verification is not None
-    return layers, result
-
-
 @pytest.mark.parametrize("label", SLOPES)
 def test_the_slopes_that_a_layer_computes_are_found_and_exported(nets: Path, label: str) -> None:
     how, expected = SLOPES[label]
-    (layer,), result = _exported(f"{nets}:formula({how!r})", nets.parent)
+    (layer,), result = exported_layers(f"{nets}:formula({how!r})", nets.parent)
     assert layer.parameter == "act/raw"
     np.testing.assert_allclose(layer.slopes.reshape(-1), expected, rtol=2e-6)
     (written,) = result.layers
@@ -365,12 +357,12 @@ def test_the_slopes_that_a_layer_computes_are_found_and_exported(nets: Path, lab
 
 @pytest.mark.parametrize("label", NONE)
 def test_what_is_nearly_a_prelu_is_none(nets: Path, label: str) -> None:
-    layers, result = _exported(f"{nets}:formula({NONE[label]!r})", nets.parent)
+    layers, result = exported_layers(f"{nets}:formula({NONE[label]!r})", nets.parent)
     assert layers == result.layers == ()
 
 
 def test_a_number_of_the_code_is_not_learned(nets: Path) -> None:
-    layers, result = _exported(f"{nets}:number", nets.parent)
+    layers, result = exported_layers(f"{nets}:number", nets.parent)
     assert layers == result.layers == ()
     (node,) = onnx.load(result.path).graph.node
     assert (node.op_type, node.attribute[0].f) == ("LeakyRelu", np.float32(0.3))
@@ -386,18 +378,18 @@ def test_a_number_of_the_code_is_not_learned(nets: Path) -> None:
     ],
 )
 def test_axes_may_be_moved_in_any_order_around_a_layer(nets: Path, how: str) -> None:
-    (layer,), result = _exported(f"{nets}:turned({how})", nets.parent)
+    (layer,), result = exported_layers(f"{nets}:turned({how})", nets.parent)
     assert [one.slopes.size for one in result.layers] == [layer.slopes.size]
 
 
 def test_operations_of_keras_are_looked_at(nets: Path) -> None:
-    (layer,), result = _exported(f"{nets}:operations", nets.parent)
+    (layer,), result = exported_layers(f"{nets}:operations", nets.parent)
     assert layer.slopes.tolist() == [_RAW.tolist()]
     assert [item.slopes.tolist() for item in result.layers] == [layer.slopes.tolist()]
 
 
 def test_numbers_of_the_code_are_slopes_where_there_are_several(nets: Path) -> None:
-    (layer,), result = _exported(f"{nets}:literal", nets.parent)
+    (layer,), result = exported_layers(f"{nets}:literal", nets.parent)
     assert (layer.name, layer.slopes.reshape(-1).tolist()) == ("own", [0.5, -0.25, 2.0])
     assert [item.slopes.tolist() for item in result.layers] == [[[0.5, -0.25, 2.0]]]
 
@@ -406,7 +398,7 @@ def test_numbers_of_the_code_are_slopes_where_there_are_several(nets: Path) -> N
 def test_layers_in_functions_loops_and_branches_are_found_and_exported(
     nets: Path, call: str
 ) -> None:
-    layers, result = _exported(f"{nets}:{call}", nets.parent)
+    layers, result = exported_layers(f"{nets}:{call}", nets.parent)
     for found in (layers, result.layers):
         assert sorted(layer.name for layer in found) == PLACES[call]
         slopes = {layer.name: layer.slopes.reshape(-1) for layer in found}
@@ -419,7 +411,7 @@ def test_layers_in_functions_loops_and_branches_are_found_and_exported(
 def test_what_a_body_spells_out_beside_other_variables_is_found_and_exported(
     nets: Path, how: str
 ) -> None:
-    layers, result = _exported(f"{nets}:beside({how!r})", nets.parent)
+    layers, result = exported_layers(f"{nets}:beside({how!r})", nets.parent)
     for found in (layers, result.layers):
         assert [layer.name for layer in found] == [*BESIDE[how]]
         for layer, slopes in zip(found, BESIDE[how].values(), strict=True):
@@ -434,11 +426,11 @@ def test_steps_that_are_no_rows_are_never_exported_as_such(nets: Path) -> None:
 
 
 def test_both_directions_have_layers_of_their_own(nets: Path) -> None:
-    layers, result = _exported(f"{nets}:recurrent('both ways')", nets.parent)
+    layers, result = exported_layers(f"{nets}:recurrent('both ways')", nets.parent)
     assert len(layers) == len(result.layers) == 2
 
 
 def test_a_model_whose_call_is_a_function_is_looked_into(nets: Path) -> None:
-    options = SourceOptions(inputs=(InputOption("x", ("batch", 4)),))
-    layers, result = _exported(f"{nets}:Plain", nets.parent, options)
+    inputs = InputOption("x", ("batch", 4))
+    layers, result = exported_layers(f"{nets}:Plain", nets.parent, inputs)
     assert [layer.name for layer in layers] == [layer.name for layer in result.layers] == ["act"]

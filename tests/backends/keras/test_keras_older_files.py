@@ -74,7 +74,7 @@ def test_a_file_of_keras_2_is_refused_with_the_remedy_and_shown_all_the_same(
 
     path = request.getfixturevalue(kind)
     monkeypatch.setattr(keras2, "find_spec", lambda _: None)
-    with pytest.raises(PReLUToolsError, match=r"is a file of Keras 2 \(2\.15\.0\).*tf_keras"):
+    with pytest.raises(PReLUToolsError, match=r"is a Keras 2 file \(2\.15\.0\).*tf_keras"):
         open_source(str(path), SourceOptions())
     (layer,) = open_for_inspection(str(path), SourceOptions()).layers()
     assert layer.slopes.reshape(-1).tolist() == [0.5, -0.25, 2]

@@ -83,22 +83,6 @@ def test_a_batch_of_one_is_enough(keras: Any, whole: bool) -> None:
     assert {feeds["x"].shape for feeds in batches} == {(1, 6, 6, 3)}
 
 
-def test_ranges_are_kept(keras: Any) -> None:
-    source = _source(_biased(keras))
-    start = {"x": normal(4, 6, 6, 3).clip(-0.5, 0.5)}
-    book, batches = seek(source, start, limits(seconds=2, x=(-0.5, 0.5)))
-    assert book.unreached() == ("act[1]",)  # the bias is out of reach for such inputs
-    assert all(abs(feeds["x"]).max() <= 0.5 for feeds in batches)
-    book, batches = seek(source, start, limits(x=(-50.0, 50.0)))
-    assert book.unreached() == ()
-    assert max(abs(feeds["x"]).max() for feeds in batches) <= 50.0
-
-
-def test_a_deadline_in_the_past_stops_at_once(keras: Any) -> None:
-    book, batches = seek(_source(_biased(keras)), {"x": normal(4, 6, 6, 3)}, limits(seconds=-1))
-    assert (book.unreached(), batches) == (("act[1]",), [])
-
-
 def test_a_slope_that_nothing_reaches_is_not_found(keras: Any) -> None:
     x = keras.Input((3,), name="x")
     act = keras.layers.PReLU(shared_axes=[1], name="act")

@@ -112,6 +112,20 @@ def test_the_outputs_are_those_of_float64(keras: Any, build: Any) -> None:
     assert abs(rounded - wanted).max() > 1e-9  # so that the first comparison says something
 
 
+def test_no_run_formats_its_arguments(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow would: all weights, for the message of an error that it catches itself."""
+    import tensorflow as tf
+
+    def formatted(_tensor: Any) -> str:
+        raise AssertionError
+
+    source = source_of(_functional(keras, _parts(keras)), InputOption("x", ("batch", 6, 6, 4)))
+    kinds = type(tf.constant(0.0)).__mro__
+    monkeypatch.setattr(next(k for k in kinds if "__repr__" in vars(k)), "__repr__", formatted)
+    found, _ = _run(source, np.ones((2, 6, 6, 4), np.float32))
+    assert found.shape == (2, 4, 4, 4)
+
+
 def test_the_model_is_as_it_was(keras: Any) -> None:
     model = _functional(keras, _parts(keras))
     _scatter(model)

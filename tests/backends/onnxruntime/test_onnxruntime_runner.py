@@ -116,6 +116,11 @@ def test_each_node_is_accounted_for(net: Path) -> None:
     assert report.nodes_elsewhere == ()
 
 
+def test_threads_of_what_is_not_timed_do_not_wait_in_a_loop(net: Path) -> None:
+    options = Session(net, "cpu", "net")._session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 @pytest.mark.parametrize("name", ["cuda", "tensorrt", "openvino"])
 def test_a_provider_that_is_missing_comes_with_advice(net: Path, name: str) -> None:
     if PROVIDERS[name] in onnxruntime.get_available_providers():

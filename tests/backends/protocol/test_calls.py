@@ -9,7 +9,7 @@ import pytest
 from observing import Told
 
 from prelu_tools.backends.protocol.calls import PReLUCall, Tally, activation_of, layers_of
-from prelu_tools.core.arrays import Array, IntArray
+from prelu_tools.core.arrays import IntArray
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.slopes import Shape
 
@@ -20,12 +20,11 @@ X, Y = np.ones((2, 3, 4)), np.zeros((2, 3, 4))
 
 def _call(
     layer: str = "act",
-    values: Array = VALUES,
     indices: IntArray = CHANNELS,
     shape: Shape = (None, 3, 4),
     preceding: int | None = 7,
 ) -> PReLUCall:
-    return PReLUCall(layer, f"{layer}.weight", "PReLU", values, indices, shape, preceding)
+    return PReLUCall(layer, f"{layer}.weight", "PReLU", VALUES, indices, shape, preceding)
 
 
 def test_a_layer_of_one_call() -> None:

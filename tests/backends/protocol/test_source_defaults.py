@@ -35,6 +35,7 @@ class _Plain(SourceDefaults):
 def test_what_is_not_known_is_not_claimed() -> None:
     plain = _Plain()
     assert (plain.opset, plain.notes, plain.computes_in, plain.graph) == (None, (), None, None)
+    assert (plain.lookups({}), plain.random_parts(), plain.decisions([])) == ((), (), ())
     assert plain.dependence("y") is None
     assert not plain.is_unread("act", {})
 

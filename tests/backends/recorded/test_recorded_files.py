@@ -102,7 +102,7 @@ _WRONG: dict[str, tuple[Change, str]] = {
     ),
     "limit NaN": (
         _put(lambda h: _output(h)["spread"]["scale"], lambda old: np.full_like(old, np.nan)),
-        "a limit is not a number from 0 on",
+        "a limit is not a number of 0 or more",
     ),
     "limit shape": (
         _put(lambda h: _output(h)["spread"]["scale"], np.zeros((7, 3), np.float32)),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from exporting import exported_layers
 from torch_nets import try_export, write_nets
 
 from prelu_tools.backends.registry import open_source
@@ -203,11 +204,7 @@ _ONE = """class ALearnedScaleOf1(Net):
 
 
 def _exported(nets: Path, label: str) -> Any:
-    source = f"{nets}:{_class_name(label)}"
-    layers = open_source(source, SourceOptions()).layers()
-    result = export_source(ExportRequest(source, nets.parent / "out.onnx", force=True))
-    assert result.verification is not None
-    return layers, result
+    return exported_layers(f"{nets}:{_class_name(label)}", nets.parent)
 
 
 # Other kinds of computing slopes are as these: `make test-all` exports them too.

@@ -161,7 +161,7 @@ def test_models_of_the_list_that_are_gone_are_named() -> None:
     assert init().code == 0
     Path("old-fast.onnx").unlink()
     said = cli("init").words
-    assert "lists every model that was found: to write it anew, delete it; it lists" in said
+    assert "lists every model that was found: delete it to start again; it lists" in said
     assert "it lists old-fast.onnx, which cannot be found" in said
     assert "left out old-fast.onnx: prelu-tools.toml lists it, but it cannot be found" in (
         cli("init", "--force").words

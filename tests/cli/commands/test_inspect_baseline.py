@@ -34,7 +34,7 @@ def test_a_known_finding_fails_no_model_and_a_new_one_does() -> None:
     save_prelu(Path("good.onnx"), (float("inf"), 0.5, 0.1))
     found = cli("inspect", "good.onnx", *GATE)
     assert found.code == 1
-    assert "good.onnx has new findings at --fail-on warning: " in found.err
+    assert "good.onnx has new findings that --fail-on warning rejects: " in found.err
     assert cli("inspect", "good.onnx", "odd.onnx", "--each", *GATE).code == 1
     assert cli("inspect", "good.onnx", "odd.onnx", *GATE).code == 1  # compared
 

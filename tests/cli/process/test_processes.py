@@ -138,17 +138,12 @@ def test_the_folder_one_stands_in_does_not_matter(net: Path, tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.torch
-def test_frameworks_say_nothing_of_their_own(tmp_path: Path) -> None:
-    source = f"{ROOT}/samples/torch_layers.py:Mlp"
-    found = process("export", source, "-o", tmp_path / "net.onnx", "--format", "json")
-    assert (found.code, found.err) == (0, "")
-    assert found.json["verification"]["verdict"] == "pass"
-
-
-@pytest.mark.keras
-def test_keras_says_nothing_of_its_own(tmp_path: Path) -> None:
-    source = f"{ROOT}/samples/keras_where.py:article_net"
+@pytest.mark.parametrize("net", [
+    pytest.param("torch_layers.py:Mlp", marks=pytest.mark.torch),
+    pytest.param("keras_where.py:article_net", marks=pytest.mark.keras),
+])  # fmt: skip
+def test_frameworks_say_nothing_of_their_own(net: str, tmp_path: Path) -> None:
+    source = f"{ROOT}/samples/{net}"
     found = process("export", source, "-o", tmp_path / "net.onnx", "--format", "json")
     assert (found.code, found.err) == (0, "")
     assert found.json["verification"]["verdict"] == "pass"

@@ -125,7 +125,7 @@ def test_weights_that_become_0_are_counted(tmp_path: Path) -> None:
     weight[0] = 1e-9
     found, target = _half(_net(tmp_path / "net.onnx", k=weight))
     assert found.code == 0, found.err
-    assert "2 weights are too close to 0 for float16 and became 0" in found.words
+    assert "2 weights too close to 0 for float16 became 0" in found.words
     (written,) = (t for t in onnx.load(target).graph.initializer if t.name == "k")
     assert numpy_helper.to_array(written)[0].tolist() == [0, 0]
 

@@ -119,6 +119,8 @@ class _Exports(NamedTuple):
     """By the name of the job."""
     folder: Path
     """Where the files are: `net.keras` and `net.weights.h5` too, which Keras wrote there."""
+    folds: Outcome
+    """What became of `_FOLDS`."""
     of_weights: list[Outcome]
     """What became of `_WEIGHTS`."""
 
@@ -160,9 +162,10 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> _Exports:
         ]
         for job, (net, *more) in _JOBS.items()
     ]
-    found = _run([*commands, ["-c", _MAKE], *_WEIGHTS], folder)
-    of_weights = found[len(commands) + 1 :]
-    return _Exports(dict(zip(_JOBS, found, strict=False)), folder, of_weights)
+    found = _run([*commands, ["-c", _FOLDS], ["-c", _MAKE], *_WEIGHTS], folder)
+    folds, made, *of_weights = found[len(commands) :]
+    assert made.code == 0, made.err
+    return _Exports(dict(zip(_JOBS, found, strict=False)), folder, folds, of_weights)
 
 
 @pytest.mark.parametrize(("net", "expected"), _KINDS)
@@ -248,10 +251,8 @@ def test_code_for_another_framework_is_named(exports: _Exports, net: str, expect
     assert not (exports.folder / f"{net}.onnx").exists()
 
 
-def test_steps_that_are_no_rows_are_not_taken_for_rows(tmp_path: Path) -> None:
-    (tmp_path / "nets_on_torch.py").write_text(NETS + _MORE)
-    (found,) = _run([["-c", _FOLDS]], tmp_path, KERAS_BACKEND="torch")
-    assert found.code == 0, found.err
+def test_steps_that_are_no_rows_are_not_taken_for_rows(exports: _Exports) -> None:
+    assert exports.folds.code == 0, exports.folds.err
 
 
 def test_mixed_precision_is_exported_in_float32_and_said(exports: _Exports) -> None:

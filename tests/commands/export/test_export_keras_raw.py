@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from exporting import save_by_tf2onnx
 from onnx import numpy_helper
 from running import cli
 
-from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import same_bits
 
 pytestmark = pytest.mark.keras
@@ -57,9 +57,6 @@ def slopes() -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory, slopes: list[np.ndarray]) -> Path:
     """Five ops a layer, minus the slopes, some of them in NHWC, and a mask."""
-    import tensorflow as tf
-    import tf2onnx
-
     net = _net()
     names = ("by_channel", "by_element", "mask", "after_dense")
     for name, values in zip(names, slopes, strict=True):
@@ -67,14 +64,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory, slopes: list[np.ndarray]) -> P
         alpha = net.get_layer(name).alpha
         alpha.assign(laid.reshape(alpha.shape))
     path = tmp_path_factory.mktemp("raw") / "net.onnx"
-    with quiet(show=False, logger="tf2onnx"):
-        tf2onnx.convert.from_function(
-            tf.function(lambda x: net(x, training=False)),
-            input_signature=[tf.TensorSpec((None, 6, 6, 3), tf.float32, name="image")],
-            opset=13,
-            output_path=str(path),
-        )
-    return path
+    return save_by_tf2onnx(net, (6, 6, 3), path, opset=13)
 
 
 def test_every_layer_is_one_node_with_its_slopes(raw: Path, slopes: list[np.ndarray]) -> None:

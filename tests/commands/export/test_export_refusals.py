@@ -16,8 +16,8 @@ def _export(source: object, output: Path, *more: str) -> Outcome:
     return found
 
 
-def _module(folder: Path, text: str, name: str = "written_nets") -> Path:
-    path = folder / f"{name}.py"
+def _module(folder: Path, text: str) -> Path:
+    path = folder / "written_nets.py"
     path.write_text(text, encoding="utf-8")
     return path
 

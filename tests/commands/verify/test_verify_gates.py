@@ -156,18 +156,10 @@ def test_min_coverage_in_torch_says_yes_and_no() -> None:
     assert enough.code == 0
 
 
-def test_coverage_that_is_not_known_cannot_be_enough(net: Path) -> None:
-    found = cli("verify", net, net, "--min-coverage", "0.5", "--format", "json")
-    if found.json["coverage"] is None:
-        assert found.code == 3
-        assert any("--min-coverage" in reason for reason in found.json["reasons"])
-    else:
-        assert found.json["coverage"]["total"] == 3
-
-
 @pytest.mark.parametrize("share", ["-0.1", "1.5", "most"])
-def test_a_share_that_is_none_is_a_usage_error(net: Path, share: str) -> None:
-    assert cli("verify", net, net, "--min-coverage", share).code == 2
+@pytest.mark.parametrize("option", ["--min-coverage", "--min-power"])
+def test_a_share_that_is_none_is_a_usage_error(net: Path, option: str, share: str) -> None:
+    assert cli("verify", net, net, option, share).code == 2
 
 
 # Tolerance

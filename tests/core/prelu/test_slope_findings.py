@@ -163,7 +163,7 @@ def test_nodes_that_may_be_several_layers(
         (
             _two(math.nan, 0.5),
             "1 of 2 slopes are NaN or infinite, and so is the output for negative inputs; go back "
-            "to a checkpoint before the training diverged",
+            "to a checkpoint before training diverged",
         ),
         (
             _two(0.25, 0.25),
@@ -185,7 +185,7 @@ def test_nodes_that_may_be_several_layers(
         ),
         (
             _layer(np.full((1, 1, 1, 1), 0.3)),
-            "one slope for all of its channels; for one per channel, use "
+            "one slope for all channels; for one per channel, use "
             "nn.PReLU(num_parameters=channels) (torch) or PReLU(shared_axes=[1, 2]) (Keras)",
         ),
         (

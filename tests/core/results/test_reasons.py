@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
-from prelu_tools.core.results.reasons import Reason, as_reason, code_of
+from prelu_tools.core.results.reasons import Reason, as_reason, code_of, warnings_of
 
 
 def test_a_reason_is_its_sentence() -> None:
@@ -35,6 +35,12 @@ def test_plain_sentences_have_no_code() -> None:
     reason = Reason("it is random", "candidate_random")
     assert as_reason(reason) is reason
     assert (as_reason("words"), as_reason("words").code) == ("words", None)
+
+
+def test_the_code_says_which_notes_are_warnings() -> None:
+    stale, other = Reason("it is old", "record_is_stale"), Reason("it is random", "random")
+    unchecked = Reason("one size was checked", "sizes_not_checked")
+    assert warnings_of([other, stale, "words", unchecked]) == (stale, unchecked)
 
 
 def test_copies_keep_the_code() -> None:

@@ -80,14 +80,14 @@ def _rows(*rows: list[float]) -> Array:
     return np.array(rows, np.float32)
 
 
-def _bordered(border: list[list[int]], reach: float, n_flips: int = 0, **more: Array) -> Spread:
-    """On a border where `border` is 1; each row jumps by `reach`."""
+def _bordered(border: list[list[int]], n_flips: int = 0, **more: Array) -> Spread:
+    """On a border where `border` is 1; each row jumps by 4."""
     marks = np.array(border, bool)
     return Spread(
         np.zeros(marks.shape, np.float32),
         marks,
         n_flips or int(marks.sum()),
-        np.full((len(marks), 1), reach, np.float32),
+        np.full((len(marks), 1), 4.0, np.float32),
         **more,
     )
 
@@ -102,7 +102,7 @@ def _noted(spread: Spread, difference: Array, wrong: Array | None = None) -> tup
 
 
 def test_a_value_on_a_border_is_explained_as_far_as_it_jumps() -> None:
-    spread = _bordered([[1, 1], [0, 0]], 4.0)
+    spread = _bordered([[1, 1], [0, 0]])
     border, explained = _noted(spread, _rows([4.0, 5.0], [0.0, 0.0]))
     assert explained.tolist() == [[True, False], [False, False]]
     assert (border.n_wrong, border.n_beside, border.n_explained) == (1, 0, 1)
@@ -110,7 +110,7 @@ def test_a_value_on_a_border_is_explained_as_far_as_it_jumps() -> None:
 
 
 def test_a_value_within_its_limit_is_not_wrong_though_it_is_on_a_border() -> None:
-    border, explained = _noted(_bordered([[1, 0], [0, 0]], 4.0), _rows([1, 0], [0, 0]), NOTHING)
+    border, explained = _noted(_bordered([[1, 0], [0, 0]]), _rows([1, 0], [0, 0]), NOTHING)
     assert not explained.any()
     assert (border.n_wrong, border.n_explained, border.where) == (0, 0, "")
 
@@ -126,7 +126,7 @@ def test_without_a_border_nothing_is_explained() -> None:
 
 
 def test_the_reach_of_each_row_is_its_own_and_none_is_farther_than_the_largest() -> None:
-    spread = _bordered([[1, 0], [1, 0]], 4.0)
+    spread = _bordered([[1, 0], [1, 0]])
     spread = replace(spread, reach=np.array([[0.25], [0.5]], np.float32))
     border, explained = _noted(spread, _rows([0.5, 0.75], [0.5, 0]))
     assert explained.tolist() == [[True, False], [True, False]]
@@ -136,7 +136,7 @@ def test_the_reach_of_each_row_is_its_own_and_none_is_farther_than_the_largest()
 def test_runs_of_a_border_add_up() -> None:
     border = Border()
     for difference in (_rows([1, 0], [0, 1]), _rows([0, 0], [1, 1])):
-        spread = _bordered([[1, 1], [1, 1]], 4.0, n_flips=2)
+        spread = _bordered([[1, 1], [1, 1]], n_flips=2)
         border.note(spread, difference > 0, NOTHING, difference)
     assert (border.n_wrong, border.n_explained) == (4, 4)
     assert border.where == "row 0 of run 0, row 1 of run 0, row 1 of run 1"
@@ -144,7 +144,7 @@ def test_runs_of_a_border_add_up() -> None:
 
 def test_more_rows_than_can_be_named_are_counted() -> None:
     border = Border()
-    spread = _bordered([[1, 1], [1, 1]], 4.0)
+    spread = _bordered([[1, 1], [1, 1]])
     ones = _rows([1, 1], [1, 1])
     for _ in range(2):
         border.note(spread, ones > 0, NOTHING, ones)
@@ -159,9 +159,9 @@ def test_more_rows_than_can_be_named_are_counted() -> None:
 def test_no_more_may_differ_than_moved() -> None:
     ones = _rows([1, 1], [1, 0])
     marks = [[1, 1], [1, 0]]
-    border, _ = _noted(_bordered(marks, 4.0, n_flips=3), ones)
+    border, _ = _noted(_bordered(marks, n_flips=3), ones)
     assert (border.n_excess, border.n_explained) == (0, 3)
-    border, _ = _noted(_bordered(marks, 4.0, n_flips=2), ones)
+    border, _ = _noted(_bordered(marks, n_flips=2), ones)
     assert (border.n_excess, border.n_explained) == (3, 0)
 
 
@@ -171,7 +171,7 @@ def test_no_more_may_differ_than_moved() -> None:
 )
 def test_a_few_may_differ_beside_the_known_borders(n_flips: int, beside: int, excess: int) -> None:
     """One for each sixteen that moved."""
-    spread = _bordered([[0] * 4, [0, 0, 0, 1]], 4.0, n_flips)
+    spread = _bordered([[0] * 4, [0, 0, 0, 1]], n_flips)
     difference = np.zeros((2, 4), np.float32)
     difference[0, :beside] = 1
     difference[1, 3] = 1
@@ -185,14 +185,14 @@ def test_a_few_may_differ_beside_the_known_borders(n_flips: int, beside: int, ex
 
 
 def test_more_on_the_border_than_moved_are_all_counted() -> None:
-    spread = _bordered([[1, 1], [0, 0]], 4.0, n_flips=1)
+    spread = _bordered([[1, 1], [0, 0]], n_flips=1)
     border, _ = _noted(spread, _rows([1, 1], [1, 0]))
     assert (border.n_wrong, border.n_beside, border.n_excess) == (2, 1, 3)
 
 
 def test_only_what_was_lost_to_infinity_is_explained_where_one_side_is_finite() -> None:
     lost = np.array([[1, 0], [0, 0]], bool)
-    spread = _bordered([[1, 0], [0, 1]], 4.0, lost=lost)
+    spread = _bordered([[1, 0], [0, 1]], lost=lost)
     difference = _rows([np.inf, np.inf], [0, 1])
     unlike = np.array([[1, 1], [0, 0]], bool)
     border = Border()
@@ -213,7 +213,7 @@ def test_the_border_of_a_single_number_has_no_row() -> None:
 
 
 def test_each_excess_is_a_mismatch() -> None:
-    spread = _bordered([[1, 1], [1, 0]], 4.0, n_flips=2)
+    spread = _bordered([[1, 1], [1, 0]], n_flips=2)
     comparison = Comparison(Limit(0.0, np.zeros((2, 2)), spread))
     base = _rows([1, 1], [1, 1])
     comparison.add(base, base + _rows([1, 1], [1, 9]))
@@ -252,7 +252,7 @@ def test_before_anything_is_compared_the_limit_is_the_one_of_all_or_none() -> No
 
 
 def test_what_a_border_explains_is_not_the_worst() -> None:
-    spread = _bordered([[1, 0], [0, 0]], 4.0)
+    spread = _bordered([[1, 0], [0, 0]])
     comparison = Comparison(Limit(0.0, np.full((2, 2), 0.5), spread))
     base = _rows([1, 1], [1, np.inf])
     comparison.add(base, base + _rows([3, 0.25], [0, 0]))
@@ -300,12 +300,12 @@ def test_more_than_half_that_is_made_of_rounding_proves_nothing(
 
 @pytest.mark.parametrize(("n_differ", "verdict"), [(2, "pass"), (3, "inconclusive")])
 def test_more_than_half_on_borders_proves_nothing(n_differ: int, verdict: str) -> None:
-    spread = _bordered([[1, 1], [1, 1]], 4.0)
+    spread = _bordered([[1, 1], [1, 1]])
     comparison = Comparison(Limit(0.0, np.zeros((2, 2)), spread))
     base = _rows([1, 1], [1, 1])
     other = base.copy()
     other.reshape(-1)[:n_differ] += 1
     comparison.add(base, other)
     assert comparison.verdict == verdict
-    words = "differs in more than half of its values, all on a border that rounding crosses"
+    words = "differs in more than half of its values, all on a border that rounding error crosses"
     assert comparison.doubt == (None if verdict == "pass" else words)

@@ -16,10 +16,10 @@ from prelu_tools.core.rounding.tolerance import SENSITIVITY, Extent, limit_of
 SINGLE = np.dtype(np.float32)
 
 
-def _spread(base: Any, amount: Any, runs: int = 6) -> Spread:
+def _spread(base: Any, amount: Any) -> Spread:
     random = np.random.default_rng(0)
     book = SpreadBook(base)
-    for _ in range(runs):
+    for _ in range(6):
         moved = base + amount * random.uniform(-1, 1, base.shape)
         book.add(moved.astype(base.dtype))
     return book.finished()

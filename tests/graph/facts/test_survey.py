@@ -167,6 +167,9 @@ def test_the_right_shape_is_told_where_there_is_one() -> None:
         )
         for runtime in ("mnn", "ncnn")
     }
-    assert "[1, 1, 3] is right, which export --target mnn writes" in messages["mnn"]
-    advice = "export --target ncnn writes it with a Transpose before and after it, which is right"
+    assert "[1, 1, 3] is right; export --target mnn writes it" in messages["mnn"]
+    advice = (
+        "export --target ncnn writes it with a Transpose before and after it, which "
+        "gives the right values"
+    )
     assert advice in messages["ncnn"]

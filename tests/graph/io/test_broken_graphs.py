@@ -75,7 +75,7 @@ def test_a_prelu_without_its_inputs_in_a_body_or_a_function(tmp_path: Path) -> N
 def test_a_node_with_more_inputs_than_its_operator_has(tmp_path: Path) -> None:
     proto = model("r = Mul(x, a) y = PRelu(r, a)")
     proto.graph.node[0].input.append("x")
-    assert "node 'r' ('Mul') has 3 inputs, and may have 2" in _refusal(proto, tmp_path)
+    assert "node 'r' ('Mul') has 3 inputs, but may have at most 2" in _refusal(proto, tmp_path)
 
 
 @pytest.mark.parametrize(

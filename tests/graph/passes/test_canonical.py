@@ -30,9 +30,9 @@ from prelu_tools.graph.passes.canonical import fuse_prelus, settle_slopes
 Dims = tuple[int, ...]
 
 
-def _parameter(name: str, values: Array, n_calls: int = 1, rank: int = 4) -> SlopeParameter:
-    """A slope tensor that its source lays along axis 1 of inputs of this rank."""
-    indices = np.arange(values.size).reshape(1, -1, *[1] * (rank - 2))
+def _parameter(name: str, values: Array, n_calls: int = 1) -> SlopeParameter:
+    """A slope tensor that its source lays along axis 1 of images."""
+    indices = np.arange(values.size).reshape(1, -1, 1, 1)
     return SlopeParameter(name.removesuffix(".weight"), name, values, indices, n_calls)
 
 

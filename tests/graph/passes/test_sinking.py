@@ -12,7 +12,6 @@ from onnx import checker, shape_inference
 
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.passes.cleaning.sinking import reduce_before_transposing, sink_transposes
-from prelu_tools.graph.passes.pipeline import GraphPass
 
 LAST = "float[N,4,5,3]"
 IN, OUT = "<perm=[0,3,1,2]>", "<perm=[0,2,3,1]>"
@@ -32,12 +31,11 @@ def _sunk(
     body: str,
     inputs: str = f"{LAST} x",
     outputs: str = f"{LAST} y",
-    step: GraphPass = sink_transposes,
 ) -> onnx.ModelProto:
     """The graph after a pass, which computes what it did before."""
     original = shape_inference.infer_shapes(model(body, inputs, outputs, CONSTANTS))
     found = OnnxModel(onnx.ModelProto.FromString(original.SerializeToString()), None)
-    step(found)
+    sink_transposes(found)
     checker.check_model(found.proto, full_check=True)
     stated = [value.name for value in found.proto.graph.value_info]
     assert len(set(stated)) == len(stated)

@@ -40,8 +40,8 @@ def _tidied(proto: onnx.ModelProto, keep: Mapping[str, str] | None = None) -> on
     return proto
 
 
-def _bytes(proto: onnx.ModelProto, keep: Mapping[str, str] | None = None) -> bytes:
-    return _tidied(proto, keep).SerializeToString(deterministic=True)
+def _bytes(proto: onnx.ModelProto) -> bytes:
+    return _tidied(proto).SerializeToString(deterministic=True)
 
 
 def _renamed(proto: onnx.ModelProto, prefix: str) -> onnx.ModelProto:

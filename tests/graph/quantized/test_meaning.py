@@ -399,18 +399,19 @@ REFUSED = {
     "output": ("t = Relu(x) y = QuantizeLinear(t, half, u3)",
                "output 'y' of the model is integer codes"),
     "unknown": (f"{ENTER} t = Shrink(q) y = DequantizeLinear(t, half, u100)",
-                "node 't' (Shrink) works on integer codes in a way that is not known here"),
+                "node 't' (Shrink) works on integer codes in a way that is not supported"),
     "custom": (f"{ENTER} t = {M}Transpose(q) y = DequantizeLinear(t, half, u100)",
-               "node 't' (Transpose) works on integer codes in a way that is not known here"),
+               "node 't' (Transpose) works on integer codes in a way that is not supported"),
     "unknown and quantized": (f"t = {M}QAttention(x) y = Relu(t)",
-                              "node 't' (QAttention) is quantized, or what it holds is, in a way"),
+                              "node 't' (QAttention) is quantized, or contains quantized nodes, in "
+                              "a way that is not supported"),
     "two activations": ("q, s, z = DynamicQuantizeLinear(x) i = MatMulInteger(q, q, z, z)"
                         " y = Cast<to = 1>(i)", "node 'i' multiplies two activations"),
     "outside": ("i = Cast<to = 2>(x) y = DequantizeLinear(i, half, u3)",
-                "the codes 'i' come from outside of the model"),
+                "the codes 'i' come from outside the model"),
     "outside of an operator": (
         f"i = Cast<to = 2>(x) r = {M}QLinearSigmoid(i, half, u3, half, u3)"
-        " y = DequantizeLinear(r, half, u3)", "the codes 'i' come from outside of the model"),
+        " y = DequantizeLinear(r, half, u3)", "the codes 'i' come from outside the model"),
     "two scales": (f"{ENTER} y = DequantizeLinear(q, two, twice)",
                    "the codes of 'q' are read with scales of another shape"),
     "a table of scales": ("q = QuantizeLinear(x, table, u3) y = DequantizeLinear(q, half, u3)",
@@ -426,7 +427,7 @@ REFUSED = {
     "inputs missing": (f"{ENTER} r = QLinearConv(q, half, u100) y = Relu(x)", None),
     "inputs missing in use": (f"{ENTER} r = QLinearConv(q, half, u100)"
                               " y = DequantizeLinear(r, half, u3)",
-                              "node 'r' (QLinearConv) cannot be understood: not enough values"),
+                              "node 'r' (QLinearConv) cannot be interpreted: not enough values"),
 }  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def test_a_damaged_pickle_names_what_stands_before_the_damage(marker: Path) -> N
 
 def test_many_names_are_counted() -> None:
     assert in_words(tuple("abcdefg")) == "a, b, c, d, e and 2 more, which the file names"
-    assert in_words(()) == "code of the file"
+    assert in_words(()) == "code from the file"
 
 
 def test_a_file_that_is_not_there_names_nothing(tmp_path: Path) -> None:

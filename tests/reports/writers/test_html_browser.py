@@ -148,7 +148,7 @@ def test_a_layer_with_all_that_is_known_of_it(page: Page) -> None:
         "error slope_rank in c|d: the slope [4] stands on an input of rank 4",
         "warning at_init in b.act: all slopes are 0.25",
         "info quantizer: no rule for PRelu | see *docs*",
-        "info one_slope in c|d: one slope for all of its channels",
+        "info one_slope in c|d: one slope for all channels",
     ]
     page.one("details.panel > summary").click()
     assert page.texts("details.panel td") == ["relu_1", "Relu", "0", "lr", "LeakyRelu", "0.1"]

@@ -55,10 +55,10 @@ def _of(root: Element, tag: str) -> list[str]:
     return [case.get("name", "") for case in found]
 
 
-def _attribute(root: Element, path: str, name: str) -> str:
+def _message(root: Element, path: str) -> str:
     element = root.find(path)
     assert element is not None
-    return element.attrib[name]
+    return element.attrib["message"]
 
 
 def test_the_whole_document() -> None:
@@ -82,10 +82,10 @@ def test_what_failed_and_what_is_in_doubt() -> None:
     assert _of(root, "failure") == ["act2", "output y", "special values"]
     assert _of(root, "error") == ["act3"]
     assert _of(root, "skipped") == []
-    message = _attribute(root, ".//testcase[@name='act2']/failure", "message")
+    message = _message(root, ".//testcase[@name='act2']/failure")
     assert message == "act2: channels 3 and 7 exchanged"
     assert "isolated: 1,234 ulp" in "".join(root.itertext())
-    special = _attribute(root, ".//testcase[@name='special values']/failure", "message")
+    special = _message(root, ".//testcase[@name='special values']/failure")
     assert "1e+30 in relu_neg" in special
     assert "-0.0" not in special
 
@@ -109,13 +109,13 @@ def test_a_pass_has_neither_failure_nor_error() -> None:
 def test_a_candidate_of_which_nothing_was_compared_is_an_error(verdict: str) -> None:
     root = _parsed(_with(layers=(), outputs=(), verdict=verdict, reasons=("no such file",)))
     assert [case.get("name") for case in root[0]] == ["verdict"]
-    assert _attribute(root[0], "testcase/error", "message") == "no such file"
+    assert _message(root[0], "testcase/error") == "no such file"
 
 
 def test_a_result_without_candidates_is_an_error() -> None:
     root = _parsed(_passed(candidates=(), agreements=()))
     assert _of(root, "error") == ["verdict"]
-    assert _attribute(root, ".//error", "message") == "nothing was compared"
+    assert _message(root, ".//error") == "nothing was compared"
     assert root.get("errors") == "1"
 
 
@@ -124,7 +124,7 @@ def test_a_verdict_that_no_part_shows_has_a_case_of_its_own() -> None:
     doubtful = _with(_passed(), verdict="inconclusive", reasons=reasons)
     root = _parsed(dataclasses.replace(doubtful, verdict="inconclusive"))
     assert _of(root, "error") == ["verdict"]
-    assert _attribute(root, ".//error", "message") == reasons[0]
+    assert _message(root, ".//error") == reasons[0]
 
 
 def test_a_gate_that_failed_has_a_suite_of_its_own_also_beside_other_failures() -> None:
@@ -133,7 +133,7 @@ def test_a_gate_that_failed_has_a_suite_of_its_own_also_beside_other_failures() 
         failed = dataclasses.replace(result, verdict="fail", reasons=(*result.reasons, gate))
         suite = _parsed(failed).findall("testsuite")[-1]
         assert suite.get("name") == "nets.py:Net"
-        assert _attribute(suite, "testcase/failure", "message") == gate
+        assert _message(suite, "testcase/failure") == gate
 
 
 def test_providers_that_differ_fail() -> None:
@@ -176,7 +176,7 @@ def test_whatever_is_in_a_name_it_is_xml_and_the_name() -> None:
     shown = f"{HOSTILE}]]>&\\x00\\x1b\\ud800\\uffff\"'"
     assert root[0].get("name") == f"{shown}[cpu]"
     assert next(root.iter("testcase")).get("name") == shown
-    assert _attribute(root, ".//failure", "message") == shown
+    assert _message(root, ".//failure") == shown
 
 
 def test_a_candidate_without_a_provider_is_named_by_its_model() -> None:
@@ -191,7 +191,7 @@ def test_of_a_model_each_layer_is_a_case_and_a_warning_is_no_pass() -> None:
         *("model", "stem.act", "b.act", "c|d")
     ]
     assert (_of(root, "failure"), _of(root, "skipped")) == (["c|d"], ["b.act"])
-    message = _attribute(root, ".//testcase[@name='b.act']/skipped", "message")
+    message = _message(root, ".//testcase[@name='b.act']/skipped")
     assert message == "warning at_init: all slopes are 0.25"
     assert (root.get("failures"), root.get("skipped"), root.get("errors")) == ("1", "1", "0")
 
@@ -201,7 +201,7 @@ def test_what_a_gate_says_no_to_is_a_failure() -> None:
     assert _of(ElementTree.fromstring(render(quiet, "junit", Style())), "failure") == []
     failed = dataclasses.replace(quiet, failures=("net.onnx has 1 PReLU layers; expected 2",))
     root = ElementTree.fromstring(render(failed, "junit", Style()))
-    assert _attribute(root, ".//testcase[@name='gates']/failure", "message") == failed.failures[0]
+    assert _message(root, ".//testcase[@name='gates']/failure") == failed.failures[0]
 
 
 def test_two_models_are_two_suites() -> None:

@@ -28,8 +28,8 @@ from prelu_tools.reports.writers.markdown import render
 NASTY = [HOSTILE, "a|b", "a`b``c", "`a`", "*a* _b_ ~c~", "[a](b)", "a\\|b", "line\nbreak", "&lt;"]
 
 
-def _html(result: Result, style: Style | None = None) -> str:
-    text = render(result, style or Style())
+def _html(result: Result) -> str:
+    text = render(result, Style())
     return str(MarkdownIt("commonmark").enable("table").render(text))
 
 

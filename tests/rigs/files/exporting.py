@@ -11,8 +11,13 @@ import onnx
 from onnx import numpy_helper
 from running import ROOT, cli, environment, process
 
+from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.registry import open_source
-from prelu_tools.core.options import ConversionOptions, SourceOptions
+from prelu_tools.commands.export.command import export
+from prelu_tools.commands.export.request import ExportRequest
+from prelu_tools.core.options import ConversionOptions, InputOption, SourceOptions
+from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.results.export import ExportResult
 
 
 def exported(source: str, folder: Path, *more: str) -> onnx.GraphProto:
@@ -20,6 +25,32 @@ def exported(source: str, folder: Path, *more: str) -> onnx.GraphProto:
     found = cli("export", source, "-o", folder / "net.onnx", "-q", *more)
     assert found.code == 0, found.err
     return onnx.load(folder / "net.onnx").graph
+
+
+def exported_layers(
+    source: str, folder: Path, *inputs: InputOption
+) -> tuple[tuple[PReLULayer, ...], ExportResult]:
+    """The layers of a source, and its export, which was verified."""
+    options = SourceOptions(inputs=inputs)
+    layers = open_source(source, options).layers()
+    result = export(ExportRequest(source, folder / "out.onnx", force=True, options=options))
+    assert result.verification is not None
+    return layers, result
+
+
+def save_by_tf2onnx(net: Any, size: tuple[int, ...], path: Path, opset: int) -> Path:
+    """What tf2onnx itself writes of a Keras model of one input."""
+    import tensorflow as tf
+    import tf2onnx
+
+    with quiet(show=False, logger="tf2onnx"):
+        tf2onnx.convert.from_function(
+            tf.function(lambda x: net(x, training=False)),
+            input_signature=[tf.TensorSpec((None, *size), tf.float32, name="image")],
+            opset=opset,
+            output_path=str(path),
+        )
+    return path
 
 
 def slopes_in(graph: onnx.GraphProto) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def usual() -> InspectResult:
     """A model with a bit of everything."""
     shape = Finding("slope_rank", "error", "the slope [4] stands on an input of rank 4", "c|d")
     start = Finding("at_init", "warning", "all slopes are 0.25", "b.act")
-    one = Finding("one_slope", "info", "one slope for all of its channels", "c|d")
+    one = Finding("one_slope", "info", "one slope for all channels", "c|d")
     usage = LayerUsage(np.array([0.5, 0.0, 0.25, 0.25]), 0.125)
     return model(
         layer("stem.act", [-0.5, 0.0, 0.25, 1.5], usage=usage),

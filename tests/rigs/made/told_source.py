@@ -63,18 +63,6 @@ class ToldSource(SourceDefaults):
         """The one."""
         return (one_layer(),)
 
-    def decisions(self, _runs: object) -> tuple[()]:
-        """None."""
-        return ()
-
-    def lookups(self, _feeds: Mapping[str, Array]) -> tuple[()]:
-        """None."""
-        return ()
-
-    def random_parts(self) -> tuple[()]:
-        """None."""
-        return ()
-
     @contextmanager
     def runner(self, observe: Observer | None = None) -> Iterator[Any]:
         """As the model is."""

@@ -111,18 +111,6 @@ class NumpyModel(SourceDefaults):
 
         yield _Runner(replace(self, change=move, fed=[]), observe, self.dtype)
 
-    def decisions(self, _runs: object) -> tuple[()]:
-        """None."""
-        return ()
-
-    def lookups(self, _feeds: Mapping[str, Array]) -> tuple[()]:
-        """None."""
-        return ()
-
-    def random_parts(self) -> tuple[()]:
-        """None."""
-        return ()
-
     def seek(
         self, _targets: object, _start: object, limits: SearchLimits
     ) -> Iterator[Mapping[str, Array]]:

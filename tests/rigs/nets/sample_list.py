@@ -59,8 +59,8 @@ class Sample:
         return bool(self.layers) and set(self.layers.values()) == {1}
 
 
-def _layers(*counts: int, names: str = "prelu") -> dict[str, int]:
-    return {f"{names}{number}": count for number, count in enumerate(counts, 1)}
+def _layers(*counts: int) -> dict[str, int]:
+    return {f"prelu{number}": count for number, count in enumerate(counts, 1)}
 
 
 _CONVNET32 = ("features.1", "features.5", "features.9", "classifier.1")

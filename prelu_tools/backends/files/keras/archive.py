@@ -1,4 +1,4 @@
-"""`.keras`: the zip archive of Keras 3, read by its own configuration."""
+"""`.keras`: the zip archive of Keras 3, read according to its configuration."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _IN_MEMORY = 64 << 20  # bytes of weights; more go to a temporary file
-_LARGEST_JSON = 16 << 20  # as Python objects it takes twenty times that
+_LARGEST_JSON = 16 << 20  # as Python objects it takes twenty times as much
 
 
 def from_file(path: Path, label: str, options: SourceOptions) -> Source:
-    """Read a `.keras` archive, in a process of its own.
+    """Read a `.keras` archive, in its own process.
 
     Raises:
         PReLUToolsError: it is not such a archive, or damaged.
@@ -50,7 +50,7 @@ def read(path: Path) -> Contents:
         if not is_entry(root):
             raise PReLUToolsError(f"{path} is not a Keras archive: its {_CONFIG} has no model")
         version = _version(archive, path)
-        with _member(archive, _WEIGHTS, path) as weights:
+        with _weights(archive, path) as weights:
             size = archive.getinfo(_WEIGHTS).file_size
             with opened(weights, f"{path} ({_WEIGHTS})", size) as file:
                 return describe(file, file.groups(), root, version)
@@ -67,7 +67,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
 
 
 def read_version(path: Path) -> str:
-    """The version of Keras that wrote an archive; "" where it does not say.
+    """The version of Keras that wrote an archive; "" if it does not say.
 
     Raises:
         PReLUToolsError: it is not such a archive, or damaged.
@@ -83,7 +83,7 @@ def open_weights(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     Raises:
         PReLUToolsError: it is not such a archive, or damaged; errors within the block included.
     """
-    with _opened_archive(path) as archive, _member(archive, _WEIGHTS, path) as weights:
+    with _opened_archive(path) as archive, _weights(archive, path) as weights:
         yield weights, archive.getinfo(_WEIGHTS).file_size
 
 
@@ -105,7 +105,7 @@ def describe(file: Hdf5, groups: Sequence[Group], root: Entry, version: str) -> 
         file: where the weights are.
         groups: the variables of each layer.
         root: the model as Keras serializes it.
-        version: of Keras; "" where it is not known.
+        version: of Keras; "" if it is not known.
     """
     leaves = leaves_of(root, groups)
     found = read_slopes(file, leaves)
@@ -139,11 +139,11 @@ def count_parameters(groups: Sequence[Group]) -> int:
 
 
 @contextmanager
-def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Iterator[BinaryIO]:
-    """A copy of a member that can be read in any order; its checksum is verified on the way."""
-    size = _checked_size(archive, name, path)
+def _weights(archive: zipfile.ZipFile, path: Path) -> Iterator[BinaryIO]:
+    """A copy of the weights that can be read in any order; their checksum is verified."""
+    size = _checked_size(archive, _WEIGHTS, path)
     with io.BytesIO() if size <= _IN_MEMORY else tempfile.TemporaryFile() as copy:
-        with archive.open(name) as member:
+        with archive.open(_WEIGHTS) as member:
             shutil.copyfileobj(member, copy, 1 << 20)
         copy.seek(0)
         yield copy
@@ -173,7 +173,7 @@ def _checked_size(archive: zipfile.ZipFile, name: str, path: Path) -> int:
 def _refuse_odd(archive: zipfile.ZipFile, path: Path) -> None:
     """Reject an archive that can be read in two ways, reaches outside, or is a bomb.
 
-    Weights hardly compress: what unpacks to more than any of them can be holds none.
+    Weights hardly compress: an archive that unpacks to more than weights can does not contain any.
     """
     size = path.stat().st_size
     for fault in faults_of(archive, path):

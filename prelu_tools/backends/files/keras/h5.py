@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def from_file(path: Path, label: str, options: SourceOptions) -> Source:
-    """Read an HDF5 file that Keras wrote, in a process of its own.
+    """Read an HDF5 file that Keras wrote, in its own process.
 
     Raises:
         PReLUToolsError: it is not such a file, or damaged.

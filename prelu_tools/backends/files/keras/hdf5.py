@@ -1,4 +1,4 @@
-"""HDF5 as Keras writes it: groups of variables, read with h5py and with care."""
+"""HDF5 as Keras writes it: groups of variables, read carefully with h5py."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Variable:
     path: str
     """Where it is in the file."""
     name: str | None
-    """Its name in the model, as `alpha`; None where the file only numbers it."""
+    """Its name in the model, as `alpha`; None if the file only numbers it."""
     shape: tuple[int, ...]
     """Its shape."""
     dtype: str
     """The numpy name of its type."""
     position: int
-    """Where its header is in the file: objects written later come later, but for reused holes."""
+    """Where its header is in the file: objects written later come later, except in reused holes."""
 
     @property
     def size(self) -> int:
@@ -57,7 +57,7 @@ class Group:
     path: str
     """Where the layer is in the file; "" for the model itself."""
     name: str | None
-    """The layer's name; None where the file does not say."""
+    """The layer's name; None if the file does not say."""
     variables: tuple[Variable, ...]
     """In the layer's order."""
 
@@ -78,7 +78,7 @@ class Hdf5:
         self._size = size
 
     def attribute(self, path: str, name: str) -> Any:
-        """An attribute of the object at a path, text decoded; None where there is none."""
+        """An attribute of the object at a path, text decoded; None if there is none."""
         attributes = self._file[path].attrs
         if name not in attributes:
             return None
@@ -95,7 +95,7 @@ class Hdf5:
         return [text.decode("utf-8") if isinstance(text, bytes) else str(text) for text in found]
 
     def variable(self, path: str, name: str | None) -> Variable | None:
-        """The dataset at a path; None where there is none."""
+        """The dataset at a path; None if there is none."""
         import h5py
 
         dataset = self._file.get(path)
@@ -114,7 +114,7 @@ class Hdf5:
         )
 
     def variables(self) -> Iterator[Variable]:
-        """Every dataset that lies in the file itself, whatever its place and name."""
+        """Every dataset that is in the file itself, whatever its place and name."""
         import h5py
 
         for path in self._objects():
@@ -192,7 +192,7 @@ class Hdf5:
         """The values of a variable.
 
         Raises:
-            ValueError: it declares more than the file holds, or lies in another file.
+            ValueError: it declares more than the file holds, or is in another file.
         """
         dataset = self._file[variable.path]
         if dataset.external or dataset.is_virtual:

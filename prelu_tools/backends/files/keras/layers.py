@@ -1,4 +1,4 @@
-"""The layers of a Keras model by its configuration, and their variables in its file."""
+"""The layers in the configuration of a Keras model, and their variables in its file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prelu_tools.core.prelu.slopes import Shape
 Entry = Mapping[str, Any]
 """A layer as Keras serializes it: `class_name`, `config`, and often `build_config`."""
 
-_LISTS = ("layers", "_layer_checkpoint_dependencies")  # the second up to TensorFlow 2.13
+_LISTS = ("layers", "_layer_checkpoint_dependencies")  # the second name up to TensorFlow 2.13
 _GENERATED_PRELU = re.compile(r"^p_re_lu(_\d+)?$")
 
 
@@ -23,13 +23,13 @@ class Leaf:
     """A layer without layers inside."""
 
     names: tuple[str, ...]
-    """Its name, behind the names of the models that it is in."""
+    """Its name, after the names of the models that it is in."""
     kind: str | None
-    """Its class; None where the file does not say."""
+    """Its class; None if the file does not say."""
     is_builtin: bool
     """Whether that is a class of Keras."""
     input_shape: Shape | None
-    """The shape that it was built for, None for the batch; None where the file does not say."""
+    """The shape that it was built for, None for the batch; None if the file does not say."""
     n_calls: int
     """How often the model uses it."""
     variables: tuple[Variable, ...]
@@ -37,9 +37,9 @@ class Leaf:
     place: str = ""
     """Where it is in the file."""
     is_ordered: bool = True
-    """Whether it stands where the model calls it."""
+    """Whether it is at the place where the model calls it."""
     hidden_in: str | None = None
-    """The class of the user's own that it was found inside, where only the weights tell of it."""
+    """The custom class that contains it, if only the weights show it."""
 
     @property
     def is_prelu(self) -> bool:
@@ -50,8 +50,8 @@ class Leaf:
 def leaves_of(root: Entry, groups: Sequence[Group], ordered: bool = False) -> list[Leaf]:
     """The layers of a model in the order of its configuration.
 
-    Where a class of the user's own hides what is inside, they are what the weights have, in the
-    order of the file.
+    Where a custom class hides what is inside, these are the variables in the weights, in the order
+    of the file.
 
     Args:
         root: the model as Keras serializes it; empty for weights alone.
@@ -120,7 +120,7 @@ class _Walk:
     def _hidden(
         self, entry: Entry, path: str, names: tuple[str, ...], calls: int
     ) -> Iterator[Leaf]:
-        """The leaves inside a class of the user's own: what the weights have."""
+        """The leaves inside a custom class: the variables in the weights."""
         known = {name_of(inner): inner for inner in _entries_in(entry.get("config"))}
         prefix = f"{path}/" if path else ""
         groups = [g for p, g in self._groups.items() if p.startswith(prefix) and p]

@@ -29,7 +29,7 @@ def read_slopes(file: Hdf5, leaves: Sequence[Leaf]) -> FoundSlopes:
     """Read the slopes of every layer that is a PReLU, or looks like one.
 
     A layer of a class that is not Keras' own is taken for one when it has one variable, of a shape
-    that can lie over its input, and a name that speaks of slopes.
+    that broadcasts to its input, and a name that suggests slopes.
 
     Args:
         file: where the variables are.
@@ -63,7 +63,7 @@ def _is_slope(leaf: Leaf) -> bool:
     words = (leaf.kind, leaf.names[-1], leaf.variables[0].name, *leaf.place.split("/")[-1:])
     if any(says_slope(word) for word in words if word):
         return not _is_matrix(shape)
-    # What Keras' PReLU learns on images with shared_axes=(1, 2), and hardly anything else does.
+    # The shape of Keras' PReLU on images with shared_axes=(1, 2), and of hardly anything else.
     return leaf.kind is None and len(shape) == 3 and shape[:2] == (1, 1)
 
 
@@ -81,14 +81,14 @@ def _layer(leaf: Leaf, name: str, values: Array, preceding: int | None) -> PReLU
 
 
 def _prelu_shape(leaf: Leaf, values: Array) -> Shape:
-    """The input of Keras' PReLU: alpha has all of its axes but the batch, 1 where it is shared."""
+    """The input of Keras' PReLU: alpha has all of its axes but the batch, 1 if it is shared."""
     if leaf.input_shape is not None and len(leaf.input_shape) == values.ndim + 1:
         return leaf.input_shape
     return (None, *(size if size > 1 else None for size in values.shape))
 
 
 def _laid_over(leaf: Leaf, values: Array) -> Shape | None:
-    """The input of another class, where its slope lies over it by numpy's rule."""
+    """The input of another class, to which its slope broadcasts by numpy's rule."""
     shape = leaf.input_shape
     if shape is None:
         return input_of(values.shape)
@@ -100,7 +100,7 @@ def _laid_over(leaf: Leaf, values: Array) -> Shape | None:
 
 
 def _unique_names(leaves: Sequence[Leaf]) -> list[str]:
-    """A layer's own name where no other has it, else the whole path; `#2` where that is taken."""
+    """A layer's own name if it is unique, otherwise the whole path; with `#2` if that is taken."""
     short = Counter(leaf.names[-1] for leaf in leaves)
     names = [leaf.names[-1] if short[leaf.names[-1]] == 1 else "/".join(leaf.names)
              for leaf in leaves]  # fmt: skip

@@ -1,8 +1,8 @@
-"""Look at a Keras file before Keras loads it: in a process of its own, and without running it.
+"""Look at a Keras file before Keras loads it: in its own process, and without running it.
 
 Keras loads a file within this process, with the same HDF5 library that crashes on damaged files,
 and older versions of it import and call what a configuration names. So everything that Keras would
-read is read once where a crash does no harm, and the configuration is searched for code.
+read is first read where a crash does no harm, and the configuration is searched for code.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from prelu_tools.core.files.limits import allowed_memory
 _LAMBDAS = ("Lambda", "__lambda__")
 _LOADERS = ("TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _PLAIN_BUILTINS = ("slice", "range", "tuple", "list", "dict", "set", "float", "int", "bool", "str")
-# What models are made of; keras.utils, keras.config, keras.saving and the like are not.
+# Modules that models consist of; keras.utils, keras.config, keras.saving and others are not.
 _PARTS = (
     "", "activations", "constraints", "dtype_policies", "initializers", "layers", "losses",
     "metrics", "models", "ops", "optimizers", "quantizers", "random", "regularizers",
 )  # fmt: skip
-_ONLY_CLASSES = ("", "layers", "models")  # their functions load files, and classes are no functions
+_ONLY_CLASSES = ("", "layers", "models")  # their functions load files; classes are not functions
 _OF_KERAS_2 = tuple(
     (f"{package}.src.engine.{kind.lower()}", kind)
     for package in ("keras", "tf_keras")
@@ -63,7 +63,7 @@ def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -
 
     Args:
         path: `.keras`, `.h5` or `.weights.h5`.
-        known: the user's own classes and functions by name.
+        known: the user's classes and functions by name.
         allow_unsafe: whether the file may run code.
 
     Returns:
@@ -153,7 +153,7 @@ def _plain(kind: str) -> str:
 
 
 def _is_of_keras(module: str, name: str, kind: str) -> bool:
-    """Whether what is named can be part of a model, and is not a tool of Keras' or Python's."""
+    """Whether a name can be part of a model, rather than a tool of Keras or Python."""
     own = f"{module}.".removeprefix("keras.src.").removeprefix("keras.")
     if module == "builtins":
         return not hasattr(builtins, name) or name in _PLAIN_BUILTINS
@@ -166,7 +166,7 @@ def _is_of_keras(module: str, name: str, kind: str) -> bool:
 
 
 def _refuse_reaching(kind: str, settings: Mapping[str, Any]) -> None:
-    """Reject a layer that reads what lies outside the file.
+    """Reject a layer that reads what is outside the file.
 
     Raises:
         PReLUToolsError: it does.

@@ -1,7 +1,7 @@
-"""What a graph computes from constants alone, computed once.
+"""Compute once what a graph computes from constants alone.
 
-tf2onnx does this too, node by node, each in a graph and a session of its own, which for a net with
-many normalizations takes longer than the rest of the conversion.
+tf2onnx does this too, node by node, each in its own graph and session, which for a net with many
+normalizations takes longer than the rest of the conversion.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from tensorflow.python.framework import op_def_registry
 
 from prelu_tools.backends.keras.framework import tf
 
-_LARGE = 1_000_000  # elements; a value as large as this may be smaller as what it is computed from
+_LARGE = 1_000_000  # elements; the inputs of a larger constant may be smaller
 
 
 def fold(definition: Any, kept: Iterable[str]) -> Any:
-    """Put constants in the place of what depends on nothing else.
+    """Replace tensors that depend only on constants by constants.
 
     Args:
         definition: a GraphDef of one frame, without control inputs; changed.
@@ -36,7 +36,7 @@ def fold(definition: Any, kept: Iterable[str]) -> Any:
     ends = [name for name, node in constant.items() if name in read and node.op != "Const"]
     values = dict(zip(ends, _values(definition, ends), strict=True))
     small = {name: value for name, value in values.items() if value.size < _LARGE}
-    if len(small) < len(values):  # what they are computed from is still needed
+    if len(small) < len(values):  # their inputs are still needed
         return definition
     nodes = [
         _constant(node, small[node.name]) if node.name in small else node
@@ -50,14 +50,14 @@ def fold(definition: Any, kept: Iterable[str]) -> Any:
 
 
 def _constant_nodes(definition: Any, kept: set[str]) -> dict[str, Any]:
-    """The nodes whose value is known, by their names; tf2onnx' own rule."""
+    """The nodes whose value is known, by name, according to tf2onnx's rule."""
     found = {node.name: node for node in definition.node if node.op == "Const"}
     pure = [
         (node, {name.partition(":")[0] for name in node.input})
         for node in definition.node
         if node.input and node.name not in kept and _is_pure(node)
     ]
-    while True:  # once, where the nodes are in order
+    while True:  # once suffices, because the nodes are in order
         new = []
         for node, inputs in pure:
             if node.name not in found and inputs <= found.keys():
@@ -68,7 +68,7 @@ def _constant_nodes(definition: Any, kept: set[str]) -> dict[str, Any]:
 
 
 def _is_pure(node: Any) -> bool:
-    """Whether a node gives one array that depends on its inputs alone."""
+    """Whether a node has one output, which depends only on its inputs."""
     declared = op_def_registry.get(node.op)
     if declared is None or declared.is_stateful or len(declared.output_arg) != 1:
         return False

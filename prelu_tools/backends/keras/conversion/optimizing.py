@@ -1,4 +1,4 @@
-"""tf2onnx's optimizers on a graph that they did not make, with what they lose on loops kept."""
+"""tf2onnx's optimizers, applied to a foreign graph, without their losses in loops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.passes.tidy import rename_values
 from prelu_tools.graph.walk import attribute_of, reads
 
-_BARRIER = "Barrier"  # an operator that no optimizer knows, and that each of them leaves alone
+_BARRIER = "Barrier"  # an operator that no optimizer knows, so that all leave it alone
 
 
 def optimized(tf2onnx: Any, proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
@@ -41,7 +41,7 @@ def optimized(tf2onnx: Any, proto: onnx.ModelProto, name: str) -> onnx.ModelProt
 
 
 def _own_outputs(graph: onnx.GraphProto) -> None:
-    """Let the body of a loop make its outputs by nodes of its own: no others are read, in place."""
+    """Let the body of a loop produce its outputs with its own nodes only, in place."""
     for node in graph.node:
         for attribute in node.attribute:
             if not attribute.HasField("g"):
@@ -60,10 +60,11 @@ def _add_barriers(graph: onnx.GraphProto, types: Iterable[onnx.ValueInfoProto]) 
     """Keep what a body takes from outside, and a Transpose of the batch, where they are.
 
     The first is lost where a Transpose before it is moved past it; the second, as a loop over time
-    steps makes it, would be moved past the PReLU beside it, whose input then has no batch in front.
+    steps makes it, would be moved past the PReLU next to it, whose input then has no batch in
+    front.
     """
     nodes: list[onnx.NodeProto] = []
-    alike: dict[str, str] = {}  # tensors, and those of the same type
+    alike: dict[str, str] = {}  # tensors, and tensors of the same type
     made = {name for node in graph.node for name in node.output}
     for node in graph.node:
         if any(attribute.HasField("g") for attribute in node.attribute):
@@ -95,7 +96,7 @@ def _add_barriers(graph: onnx.GraphProto, types: Iterable[onnx.ValueInfoProto]) 
 
 
 def _keep_types(graph: onnx.GraphProto, types: Mapping[str, onnx.ValueInfoProto]) -> None:
-    """Say what is known of the types of tensors: inference ends at an unknown operator."""
+    """Add the known types of tensors: inference ends at an unknown operator."""
     left = [value for value in graph.value_info if value.name not in types]
     del graph.value_info[:]
     graph.value_info.extend(left)

@@ -1,7 +1,8 @@
-"""Rewriters of tf2onnx that would take a PReLU apart, kept from it.
+"""Keep tf2onnx's rewriters from taking a PReLU apart.
 
-Before it converts, tf2onnx makes a LeakyRelu of max(x, a * x), which makes an attribute of a slope
-and fails where there are several, and a ThresholdedRelu of (x > 0) * x, the half of a PReLU.
+Before converting, tf2onnx turns max(x, a * x) into a LeakyRelu, so that the slope becomes an
+attribute (which fails if there are several slopes), and (x > 0) * x, half of a PReLU, into a
+ThresholdedRelu.
 """
 
 from __future__ import annotations

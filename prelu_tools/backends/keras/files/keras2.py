@@ -1,4 +1,4 @@
-"""A file of Keras 2, by way of the package `tf_keras`: as the SavedModel that it writes."""
+"""A Keras 2 file, converted by the package `tf_keras` to a SavedModel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prelu_tools.core.options import SourceOptions
 
 
 def can_load() -> bool:
-    """Whether Keras 2 is installed, and TensorFlow is what models run on."""
+    """Whether Keras 2 is installed and models run on TensorFlow."""
     return keras.backend.backend() == "tensorflow" and find_spec("tf_keras") is not None
 
 
@@ -38,6 +38,6 @@ def from_file(path: Path, label: str, options: SourceOptions) -> SavedModelSourc
     except Exception as error:
         detail = one_line(error)
         raise Keras2FileError(
-            f"{path} is a file of Keras 2, and tf_keras cannot load it "
-            f"({type(error).__name__}: {detail})"
+            f"{path} is a Keras 2 file, and tf_keras cannot load it ({type(error).__name__}: "
+            f"{detail})"
         ) from error

@@ -1,4 +1,4 @@
-"""Load a Keras archive, with the user's own classes."""
+"""Load a Keras archive, with the user's classes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHAPES = re.compile(
     r"<\w+ path=([^,>]+)"
 )
 _MODULE = re.compile(r"'module': '([\w.]+)'")
-_LONGEST = 300  # characters of what Keras says
+_LONGEST = 300  # characters of Keras' message
 _UNKNOWN_CLASS = re.compile(r"Could not (?:locate|deserialize) class '(?:[^'>]*>)?(\w+)'")
 
 
@@ -75,7 +75,7 @@ def load_archive(path: Path, options: SourceOptions) -> Any:
     except Exception as error:
         if wanted.is_of_keras_2:
             raise Keras2FileError(
-                f"{path} is a file of Keras 2 ({wanted.version}), which Keras {keras.__version__} "
+                f"{path} is a Keras 2 file ({wanted.version}), which Keras {keras.__version__} "
                 "cannot load: pip install tf_keras, or load it with tf_keras and save it with "
                 "model.export(FOLDER), which is read as a SavedModel"
             ) from error

@@ -1,8 +1,8 @@
-"""Operators of TensorFlow that compute, and do nothing else.
+"""TensorFlow operators that compute and do nothing else.
 
-What a SavedModel may hold: arithmetic, variables, tables in memory, control flow, random numbers.
-No operator here reads or writes a file, talks to another process, prints, calls Python, or loads
-code. One that is not here is refused, whatever it does.
+A SavedModel may contain: arithmetic, variables, tables in memory, control flow, random numbers. No
+operator here reads or writes a file, talks to another process, prints, calls Python, or loads code.
+Operators that are not listed are rejected, whatever they do.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class SavedModelSource(SourceDefaults):
         self.label = label
         self.producer = f"tensorflow {tf.__version__}"
         self._options = options
-        self._loaded = loaded  # its variables live as long as it does
+        self._loaded = loaded  # keeps its variables alive
         self._traced = trace_signature(loaded, label, options)
 
     @cached_property
@@ -121,17 +121,9 @@ class SavedModelSource(SourceDefaults):
         """See `Source.activation`."""
         return activation_of(self._found[1], layer)
 
-    def decisions(self, _runs: Sequence[Mapping[str, Array]]) -> tuple[()]:
-        """See `Source.decisions`: none are looked for."""
-        return ()
-
     def lookups(self, feeds: Mapping[str, Array]) -> Sequence[Lookup]:
         """See `Source.lookups`."""
         return find_lookups(self._traced, feeds)
-
-    def random_parts(self) -> tuple[()]:
-        """See `Source.random_parts`: its functions do not say; runs show it."""
-        return ()
 
     def seek(
         self, targets: Mapping[str, Array], start: Mapping[str, Array], limits: SearchLimits

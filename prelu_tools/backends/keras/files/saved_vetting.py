@@ -16,7 +16,7 @@ with quiet(show=False):
     from tensorflow.core.protobuf import saved_model_pb2
 
 _FILE = "saved_model.pb"
-_OTHERS = ("saved_model.cpb", "saved_model.pbtxt")  # which TensorFlow would read in its place
+_OTHERS = ("saved_model.cpb", "saved_model.pbtxt")  # which TensorFlow would read instead
 
 
 def refuse_unsafe(path: Path) -> None:
@@ -47,7 +47,7 @@ def refuse_unsafe(path: Path) -> None:
 
 
 def _unknown(meta: Any) -> Iterator[tuple[str, str]]:
-    """The nodes of a graph and of its functions whose operator is not known to compute only."""
+    """The nodes of a graph and of its functions whose operator is not known to be harmless."""
     library = meta.graph_def.library.function
     functions = {function.signature.name for function in library}
     known = COMPUTING | functions
@@ -64,7 +64,7 @@ def _unknown(meta: Any) -> Iterator[tuple[str, str]]:
 
 
 def _saving_nodes(meta: Any) -> frozenset[str]:
-    """Of a graph as TensorFlow 1 has it: the nodes that save and restore, and only on request."""
+    """The nodes of a TensorFlow 1 graph that save and restore, and run only on request."""
     nodes = {node.name: node for node in meta.graph_def.node}
     ends = [info.name for one in meta.signature_def.values() for info in one.outputs.values()]
     ends += [name for one in meta.collection_def.values() for name in one.node_list.value]
@@ -90,7 +90,7 @@ def _node_of(tensor: str) -> str:
 
 
 def _savers(meta: Any) -> set[str]:
-    """The functions that save and restore, where nothing but that calls them."""
+    """The functions that save and restore, if they are called for nothing else."""
     saver = meta.saver_def
     starts = {
         text.partition(":")[0] for text in (saver.save_tensor_name, saver.restore_op_name) if text

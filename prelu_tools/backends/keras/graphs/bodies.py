@@ -1,4 +1,4 @@
-"""The bodies of loops and branches of a graph, each as a graph of its own."""
+"""The bodies of loops and branches of a graph, each as a separate graph."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from prelu_tools.backends.keras.graphs.program import (
 from prelu_tools.core.arrays import Array
 
 _FIRST = {"If": 1, "StatelessIf": 1, "Case": 1, "StatelessCase": 1}
-"""Operators whose first input decides, and goes into no body."""
+"""Operators whose first input is a condition, which is not passed to a body."""
 _LOOPS = ("While", "StatelessWhile")
 
 
@@ -94,7 +94,7 @@ def _body(program: Program, function: Any, caller: Any) -> Body:
     taps = tuple(replace(tap, x=flat[tap.x], y=flat[tap.y]) for tap in own)
     inner = replace(program, definition=definition, specs=(), inputs=(), outputs={}, weights=(),
                     taps=taps)  # fmt: skip
-    shaped = inner.imported.as_graph_def(add_shapes=True)  # functions say nothing of shapes
+    shaped = inner.imported.as_graph_def(add_shapes=True)  # functions have no shapes
     nested = {tensor: nested for nested, tensor in flat.items()}
     return Body(name, caller.name, replace(inner, definition=shaped), nested)
 
@@ -110,7 +110,7 @@ def _stays(body: Body, function: Any, arg: str) -> bool:
 def _with_constants(
     body: Body, program: Program, known: Mapping[str, str], origins: Mapping[str, Weight]
 ) -> Body:
-    """A body whose arguments are weights or constants, where they are that outside."""
+    """A body whose arguments are weights or constants if they are so outside."""
     weights = []
     for arg, tensor in known.items():
         weight = origins.get(node_of(tensor))

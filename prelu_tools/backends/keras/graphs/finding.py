@@ -1,7 +1,7 @@
-"""Find the PReLU that layers with other variables too hold inside: in the graph of the model.
+"""Find, in the model's graph, PReLUs inside layers that have other variables too.
 
-A layer whose one variable is its slopes is asked (`watch.py`). Of the others every part of the
-graph that may be a PReLU (`parts.py`) is asked in the same way: it is run by itself.
+A layer whose only variable is its slopes is probed itself (`watch.py`). In other layers, every part
+of the graph that may be a PReLU (`parts.py`) is probed in the same way: it is run in isolation.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 
 _ENTRY = "prelu_tools/x"
-_MANY = 100_000  # numbers of the code; more are a table
-_DEEPEST = 8  # bodies in each other
+_MANY = 100_000  # numbers in the code; more form a table
+_DEEPEST = 8  # depth of nested bodies
 _LARGE = 4_000_000  # elements; a larger variable is not a slope
 
 
@@ -48,7 +48,7 @@ class Found(NamedTuple):
 def find_inside(program: Program, candidates: Iterable[Weight]) -> list[Found]:
     """The PReLU calls whose slopes come from these variables, in the order of the graph.
 
-    Those in bodies of loops and branches come behind those of the graph that they are in.
+    Those in bodies of loops and branches come after those of the graph that they are in.
     """
     wanted = {w.name for w in candidates if np.prod(w.shape) <= _LARGE}
     return _named(_told_apart(_inside(program, wanted, "")))
@@ -92,7 +92,7 @@ def _inside(program: Program, wanted: set[str], owner: str, depth: int = 0) -> I
 def _asked(program: Program, part: Part, wanted: set[str], is_body: bool) -> Found | None:
     """What a part answers, where it keeps the shape of its input.
 
-    In a body, what has a size in front is one element, and no batch.
+    In a body, a tensor is one element, without a batch axis.
     """
     shape = _common_shape(*(_shape(program, tensor) for tensor in (part.x, part.y)))
     kinds = {program.imported.as_graph_element(tensor).dtype for tensor in (part.x, part.y)}
@@ -176,7 +176,7 @@ class _Alone:
 
 
 def _literals(program: Program, owner: str) -> dict[str, Weight]:
-    """Numbers of the code that may be slopes: where there are several of them."""
+    """Numbers of the code that may be slopes: if there are several of them."""
     found = {}
     for name, node in program.nodes.items():
         if node.op != "Const" or node.attr["dtype"].type != tf.float32.as_datatype_enum:
@@ -243,7 +243,7 @@ def _others(program: Program, weight: Weight, slopes: Iterable[str]) -> int | No
 
 
 def _told_apart(found: Iterable[Found]) -> list[Found]:
-    """Other slopes that come from the same variable have a name of their own."""
+    """Other slopes that come from the same variable have their own name."""
     known: dict[str, list[bytes]] = {}
     result = []
     for item in found:

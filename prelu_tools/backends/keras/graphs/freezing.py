@@ -1,4 +1,4 @@
-"""One flat graph out of a traced function: variables are constants, functions are inlined."""
+"""One flat graph from a traced function: variables become constants, functions are inlined."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 def freeze(function: Any) -> Any:
     """A concrete function of the same signature, without variables and calls of functions.
 
-    TensorFlow inlines no function that XLA is to compile, as Keras asks of grouped convolutions;
-    the mark is dropped, and the functions renamed so that they are not taken for the known ones.
+    TensorFlow inlines no function that XLA is to compile, as Keras requires for grouped
+    convolutions; the mark is dropped, and the functions renamed so that they are not confused with
+    the known ones.
     """
     if not function.captured_inputs and not function.graph.as_graph_def().library.function:
         return function
@@ -40,10 +41,10 @@ def freeze(function: Any) -> Any:
 
 
 def flat_graph(frozen: Any) -> Any:
-    """The GraphDef of a frozen function, in which nothing waits for another but for its value.
+    """The GraphDef of a frozen function, in which nodes wait for values only.
 
-    What a function was inlined from leaves behind waits for all its inputs, and hides constants
-    behind Identity.
+    What an inlined function leaves behind waits for all its inputs, and hides constants after
+    Identity.
     """
     definition = frozen.graph.as_graph_def(add_shapes=True)
     aliases = {
@@ -70,7 +71,7 @@ def _past(aliases: dict[str, str], tensor: str) -> str:
 
 
 def callable_of(definition: Any, inputs: Iterable[Any], outputs: Iterable[Any]) -> Any:
-    """A concrete function that runs a GraphDef between tensors, which are told by their names."""
+    """A concrete function that runs a GraphDef between tensors, which are identified by name."""
     wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
     ends = [[wrapped.graph.as_graph_element(t.name) for t in side] for side in (inputs, outputs)]
     return wrapped.prune(*ends)

@@ -1,8 +1,9 @@
-"""Mark the calls of PReLU in a TensorFlow graph, and put known slopes in the place of theirs.
+"""Mark the calls of PReLU in a TensorFlow graph, and replace their slopes by known ones.
 
-A mark is an Identity behind the output, and one before the input, with a name that inlining and
-the functions of loops and branches keep. However a PReLU is spelled: for the conversion the mark
-becomes an operator that the model has not (`STAND_IN`), of its input and of the slopes.
+A mark is an Identity after the output and another before the input, with a name that survives
+inlining and the functions of loops and branches. For the conversion, however the PReLU is written,
+the mark becomes an operator that the model does not have (`STAND_IN`), with its input and the
+slopes as inputs.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from prelu_tools.core.arrays import Array
 
 STAND_IN = "Xdivy"
 """An operator of two inputs that broadcast, which tf2onnx has no translation of."""
-_MARKED = "_marked"  # ends the name of a function with marks
+_MARKED = "_marked"  # the suffix of a function with marks
 _MARK = re.compile(r"(.*)prelu_tools_([xy])_(\d+)$")
 
 
 def marked(number: int, side: str, tensor: Any) -> Any:
-    """A tensor behind a mark: `x` for an input, `y` for an output."""
+    """A tensor after a mark: `x` for an input, `y` for an output."""
     return tf.identity(tensor, name=f"prelu_tools_{side}_{number}")
 
 
@@ -50,7 +51,7 @@ def taps_of(definition: Any, marks: Mapping[int, Mark]) -> list[Tap]:
 
     Args:
         definition: a GraphDef.
-        marks: what is marked, by its number.
+        marks: the marked calls, by number.
     """
     found = list(_taps_in(definition.node, "", marks))
     for function in definition.library.function:
@@ -87,7 +88,7 @@ def _places(definition: Any) -> dict[str, int]:
 
 
 def with_marks(program: Program, calls: Sequence[Tap]) -> Program:
-    """A program with marks behind these calls too."""
+    """A program with marks after these calls too."""
     definition = tf.compat.v1.GraphDef()
     definition.CopyFrom(program.definition)
     parts = holders(definition)
@@ -97,7 +98,7 @@ def with_marks(program: Program, calls: Sequence[Tap]) -> Program:
     for number, tap in enumerate(calls):
         origin = nodes[tap.function][node_of(tap.y)]
         mark = parts[tap.function].add(op="Identity", name=f"{origin.name}/prelu_tools_y_{number}")
-        mark.attr["T"].type = tf.float32.as_datatype_enum  # as all that is found
+        mark.attr["T"].type = tf.float32.as_datatype_enum  # like all results
         if "_output_shapes" in origin.attr:
             mark.attr["_output_shapes"].CopyFrom(origin.attr["_output_shapes"])
         target = f"{mark.name}:output:0" if tap.function else f"{mark.name}:0"
@@ -132,7 +133,7 @@ def _rename(definition: Any, function: str, old: str, new: str) -> None:
 
 
 def with_slopes(definition: Any, slopes: Mapping[Tap, Array]) -> Any:
-    """Put the stand-in in the place of marked calls, in the definition.
+    """Replace marked calls in the definition by the stand-in.
 
     Args:
         definition: a GraphDef; changed.

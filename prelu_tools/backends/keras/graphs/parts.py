@@ -1,7 +1,7 @@
 """The parts of a Keras model's graph that may be PReLUs.
 
-A part computes each element of its output from the one at its place in one tensor, and variables
-that may be slopes take part in it.
+A part computes each element of its output from the element at the same place of one tensor and from
+variables that may be slopes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from tensorflow.python.framework import op_def_registry
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.program import Program, Weight, node_of
 
-_LARGEST = 10_000  # bytes of a node; larger ones are tables, which code does not make twice
-_STEPS = 16  # nodes that one part may have
-_JOINED_STEPS = 1024  # that one may have which puts its output together of several tensors
+_LARGEST = 10_000  # bytes of a node; larger ones are tables, which code does not create twice
+_STEPS = 16  # nodes in one part
+_JOINED_STEPS = 1024  # nodes in a part that concatenates its output
 _JOINS = frozenset(("ConcatV2", "Pack"))
 _ELEMENTWISE = frozenset((
     "Add", "AddV2", "Sub", "Mul", "RealDiv", "Neg", "Abs", "Sign", "Relu", "LeakyRelu",
@@ -38,7 +38,7 @@ _SMOOTH = _MOVES | _PRODUCTS | frozenset((
     "CheckNumerics", "EnsureShape", "PreventGradient", "Snapshot", "StopGradient",
     "DepthwiseConv2dNative",
 ))  # fmt: skip
-"""Operators that are alike on both sides of 0: of these alone no PReLU is made."""
+"""Operators that do the same on both sides of 0: no PReLU consists of these alone."""
 
 
 class Part(NamedTuple):
@@ -62,7 +62,7 @@ class Parts:
         self.constant = self._find_constants()
         """Nodes that depend on weights and on numbers of the code alone."""
         self.known = {node_of(tap.y) for tap in program.taps}
-        """Nodes that give the output of a known PReLU: nothing reaches across them."""
+        """Nodes that return the output of a known PReLU: no part reaches across them."""
 
     def _find_constants(self) -> set[str]:
         found: set[str] = set()
@@ -101,9 +101,9 @@ class Parts:
                     yield Part(x, f"{name}:0", (*inside, *behind), weights)
 
     def _may_belong(self, node: Any) -> bool:
-        """Whether a node may be part of a PReLU: of products those by what is computed alone.
+        """Whether a node may be part of a PReLU; products, only if they have no stored factor.
 
-        What multiplies by a weight as it is stored is a layer of its own.
+        What multiplies by a weight as it is stored is a separate layer.
         """
         if node.op not in _PRODUCTS:
             return node.op in _ELEMENTWISE or node.op in _MOVES
@@ -142,9 +142,9 @@ class Parts:
 
 
 def read_once(program: Program) -> Program:
-    """The same program, in which what is computed again in the same way is read from the first.
+    """The same program with repeated computations replaced by the first.
 
-    A layer that is called again on the same tensor gives the same.
+    A layer that is called again on the same tensor returns the same.
     """
     definition = tf.compat.v1.GraphDef()
     definition.CopyFrom(program.definition)
@@ -155,7 +155,7 @@ def read_once(program: Program) -> Program:
             name, colon, port = read.partition(":")
             node.input[place] = same.get(name, name) + colon + port
         known = op_def_registry.get(node.op)
-        draws = known is None or known.is_stateful or node.op == "Identity"  # which is a mark
+        draws = known is None or known.is_stateful or node.op == "Identity"  # a mark
         if draws or node.ByteSize() > _LARGEST or not (node.input or node.op == "Const"):
             continue
         stated = sorted((k, v.SerializeToString(deterministic=True)) for k, v in node.attr.items())
@@ -172,7 +172,7 @@ def _keeps_axes(equation: str) -> bool:
 
 
 def _in_order(nodes: Mapping[str, Any]) -> list[str]:
-    """The nodes, each behind what it reads."""
+    """The nodes, each after those that it reads."""
     found: dict[str, None] = {}
     for start in nodes:
         waiting = [start]

@@ -1,4 +1,4 @@
-"""A model as one flat TensorFlow graph with its weights as inputs: what is converted, watched."""
+"""A model as one flat TensorFlow graph with its weights as inputs, to convert or to watch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Weight:
 
     @property
     def n_bytes(self) -> int:
-        """Of its values, four each."""
+        """The size of its values, four bytes each."""
         return 4 * int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -45,7 +45,7 @@ class Tap:
     x: str
     """The tensor that goes in."""
     y: str
-    """The tensor that comes out: of an Identity of its own (`backends/keras/graphs/marks.py`)."""
+    """The tensor that comes out: of its own Identity (`backends/keras/graphs/marks.py`)."""
     function: str = ""
     """The function of the graph's library that it is in: the body of a loop, or a branch."""
     shape: tuple[int | None, ...] | None = None
@@ -75,15 +75,27 @@ class Program:
     layers: Mapping[str, str] | None = None
     """The layer that each name scope of the graph belongs to."""
 
-    def function(
-        self, sources: Sequence[str], fetches: Sequence[str], definition: Any | None = None
-    ) -> Any:
+    def function(self, sources: Sequence[str], fetches: Sequence[str]) -> Any:
         """A function from tensors of the graph, and from all weights, to tensors of the graph."""
-        used = self.definition if definition is None else definition
-        wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(used, name=""), [])
-        feeds = [*sources, *(weight.tensor for weight in self.weights)]
-        ends = [[wrapped.graph.as_graph_element(n) for n in names] for names in (feeds, fetches)]
-        return wrapped.prune(*ends)
+        return self.functions(self.definition)(sources, fetches)
+
+    def functions(self, definition: Any) -> Callable[[Sequence[str], Sequence[str]], Any]:
+        """Makes any number of such functions of one graph, which is imported once.
+
+        Args:
+            definition: the graph; a changed copy of this program's.
+        """
+        wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
+        weights = [weight.tensor for weight in self.weights]
+
+        def made(sources: Sequence[str], fetches: Sequence[str]) -> Any:
+            feeds = [wrapped.graph.as_graph_element(name) for name in (*sources, *weights)]
+            ends = [wrapped.graph.as_graph_element(name) for name in fetches]
+            # Without a signature, each call would first fail to bind its arguments, and print them.
+            specs = [tf.TensorSpec.from_tensor(feed) for feed in feeds]
+            return wrapped.prune(feeds, ends, input_signature=(specs, {}))
+
+        return made
 
     def with_constants(self, values: Mapping[str, Array]) -> Any:
         """The definition with constants in the place of placeholders, by their tensors' names."""
@@ -133,7 +145,7 @@ class Program:
         return np.asarray(found)
 
     def shape_of(self, tensor: str) -> Any:
-        """The shape of a tensor, as TensorFlow's message; None where nothing is known of it."""
+        """The shape of a tensor, as TensorFlow's message; None if nothing is known of it."""
         _, _, port = tensor.partition(":")
         shapes = self.nodes[node_of(tensor)].attr["_output_shapes"].list.shape
         return shapes[int(port or 0)] if len(shapes) > int(port or 0) else None
@@ -193,7 +205,7 @@ def holders(definition: Any) -> dict[str, Any]:
 def rename_functions(definition: Any, suffix: str) -> None:
     """Give the functions of a GraphDef other names, in place.
 
-    TensorFlow takes what has the name of a function that it knows for that one.
+    TensorFlow identifies functions by name alone.
     """
     names = {f.signature.name: f"{f.signature.name}{suffix}" for f in definition.library.function}
     for function in definition.library.function:

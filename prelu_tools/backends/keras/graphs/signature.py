@@ -162,7 +162,7 @@ def _places(loaded: Any) -> dict[int, str]:
 
 
 def _layer_name(name: str, names: Any) -> str:
-    """A layer's own name where no other has it, else its path: as Keras files have it."""
+    """A layer's own name where no other has it, otherwise its path: as Keras files have it."""
     owner = name.rpartition("/")[0]
     owners = {other.rpartition("/")[0] for other in names}
     short = owner.rpartition("/")[2]

@@ -1,8 +1,8 @@
-"""The sign of a real number that a graph reads from its bits, by comparisons instead.
+"""Replace sign tests on the bits of a number by comparisons.
 
-Keras asks so for the sign of zero in front of every argmax, argmin and signbit:
-`Bitcast(x) & 0x80000000 < 0`. No opset of ONNX that tf2onnx writes has a Bitcast, and in float64
-the bits are elsewhere. A comparison answers the same: x < 0, or 1 / x < 0 for zeros.
+Keras tests the sign of zero in this way before every argmax, argmin and signbit: `Bitcast(x) &
+0x80000000 < 0`. No opset of ONNX that tf2onnx writes has a Bitcast, and in float64 the bits are
+elsewhere. A comparison answers the same: x < 0, or 1 / x < 0 for zeros.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FLOAT, _INT, _BOOL = tf.float32, tf.int32, tf.bool
 def compare_signs(definition: Any) -> None:
     """Have a GraphDef compare numbers where it reads their sign bits, in place.
 
-    What else is read of bits stays. Of NaN, whose sign means nothing, the answer is "positive".
+    Other reads of bits stay. The sign of NaN means nothing, so it counts as positive.
     """
     _in_nodes(definition.node, is_body=False)
     for function in definition.library.function:
@@ -73,7 +73,7 @@ def _constant(node: Any) -> int | None:
 
 
 def _add_top_bit(nodes: Any, name: str, x: str, is_body: bool) -> str:
-    """Add what has the sign bit of x alone, as an int32; the tensor."""
+    """Add nodes for the sign bit of x, as an int32; returns the tensor."""
     zero = _add_constant(nodes, f"{name}/zero", 0, _FLOAT, is_body)
     top = _add_constant(nodes, f"{name}/top", _TOP, _INT, is_body)
     less = _add(nodes, f"{name}/less", "Less", [x, zero], "z", is_body, T=_FLOAT)

@@ -43,7 +43,7 @@ def trace_model(
     trace = _Trace(model, specs, call, slopes)
     try:
         with quiet(show), plainly(model):
-            # A function that was traced before would not be run again, and not be marked.
+            # A function that was already traced would not be run again, and so not be marked.
             with suppress(Exception), eagerly():
                 return trace.program()
             return trace.program()

@@ -1,1 +1,1 @@
-"""Keras models as they run: watched, in float64, moved by rounding."""
+"""Keras models as they run: watched, in float64, perturbed by rounding."""

@@ -1,4 +1,4 @@
-"""Nodes of TensorFlow that measure how a long sum rounds: see `one_by_one`."""
+"""TensorFlow nodes that measure the rounding of a long sum: see `one_by_one`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Nodes:
         self._count = 0
 
     def add(self, operator: str, output: str, *inputs: str, kind: Any = None, **values: Any) -> str:
-        """A node; the name of what it gives."""
+        """Add a node; returns the name of its output."""
         self._count += 1
         node = self._nodes.add(name=f"{self._stem}/{self._count}", op=operator, input=inputs)
         node.attr["T"].type = (kind or self._kind).as_datatype_enum
@@ -54,7 +54,7 @@ class Nodes:
         return name
 
     def moved(self, x: str, axes: Sequence[int], rank: int, result: str, is_softmax: bool) -> str:
-        """What a sum of x along some axes gave, or a softmax, moved by how its terms round."""
+        """The result of a sum or softmax along some axes, perturbed like its rounding terms."""
         whole = tf.int32
         taken = self.constant(list(axes), whole)
         sizes = self.add("Shape", "output", x, out_type=whole)
@@ -96,14 +96,14 @@ class Nodes:
         share = self.add("AddN", "sum", *measured, N=SCALES)
         half = ALIKE / 2
         drawn = self._random(self.add("Shape", "output", share, out_type=tf.int32), -half, half)
-        least = self.constant(half, self._kind)  # never near 0: of what is squared, a border is
-        least = self.add("Mul", "z", self.add("Sign", "y", drawn), least)  # told by that
+        least = self.constant(half, self._kind)  # never near 0: a squared value shows a border
+        least = self.add("Mul", "z", self.add("Sign", "y", drawn), least)  # by this
         drawn = self.add("AddV2", "z", drawn, least)
         share = self.add("Mul", "z", share, self.constant(1 / SCALES, self._kind))
         return self.add("Mul", "z", share, drawn)
 
     def _measured(self, rows: str, last: str) -> str:
-        """How far sums of rows are off whose terms are scaled and added one by one, in order."""
+        """How far sums of rows are off if their terms are scaled and added one by one, in order."""
         whole = tf.int32
         scale = self._random(self.constant([1, 1], whole), 1.0, 2.0)
         rows = self.add("Mul", "z", rows, scale)

@@ -1,7 +1,7 @@
-"""Run a Keras model as its arithmetic is meant: in float32, and on a CPU.
+"""Run a Keras model as its arithmetic is meant, in float32 and on a CPU.
 
-A mixed or half precision policy says in what a model was trained, and TensorFlow's CPU has no
-convolution on channels first: neither is a property of what the model computes.
+A mixed or half precision policy says how a model was trained, and TensorFlow has no channels-first
+convolution on the CPU: neither belongs to the function that the model computes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from prelu_tools.core.prelu.layout import channels_first, channels_last
 def values_of(variable: Any) -> Array:
     """What a variable of Keras or TensorFlow holds, not copied where it is of one type with it.
 
-    Of other floating types than float32 it is cast; TensorFlow's numpy() would copy all of it.
+    Floating types other than float32 are cast; TensorFlow's numpy() would copy all of it.
     """
     held = tf.convert_to_tensor(getattr(variable, "value", variable))
     if held.dtype.name in OTHERS:

@@ -1,8 +1,8 @@
-"""Move the result of every operator of a TensorFlow graph at random, as rounding may move it.
+"""Perturb the result of every operator of a TensorFlow graph at random, as rounding may.
 
-Behind a node stands a Mul by a random factor near 1, in the functions of the library too; before
-one that adds many terms, another. A node that is moved hands its name on to that Mul, so that
-whoever reads it, or fetches it, has the moved value.
+Each node is followed by a Mul with a random factor near 1, in library functions too; a node that
+adds many terms is also preceded by one. The Mul takes over the node's name, so that everything that
+reads or fetches the node gets the perturbed value.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from prelu_tools.core.rounding.noise import (
     term_growth,
 )
 
-_UNKNOWN = 64  # for a size that the trace does not know
-_KERNEL = 4.0  # roundings of a function's kernel
+_UNKNOWN = 64  # for a size that is unknown in the trace
+_KERNEL = 4.0  # rounding errors of a function's kernel
 _UNITS = {"float32": 2.0**-23, "float64": 2.0**-52, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 _STATEFUL = {"StatelessWhile": "While", "StatelessIf": "If", "PartitionedCall":
              "StatefulPartitionedCall", "StatelessCase": "Case"}  # fmt: skip
@@ -53,7 +53,7 @@ def move(definition: Any, noise: Noise) -> None:
     _Mover(noise, definition.node, False, numbers).move()
     for nodes in holders(definition).values():
         for node in nodes:
-            if calls_of(node):  # of bodies that draw random numbers, and are not stateless any more
+            if calls_of(node):  # of bodies that draw random numbers, and so are no longer stateless
                 node.op = _STATEFUL.get(node.op, node.op)
 
 
@@ -141,7 +141,7 @@ class _Mover:
         return (self._noise.seed * 7919 + number for number in self._numbers)
 
     def _long(self, node: Any) -> tuple[int, list[int]]:
-        """How many axes it reduces from, and along which it adds many terms, or nobody knows."""
+        """How many axes it reduces from, and along which it adds many terms, or unknown."""
         shape = self._exact_shape(node.input[0]) if node.op in ("Sum", "Mean", "Softmax") else []
         axes = {len(shape) - 1} if node.op == "Softmax" else set()
         if shape and node.op != "Softmax":

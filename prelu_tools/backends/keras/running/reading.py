@@ -1,7 +1,7 @@
-"""Watch a Keras model read numbers out of tensors as it runs eagerly, and decide by them.
+"""Watch how a Keras model, run eagerly, reads numbers from tensors and decides by them.
 
-`tf.cond` and `keras.ops.cond` read their condition like an `if` of Python code; traced, both ways
-are kept, and Python code that reads a tensor is refused.
+`tf.cond` and `keras.ops.cond` read their condition like a Python `if`; when traced, both branches
+are kept, and Python code that reads a tensor is rejected.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _FREE_OF_VALUES: Final = ("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesL
 
 @contextmanager
 def reading(readings: Readings, inputs: Sequence[Any]) -> Iterator[None]:
-    """Within the block, what is read of tensors that depend on the inputs is told of.
+    """Within the block, reads of tensors that depend on the inputs are reported.
 
     Args:
-        readings: is told.
+        readings: receives them.
         inputs: the inputs, as eager tensors.
     """
-    dependent: dict[int, Any] = {id(tensor): tensor for tensor in inputs}  # held: ids are theirs
+    dependent: dict[int, Any] = {id(tensor): tensor for tensor in inputs}  # kept alive for its id
 
     def note(
         op_type: Any, given: Any, _attrs: Any, results: Any, op_name: Any = None, graph: Any = None

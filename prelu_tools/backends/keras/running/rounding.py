@@ -1,4 +1,4 @@
-"""How the operators of TensorFlow round."""
+"""How TensorFlow's operators round."""
 
 from __future__ import annotations
 

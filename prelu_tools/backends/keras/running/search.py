@@ -1,4 +1,4 @@
-"""Look for inputs of a model that reach slopes, by its gradients."""
+"""Search for inputs that reach slopes, with a model's gradients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 
 _Entered = Callable[[str, Any], None]
-"""Is told of what goes into the layer of these slopes."""
+"""Called with the input of the layer that has these slopes."""
 
 
 def gradients_of(

@@ -1,4 +1,4 @@
-"""See what the layers of a Keras model do while it runs."""
+"""Observe the layers of a Keras model while it runs."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _keeps_shape(x: Any, y: Any) -> bool:
 
 
 def slope_name(model: Any, layer: Any) -> str | None:
-    """The name of the one variable of a leaf layer; None where it has another number of them."""
+    """The name of the one variable of a leaf layer; None if it has another number of them."""
     if len(layer.weights) != 1:
         return None
     names = layer_names(model)

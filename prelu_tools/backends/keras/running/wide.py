@@ -1,7 +1,7 @@
-"""Run the graph of a model, watched; in float64 or moved by rounding, where it is made for that.
+"""Run the graph of a model, observed; in float64 or perturbed, if it was made for that.
 
-Cloning a model under a float64 policy fails on subclassed models and on classes that keep their
-own float32, once silently; the trace has every operation and every type in sight.
+Cloning a model under a float64 policy fails on subclassed models and on classes that insist on
+float32 (sometimes silently); the trace shows every operation and every type.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.process.grouping import grouped
 from prelu_tools.core.rounding.noise import Noise
 
-_UNKNOWN = 64  # for a size that the trace does not know
+_UNKNOWN = 64  # for a size that is unknown in the trace
 
 
 class ProgramRunner:
-    """Runs a program, and tells an observer of its PReLU calls."""
+    """Runs a program, and reports its PReLU calls to an observer."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class ProgramRunner:
 
         Args:
             program: the graph of a model.
-            tally: makes what is told of the calls of each run; None where nobody asks.
+            tally: makes the observer of each run; None if none is needed.
             wide: whether to compute in float64.
             noise: how to move the results of its operators; None for not at all.
 
@@ -60,14 +60,15 @@ class ProgramRunner:
                     self.stayed_narrow = widen(definition)
                 if noise is not None:
                     move(definition, noise)
-                self._outputs = program.function(
-                    program.inputs, list(program.outputs.values()), definition
-                )
-                self._groups = self._tapped(definition) if tally is not None else []
+                function = program.functions(definition)
+                self._outputs = function(program.inputs, list(program.outputs.values()))
+                self._groups = self._tapped(definition, function) if tally is not None else []
         except Exception as error:
             raise PReLUToolsError(f"{type(error).__name__}: {_line(error)}") from error
 
-    def _tapped(self, definition: Any) -> list[tuple[list[str], Any]]:
+    def _tapped(
+        self, definition: Any, function: Callable[[Sequence[str], Sequence[str]], Any]
+    ) -> list[tuple[list[str], Any]]:
         """Functions from the inputs to the tensors of a few PReLU calls each."""
         program = self._program
         nodes = {node.name: node for node in definition.node}
@@ -77,9 +78,7 @@ class ProgramRunner:
         return [
             (
                 [tap.parameter for tap in group],
-                program.function(
-                    program.inputs, [name for tap in group for name in (tap.x, tap.y)], definition
-                ),
+                function(program.inputs, [name for tap in group for name in (tap.x, tap.y)]),
             )
             for group in grouped(program.open_taps, sizes)
         ]

@@ -1,1 +1,1 @@
-"""ONNX models as they run: sessions, and what is seen, moved and timed in them."""
+"""ONNX models as they run: sessions, and how tensors in them are observed, perturbed and timed."""

@@ -1,4 +1,4 @@
-"""Count which bodies of If, Loop and Scan run, for the inputs of a check."""
+"""Count how often the bodies of If, Loop and Scan run on the inputs of a check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prelu_tools.graph.io.reader import OnnxModel
 
 
 def counter_of(model: OnnxModel, label: str) -> BodyCounter | None:
-    """What counts the bodies of a model; None where it has none that inputs decide of.
+    """What counts the bodies of a model; None if it has none that inputs decide of.
 
     Raises:
         PReLUToolsError: see `Session`.

@@ -1,4 +1,4 @@
-"""Run an ONNX model with the result of every operator moved at random, as rounding may move it."""
+"""Run an ONNX model with the result of every operator perturbed at random, as rounding may."""
 
 from __future__ import annotations
 

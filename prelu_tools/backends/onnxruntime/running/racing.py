@@ -19,8 +19,8 @@ from prelu_tools.core.process.timing import Clock
 from prelu_tools.graph.io.reader import OnnxModel
 
 _FINE = 1e-5  # seconds; Windows counts the time of a thread in ticks of 16 ms
-_PATIENCE = 4.0  # how much longer than asked for a race may take on a busy machine
-_TURN, _MOST_REPEATS = 0.01, 10  # seconds that a turn lasts where a run is shorter
+_PATIENCE = 4.0  # how many times longer than requested a race may take on a busy machine
+_TURN, _MOST_REPEATS = 0.01, 10  # seconds of a turn if a run is shorter
 
 Run = Callable[[Mapping[str, Array]], list[Array]]
 """A model that is loaded: its outputs, in order, for inputs by name."""
@@ -35,7 +35,7 @@ def open_run(model: OnnxModel, threads: int, label: str) -> Run:
     """Load a model on the CPU provider.
 
     Args:
-        model: its weights may lie in a file.
+        model: its weights may be in a file.
         threads: how many onnxruntime may use inside an operator.
         label: the model's name for messages.
 
@@ -66,7 +66,7 @@ def shortest_time(run: Run, feeds: Mapping[str, Array], threads: int) -> float:
 
 
 class Budget:
-    """Seconds that may be spent: of the processor where one thread is timed, else on the wall.
+    """Seconds that may be spent: of the processor where one thread is timed, otherwise on the wall.
 
     So a busy machine gives as many rounds as a quiet one; it may take four times as long for them.
     """
@@ -100,7 +100,8 @@ class Times:
 
 
 Judge = Callable[[Mapping[str, Sequence[float]]], Collection[str]]
-"""Told the seconds of each round so far, says who runs on; nobody: the race is over."""
+"""Told the seconds of each round so far, returns who continues; when it returns none, the race is
+over."""
 
 
 def race(
@@ -125,7 +126,7 @@ def race(
         rounds: at least its start, and at most its stop.
         seed: of the order.
         threads: how many each of them uses.
-        judge: asked now and then, once `rounds.start` rounds are done.
+        judge: called now and then after the first `rounds.start` rounds.
     """
     generator = random.Random(seed)
     kind, clock = _clock(threads)
@@ -153,7 +154,7 @@ def race(
 
 
 def _clock(threads: int) -> tuple[Clock, Callable[[], float]]:
-    """What to read: the thread's own time, where there is one thread and its clock is fine."""
+    """What to read: the thread's own time, if there is one thread and its clock is fine."""
     if threads == 1 and time.get_clock_info("thread_time").resolution <= _FINE:
         return "processor", time.thread_time
     return "wall", time.perf_counter

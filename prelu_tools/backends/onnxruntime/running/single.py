@@ -1,4 +1,4 @@
-"""PReLU layers of an ONNX model by themselves, in the form in which the model spells them."""
+"""PReLU layers of an ONNX model in isolation, in the form in which the model has them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prelu_tools.graph.match.layers import LocatedLayer
 
 
 class SingleLayers:
-    """The first call of each layer as a model of its own, whatever graph it is in."""
+    """The first call of each layer as a separate model, whatever graph it is in."""
 
     def __init__(self, located: Sequence[LocatedLayer], provider: str, label: str) -> None:
         """Take them out of their graph.

@@ -1,4 +1,4 @@
-"""Look into an ONNX model while it runs: what goes into each PReLU, and what comes out."""
+"""Observe an ONNX model while it runs: the input and the output of each PReLU."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Tap(NamedTuple):
     y: TensorPlace
     """The tensor that comes out."""
     order: Permutation | None
-    """The Transpose that the form hides beside PReLU: y = transpose(PReLU(x), order)."""
+    """The Transpose that the form contains besides PReLU: y = transpose(PReLU(x), order)."""
 
 
 def taps_of(located: Sequence[LocatedLayer]) -> tuple[Tap, ...]:
@@ -37,7 +37,7 @@ def taps_of(located: Sequence[LocatedLayer]) -> tuple[Tap, ...]:
     found = []
     for item in located:
         places = [(path_of(view), view, match) for view, match in item.calls]
-        places.sort(key=lambda call: bool(call[0]))  # bodies may run more than once: they come last
+        places.sort(key=lambda call: bool(call[0]))  # bodies come last: they may run repeatedly
         for number, (path, view, match) in enumerate(places):
             if path is not None:
                 kind = element_type(view, match)

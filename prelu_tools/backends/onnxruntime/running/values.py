@@ -1,4 +1,4 @@
-"""Tensors from inside an ONNX model as it runs, those of bodies too."""
+"""Tensors from inside an ONNX model as it runs, including those of bodies."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Changes of a `.tflite` file in memory, byte by byte: other outputs, one layer alone.
+"""Edit a `.tflite` file in memory: other outputs, or one layer in isolation.
 
-Tables stay where they are. A longer list of outputs is put behind the end, since a reference in a
+Tables stay where they are. A longer list of outputs is put after the end, since a reference in a
 FlatBuffer only goes forward; a shorter list of operators is written over the one that is there.
 """
 
@@ -20,7 +20,7 @@ _SIGNATURES: Final = 7  # of Model
 
 
 def with_outputs(model: TfliteModel, numbers: Sequence[int]) -> bytes:
-    """The file with these tensors as outputs, too, behind its own.
+    """The file with these tensors as outputs, too, after its own.
 
     Raises:
         PReLUToolsError: it cannot be read, or is too large for that.
@@ -33,7 +33,7 @@ def with_outputs(model: TfliteModel, numbers: Sequence[int]) -> bytes:
 
 
 def alone(model: TfliteModel, x: int, y: int) -> bytes:
-    """The operators between two tensors as a model of its own.
+    """The operators between two tensors as a separate model.
 
     Raises:
         PReLUToolsError: see `with_outputs`.

@@ -38,7 +38,7 @@ _LINEAR: Final[Mapping[str, str]] = {
     "TRANSPOSE_CONV": "ConvTranspose", "FULLY_CONNECTED": "Gemm", "AVERAGE_POOL_2D": "AveragePool",
     "MAX_POOL_2D": "MaxPool",
 }  # fmt: skip
-"""Called as in ONNX, for who asks what is before a layer; their inputs are not ONNX's."""
+"""Named as in ONNX, for code that looks at the layer before; their inputs are not ONNX's."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class _Translator:
             self._builder.other(_LINEAR.get(kind, kind), inputs, outputs)
 
     def _one(self, kind: str, inputs: list[str], output: str) -> bool:
-        """An operator that needs nothing but its inputs; False where ONNX has none for it."""
+        """An operator that needs nothing but its inputs; False if ONNX has none for it."""
         builder = self._builder
         if kind in _SAME:
             builder.node(_SAME[kind], inputs, [output])
@@ -178,7 +178,7 @@ class _Translator:
         self._builder.node("Reshape", [data, shape], [output])
 
     def _permutation(self, operator: Operator) -> list[int] | None:
-        """The axes of a TRANSPOSE; None where they are computed, or impossible."""
+        """The axes of a TRANSPOSE; None if they are computed, or impossible."""
         rank = len(self._source.tensors[operator.inputs[0]].shape)
         tensor = self._source.tensors[operator.inputs[1]] if len(operator.inputs) > 1 else None
         if tensor is None or tensor.place is None or tensor.dtype not in ("int32", "int64"):

@@ -1,6 +1,6 @@
-"""LiteRT's interpreter: of the package ai-edge-litert, or else the one in TensorFlow.
+"""LiteRT's interpreter, from the package ai-edge-litert or else from TensorFlow.
 
-It runs in a process of its own (`runtimes/hosting.py`): a file may crash it.
+It runs in its own process (`runtimes/hosting.py`): a file may crash it.
 """
 
 from __future__ import annotations

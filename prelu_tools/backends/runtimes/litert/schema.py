@@ -1,4 +1,4 @@
-"""What a `.tflite` file says: its tensors and operators, without the bytes of its weights.
+"""The tensors and operators of a `.tflite` file, without the bytes of its weights.
 
 Field numbers and codes are those of TensorFlow Lite's schema:
 https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs
@@ -63,7 +63,7 @@ class Quantization:
     zeros: Array
     """As many."""
     axis: int
-    """Which axis has scales of its own."""
+    """Which axis has its own scales."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Tensor:
     place: tuple[int, int] | None
     """Where its values are in the file: position and bytes; None for what is computed."""
     quantization: Quantization | None
-    """None where its numbers are what they say."""
+    """None if its numbers are what they say."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Operator:
     options: Table | None
     """The table of its options."""
     version: int = 1
-    """Of the operator, as the schema counts."""
+    """The version of the operator, as the schema counts."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _place(table: Table, size: int) -> tuple[int, int] | None:
     if count:
         return start, count
     offset, length = table.number(1, "Q"), table.number(2, "Q")
-    if offset <= 1:  # 0 and 1 are those of no data
+    if offset <= 1:  # buffers 0 and 1 hold no data
         return None
     if offset + length > size:
         raise DamagedError(f"weights extend to byte {offset + length:,} of {size:,}")

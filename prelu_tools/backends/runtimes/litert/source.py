@@ -132,6 +132,6 @@ class LiteRTSource(HostedSource):
         if kinds:
             raise PReLUToolsError(
                 f"it is quantized ({', '.join(kinds)}), which changes a model by far more than "
-                "rounding does: verify compares float models only; compare its slopes with "
+                "rounding error: verify compares float models only; to see its slopes, use "
                 "prelu-tools inspect"
             )

@@ -1,6 +1,6 @@
 """An MNN model as an ONNX graph, tensor for tensor.
 
-MNN lays the slopes of PReLU along axis 1, whatever the rank. Its converter writes most PReLU out as
+MNN applies the slopes of PReLU along axis 1, whatever the rank. Its converter writes most PReLUs as
 x times a Select between the slope and 1.
 """
 
@@ -39,13 +39,13 @@ _LINEAR: Final[Mapping[str, str]] = {
     "Deconvolution": "ConvTranspose", "DeconvolutionDepthwise": "ConvTranspose",
     "InnerProduct": "Gemm",
 }  # fmt: skip
-"""Called as in ONNX, for who asks what is before a layer."""
+"""Named as in ONNX, for code that looks at the layer before."""
 _FOUR: Final = ("Convolution", "ConvolutionDepthwise", "Deconvolution", "DeconvolutionDepthwise",
                 "Interp", "Pooling")  # fmt: skip
 _SAME_RANK: Final = ("PReLU", "ReLU", "ReLU6", "UnaryOp", "AbsVal", "Sigmoid", "TanH", "Dropout",
                      "ConvertTensor", "Scale", "Softmax", "Permute", "Slice", "Concat", "Cast",
                      "Padding", "Eltwise")  # fmt: skip
-_RELU, _RELU6 = 12, 13  # fields of `Convolution2DCommon`: what follows in the same operator
+_RELU, _RELU6 = 12, 13  # fields of `Convolution2DCommon`: activations fused into the operator
 
 
 def translated(source: MnnModel) -> OnnxModel:
@@ -116,7 +116,7 @@ class _Translator:
                 self._builder.typed(name, kind, _free(self._ranks[number]))
 
     def _constant(self, operator: Operator, name: str) -> None:
-        """A tensor whose values are in the file; others are results of an operator without one."""
+        """A tensor with values in the file; others are results of an operator without inputs."""
         blob = operator.main
         kind = TYPES.get(blob.number(2, "i", 1), "") if blob is not None else ""
         field = {"float32": 7, "int32": 5, "int8": 4, "uint8": 3, "float16": 3}.get(kind)
@@ -129,7 +129,7 @@ class _Translator:
         size = np.dtype(kind).itemsize
         n_elements = int(np.prod([max(one, 0) for one in shape], dtype=object)) if shape else 1
         if not count or n_elements * size != count * width:
-            self._builder.other("Const", [], [name])  # kept in a file of its own, or damaged
+            self._builder.other("Const", [], [name])  # stored in a separate file, or damaged
             return
         place = (start, count * width)
         self._builder.stored(name, kind, shape, place, self._source.path)

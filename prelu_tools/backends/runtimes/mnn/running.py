@@ -1,7 +1,7 @@
-"""MNN on the CPU, at its high precision (float32); runs in a process of its own.
+"""MNN on the CPU, at its high precision (float32); runs in its own process.
 
-Winograd's convolutions are switched off as far as it goes: they round up to 800 times as much as
-others do, so that a wrong slope would be as small as that.
+Winograd convolutions are switched off as far as possible: their rounding error is up to 800 times
+that of others, as large as the effect of a wrong slope.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Module:
             path: the file.
             inputs: the tensors that are fed.
             outputs: the tensors that are wanted.
-            is_packed: whether what is fed has to lie as NC4HW4, as tensors inside a model may.
+            is_packed: whether inputs have to be in the layout NC4HW4, as tensors inside a model
+                may.
         """
         self._n_outputs, self._is_packed = len(outputs), is_packed
         mnn: Any = importlib.import_module("MNN")  # never MNN.tools: it sends statistics
@@ -47,7 +48,7 @@ class Module:
         )
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """The outputs in the order in which they were asked for."""
+        """The outputs in the order in which they were requested."""
         found = self._module.forward([self._variable(values) for values in inputs])
         if len(found) != self._n_outputs:
             raise RuntimeError(f"it returned {len(found)} of {self._n_outputs} results")

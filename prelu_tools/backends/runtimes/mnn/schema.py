@@ -1,4 +1,4 @@
-"""What an `.mnn` file says: its tensors and operators, without the bytes of its weights.
+"""The tensors and operators of an `.mnn` file, without the bytes of its weights.
 
 Field numbers and codes are those of MNN's schema:
 https://github.com/alibaba/MNN/tree/master/schema/default
@@ -39,7 +39,7 @@ _PACKING: Final = ("Convolution", "ConvolutionDepthwise", "Deconvolution",
                    "DeconvolutionDepthwise", "Convolution3D", "Pooling")  # fmt: skip
 _KEEPING: Final = ("PReLU", "ReLU", "ReLU6", "UnaryOp", "AbsVal", "Sigmoid", "TanH", "Scale",
                    "Eltwise", "BinaryOp", "Dropout", "Interp")  # fmt: skip
-"""Their results lie as their first input does."""
+"""Their results have the layout of their first input."""
 _WITH_WEIGHTS: Final = ("Convolution", "ConvolutionDepthwise", "Deconvolution",
                         "DeconvolutionDepthwise")  # fmt: skip
 
@@ -117,7 +117,7 @@ def _model(path: Path, buffer: Buffer) -> MnnModel:
 
 
 def packed_tensors(model: MnnModel) -> set[str]:
-    """The tensors that lie as NC4HW4 in a running model: from a convolution to a ConvertTensor."""
+    """The tensors in layout NC4HW4 in a running model: from a convolution to a ConvertTensor."""
     found: set[int] = set()
     for operator in model.operators:
         if operator.kind == "ConvertTensor":
@@ -131,7 +131,7 @@ def packed_tensors(model: MnnModel) -> set[str]:
 
 
 def _unread(tensors: Sequence[str], operators: Sequence[Operator]) -> tuple[str, ...]:
-    """The results that no operator reads: what a file that names no outputs gives."""
+    """The results that no operator reads: the outputs of a file that names none."""
     read = {number for operator in operators for number in operator.inputs}
     made = [number for operator in operators for number in operator.outputs]
     return tuple(tensors[number] for number in made if number not in read)

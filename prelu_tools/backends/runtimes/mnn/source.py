@@ -1,4 +1,4 @@
-"""An MNN model as a source: `net.mnn`, or what MNN's converter makes of ONNX."""
+"""An MNN model as a source: `net.mnn`, or an ONNX file that MNN's converter converts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CONVERT = (
 
 
 class MnnSource(HostedSource):
-    """Read from the file itself; run by MNN on the CPU in float32, in a process of its own."""
+    """Read from the file itself; run by MNN on the CPU in float32, in its own process."""
 
     framework = "mnn"
     called = package = "MNN"
@@ -103,7 +103,7 @@ class MnnSource(HostedSource):
         if "int8" in self._narrow:
             raise PReLUToolsError(
                 "its weights are quantized to 8 bits or fewer, which changes a model by far more "
-                "than rounding does: verify compares float models only; compare its slopes with "
+                "than rounding error: verify compares float models only; to see its slopes, use "
                 "prelu-tools inspect"
             )
 

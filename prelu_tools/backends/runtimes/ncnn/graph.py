@@ -1,7 +1,7 @@
-"""An ncnn model as an ONNX graph, blob for blob, with the axis of the batch that blobs lack.
+"""An ncnn model as an ONNX graph, blob for blob, with a batch axis, which blobs lack.
 
-ncnn lays the slopes of PReLU along the first axis of a blob, whatever its rank: along the channels
-of a map, the rows of a matrix, the elements of a vector.
+ncnn applies the slopes of PReLU along the first axis of a blob, whatever its rank: along the
+channels of a map, the rows of a matrix, the elements of a vector.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LINEAR: Final[Mapping[str, str]] = {
     "DeconvolutionDepthWise": "ConvTranspose", "InnerProduct": "Gemm", "BatchNorm": "Add",
     "Convolution1D": "Conv", "ConvolutionDepthWise1D": "Conv",
 }  # fmt: skip
-"""Called as in ONNX, for who asks what is before a layer."""
+"""Named as in ONNX, for code that looks at the layer before."""
 _FUSING: Final = ("Conv", "ConvTranspose", "Gemm")
 _THREE: Final = ("Convolution", "ConvolutionDepthWise", "Deconvolution", "DeconvolutionDepthWise",
                  "Interp", "PixelShuffle", "Padding", "Crop")  # fmt: skip
@@ -93,7 +93,7 @@ class _Translator:
         return builder.finished("ncnn")
 
     def _rank(self, layer: Layer) -> int | None:
-        """How many axes the result of a layer has beside that of the batch; None if unknown."""
+        """How many axes the result of a layer has besides that of the batch; None if unknown."""
         before = self._ranks.get(layer.bottoms[0]) if layer.bottoms else None
         if layer.kind == "Input":
             known = self._shapes.get(layer.tops[0]) if layer.tops else None
@@ -160,7 +160,7 @@ class _Translator:
         builder, (top, *_), bottoms = self._builder, layer.tops, list(layer.bottoms)
         kind = layer.kind
         if kind == "PReLU":
-            slopes = self._along_first(layer, 0, f"{layer.name}.slope", self._ranks[top])
+            slopes = self._along_first(layer, f"{layer.name}.slope", self._ranks[top])
             builder.node("PRelu", [*bottoms, slopes], [top])
         elif kind == "ReLU":
             self._relu(layer.number(0), bottoms, top)
@@ -187,7 +187,7 @@ class _Translator:
         if layer.whole(1):
             bottoms = [*bottoms, self._scalar(f"{layer.name}.b", layer.number(2))]
         elif len({self._ranks[blob] for blob in bottoms}) > 1:
-            return False  # laid over each other by rules of ncnn's own
+            return False  # broadcast by ncnn's own rules
         operator = _BINARY[kind - 6] if turned else _BINARY[kind]
         self._builder.node(operator, bottoms[::-1] if turned else bottoms, [top])
         return True
@@ -195,9 +195,9 @@ class _Translator:
     def _scalar(self, name: str, value: float) -> str:
         return self._builder.constant(self._builder.name(name), np.array(value, np.float32))
 
-    def _along_first(self, layer: Layer, number: int, name: str, rank: int | None) -> str:
-        """A vector of weights along the first axis behind that of the batch."""
-        builder, weights = self._builder, layer.weights[number]
+    def _along_first(self, layer: Layer, name: str, rank: int | None) -> str:
+        """The first weights of a layer along the first axis after that of the batch."""
+        builder, weights = self._builder, layer.weights[0]
         count = weights.place[1] // 4
         stored = builder.name(name)
         builder.stored(stored, "float32", [count], weights.place, self._weights)

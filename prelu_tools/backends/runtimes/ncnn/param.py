@@ -1,4 +1,4 @@
-"""ncnn's two files: the layers in `.param`, a text, and their weights in `.bin`.
+"""ncnn's two files: the layers in `.param` (text), and their weights in `.bin`.
 
 https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure and the `load_model` of each
 layer in ncnn's sources.
@@ -17,7 +17,7 @@ from typing import Final
 from prelu_tools.core.errors import PReLUToolsError
 
 _MAGIC: Final = "7767517"
-_LARGEST: Final = 64 << 20  # bytes of a .param; of the largest that are known 1 MB
+_LARGEST: Final = 64 << 20  # bytes of a .param; the largest known ones have 1 MB
 _UNSET: Final = -233
 _LISTS: Final = -23300
 _TAG: Final = 4  # bytes
@@ -36,7 +36,7 @@ class Weights:
     """Where some numbers of a layer are in the `.bin`."""
 
     place: tuple[int, int]
-    """The position of the first byte behind a tag, and the number of bytes."""
+    """The position of the first byte after a tag, and the number of bytes."""
     dtype: str
     """numpy's name of their type; `table` for indices into one."""
     span: tuple[int, int]
@@ -76,7 +76,7 @@ class Layer:
         return found
 
     def first(self, key: int) -> float:
-        """The first number of a parameter that is a list; 0 where there is none."""
+        """The first number of a parameter that is a list; 0 if there is none."""
         found = self.parameters.get(key, 0.0)
         return found if not isinstance(found, tuple) else next(iter(found), 0.0)
 

@@ -1,7 +1,7 @@
-"""ncnn, in float32: what it would round to float16 or bfloat16 by itself is switched off.
+"""ncnn in float32: its automatic rounding to float16 or bfloat16 is switched off.
 
-So are Winograd's convolutions, which round up to 30 times as much as others do: a wrong slope would
-be as small as that. It runs in a process of its own (`runtimes/hosting.py`): a file may crash it.
+So are Winograd convolutions, whose rounding error is up to 30 times that of others, as large as the
+effect of a wrong slope. It runs in its own process (`runtimes/hosting.py`): a file may crash it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An ncnn model as a source: `net.param` with `net.bin` beside it, or what pnnx makes of ONNX."""
+"""An ncnn model as a source: `net.param` with `net.bin` next to it, or ONNX that pnnx converts."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from prelu_tools.graph.facts.tensors import Maker
 
 _SHORT = {"float32": "f32", "float16": "f16", "float64": "f64", "int64": "i64", "int32": "i32",
           "bool": "u8", "uint8": "u8"}  # fmt: skip
-_FEW_DIGITS = (7, 8)  # what %e writes is rounded; 9 have all bits, and fewer have none to spare
+_FEW_DIGITS = (7, 8)  # digits: %e rounds, and 9 digits keep every bit of a float32
 
 Sizes = tuple[tuple[int, ...], ...]
-"""The sizes of each input, but for the batch."""
+"""The sizes of each input, except the batch."""
 
 
 class NcnnSource(HostedSource):
@@ -132,7 +132,7 @@ class NcnnSource(HostedSource):
     def alone(self, x: str, y: str, label: str) -> Engine:
         """See `HostedSource.alone`."""
         makers = {blob: layer for layer in self._layers for blob in layer.tops}
-        while makers[x].kind == "Split":  # of which others may read another result
+        while makers[x].kind == "Split":  # others may read another of its results
             (x,) = makers[x].bottoms
         chosen = self._between(x, y)
         blobs = {blob for item in chosen for blob in (*item.bottoms, *item.tops)} | {x}

@@ -99,7 +99,7 @@ for (;;) {
   try {
     answer(...(await REQUESTS[request.kind](request)));
   } catch (error) {
-    answer({ error: String(error?.message ?? error).slice(0, 2000) || "it says nothing" });
+    answer({ error: String(error?.message ?? error).slice(0, 2000) || "it gave no message" });
     // After these nothing that it computes can be relied on.
     if (!(error instanceof Error) || error instanceof WebAssembly.RuntimeError) process.exit(1);
     if (error instanceof RangeError || /abort|out of memory|bad_alloc/i.test(error.message)) process.exit(1);

@@ -1,6 +1,6 @@
 """Where node and npm's onnxruntime-web are, and their versions.
 
-Code runs from there, so only places count that the user has named or that belong to node itself:
+Code runs from there, so only places that the user has named or that belong to node itself count:
 absolute folders on PATH, in two variables, and node's folder of global packages. A `node_modules`
 in the current folder, or above it, does not.
 """
@@ -64,7 +64,7 @@ def installed(purpose: str) -> Installed:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what makes node load or do more than it is told to."""
+    """The environment without variables that make node load or do more."""
     return {name: value for name, value in os.environ.items() if not name.startswith("NODE_")}
 
 
@@ -128,7 +128,7 @@ def _global_folders(node: Path, environment: Mapping[str, str]) -> Iterator[Path
 
 
 def _package_version(folder: Path) -> str | None:
-    """The version of the package in a folder; None where it is not there."""
+    """The version of the package in a folder; None if it is not there."""
     manifest = folder / "package.json"
     try:
         if manifest.stat().st_size > _LARGEST_MANIFEST:

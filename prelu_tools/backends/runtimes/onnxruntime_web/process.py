@@ -1,7 +1,7 @@
-"""Node with onnxruntime-web, in a process that answers one request after the other.
+"""Node with onnxruntime-web, in a process that answers one request after another.
 
-Models and tensors go through pipes: nothing of them is in a command line or in a file. `driver.mjs`
-is the other end.
+Models and tensors go through pipes, never through a command line or a file. `driver.mjs` is the
+other end.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 
 _DRIVER: Final = Path(__file__).with_name("driver.mjs")
-_SECONDS: Final = 600.0  # for one answer
-_HEAP: Final = 4096  # MB of JavaScript's own objects; WebAssembly addresses 4 GB at most by itself
-_LARGEST_MODEL: Final = 2_000_000_000  # bytes: what a protobuf message may have
+_SECONDS: Final = 600.0  # seconds for one answer
+_HEAP: Final = 4096  # MB of JavaScript objects; WebAssembly itself addresses at most 4 GB
+_LARGEST_MODEL: Final = 2_000_000_000  # bytes: the limit of a protobuf message
 _LARGEST_HEADER: Final = 64 << 20
 _MESSAGE: Final = "ERROR_MESSAGE: "
 
@@ -105,7 +105,7 @@ class NodeProcess:
     def _ask(
         self, header: dict[str, Any], parts: Sequence[bytes], does: str
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """An answer, and the bytes behind it.
+        """An answer, and the bytes after it.
 
         Raises:
             PReLUToolsError: it answers with an error, not in time, or not at all.

@@ -87,7 +87,7 @@ class WebSource(RuntimeSource):
             yield _Loaded(session, outputs, inside)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
-        """See `Source.activation`: the node's own form in a model of its own."""
+        """See `Source.activation`: the node's own form in its own model."""
         view, match = self.placed_call(layer)
         kind = onnx.helper.tensor_dtype_to_np_dtype(element_type(view, match))
         model = replace(view.model, proto=single_layers([("layer", view, match)]))
@@ -121,7 +121,7 @@ class _Loaded:
 def _bytes(proto: onnx.ModelProto, label: str) -> bytes:
     try:
         return proto.SerializeToString()
-    except Exception as error:  # protobuf's own, of no common class
+    except Exception as error:  # protobuf's exceptions have no common class
         raise PReLUToolsError(
             f"{label} has more than 2 GB: onnxruntime-web cannot load it"
         ) from error

@@ -155,7 +155,7 @@ class _Translator:
         return True
 
     def _laid(self, layer: Layer, slope: str) -> str:
-        """The slopes as OpenVINO lays them: a vector of the size of axis 1 lies along axis 1.
+        """The slopes as OpenVINO applies them: a vector of the size of axis 1 belongs to axis 1.
 
         Anything else is laid by numpy's rule.
         """

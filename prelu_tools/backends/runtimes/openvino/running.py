@@ -1,6 +1,6 @@
-"""OpenVINO on the CPU, in float32: what it would round to bfloat16 by itself is switched off.
+"""OpenVINO on the CPU in float32: its automatic rounding to bfloat16 is switched off.
 
-It runs in a process of its own (`runtimes/hosting.py`): a file may crash it.
+It runs in its own process (`runtimes/hosting.py`): a file may crash it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Compiled:
         Args:
             path: the `.xml`.
             x: the tensor that is fed; None for the model's own inputs.
-            outputs: what is wanted; without an x, behind the model's own.
+            outputs: what is wanted; without an x, after the model's own.
         """
         self._ov: Any = importlib.import_module("openvino")
         self._path, self._x, self._outputs = path, x, outputs

@@ -1,4 +1,4 @@
-"""An OpenVINO model as a source: `net.xml` with `net.bin` beside it, or an ONNX file."""
+"""An OpenVINO model as a source: `net.xml` with `net.bin` next to it, or an ONNX file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A torch module to ONNX: the routes that are tried, in order."""
+"""Convert a torch module to ONNX: the routes that are tried, in order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def converted(task: Task, wanted: ConversionOptions) -> Conversion:
         try:
             model, notes = _by(name, task, wanted, slopes)
         except RouteError as error:
-            if (missing := missing_extra(error)) is not None:  # no reason to take another route
+            if (missing := missing_extra(error)) is not None:  # no reason to try another route
                 raise missing from error
             refused.append(RefusedRoute(route, str(error)))
             skipped = "dynamo strict" if isinstance(error, LateRouteError) else skipped

@@ -1,4 +1,4 @@
-"""The first route: torch.export, then torch.onnx, with tags in the program between them."""
+"""The first route: torch.export, then torch.onnx, with tags inserted between them."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from prelu_tools.graph.io.model import INLINE_LIMIT, MEMORY, OnnxModel
 from prelu_tools.graph.passes.tidy import name_boundaries
 
 _OLDEST = 18  # opset that torch's translations and onnxscript's rewriting are written for
-_NEWEST = 23  # the newest of these
-_FEWEST = 2  # torch.export takes a free dimension to be that at least, and writes no check of it
+_NEWEST = 23  # the newest supported opset
+_FEWEST = 2  # torch.export assumes that a dynamic dimension is at least this, without a check
 _FIXED = re.compile(
     r"\['tensors'\]\[(\d+)\]\.size\(\)\[(\d+)\] as dynamic but .*? constant \((\d+)\)"
 )
@@ -93,7 +93,7 @@ def _exported(program: ExportedProgram, task: Task, opset: int) -> torch.onnx.ON
         if exported is None:
             raise LateRouteError("torch.onnx.export returned nothing")
         optimize(exported)
-        # Only now: an output that is an input too has no name of its own before.
+        # Only now: before, an output that is also an input has no separate name.
         graph = exported.model.graph
         for value, name in zip((*graph.inputs, *graph.outputs), task.placeholders, strict=True):
             value.name = name

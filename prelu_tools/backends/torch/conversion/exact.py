@@ -1,4 +1,4 @@
-"""What torch.onnx does last to a graph, without what it loses: rewriting, and an older opset."""
+"""The last steps of torch.onnx, rewriting and lowering the opset, without their losses."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from onnxscript.optimizer import fold_constants
 from onnxscript.version_converter import convert_version
 
-_NEAR = 1e-3  # onnxscript takes x + 1e-8 for x + 0, and x * 1.00001 for x * 1
+_NEAR = 1e-3  # onnxscript treats x + 1e-8 as x + 0, and x * 1.00001 as x * 1
 _ASIDE = "prelu_tools.aside"
 _ONLY_TYPES = {
     *("Add", "CumSum", "Div", "GreaterOrEqual", "LeakyRelu", "LessOrEqual", "Mul", "PRelu", "Pow"),
     *("Relu", "Shape", "Sub", "Where"),
-}  # from opset 13 on newer ones only take more types, of which onnx's converter does not know
+}  # from opset 13 on, newer versions only accept more types, which onnx's converter does not know
 _ARITHMETIC = {"Add", "Sub", "Mul", "Div"}
 
 
@@ -36,14 +36,14 @@ def optimize(program: torch.onnx.ONNXProgram) -> None:
 
 
 def lower(program: torch.onnx.ONNXProgram, opset: int) -> None:
-    """Bring a graph to an older opset, in place; it stays as it is where onnx cannot.
+    """Bring a graph to an older opset, in place; it stays as it is if onnx cannot.
 
     This comes after `optimize`, which writes operators of the newest opset.
     """
     model = program.model
     newer = model.graph.opset_imports[""]
     nodes = [node for node in model.graph.all_nodes() if node.domain in ("", "ai.onnx")]
-    for node in nodes:  # onnx's converter leaves some defaults standing
+    for node in nodes:  # onnx's converter leaves some defaults in place
         is_known = _drop_defaults(node, newer, opset)
         alike = node.op_type in _ONLY_TYPES and is_known
         if alike or (node.op_type == "Split" and _takes_equal_parts(node)):

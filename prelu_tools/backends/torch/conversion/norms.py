@@ -1,4 +1,4 @@
-"""Norms that torch.onnx writes as operators which runtimes compute badly."""
+"""Norms that torch.onnx writes as operators that runtimes compute inaccurately."""
 
 from __future__ import annotations
 

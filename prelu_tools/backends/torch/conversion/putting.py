@@ -1,7 +1,7 @@
-"""Put known slopes in the place of those of a module while an exporter traces it.
+"""Replace a module's slopes by known ones while an exporter traces it.
 
-However a PReLU is spelled, and whatever its slopes are computed from: the exporter sees one of
-torch's own, with the tensor that is given for it.
+However a PReLU is written, and however its slopes are computed, the exporter sees torch's own PReLU
+with the given tensor.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Tagged(NamedTuple):
     parameters: dict[str, SlopeParameter]
     """The slope tensors by their key in the tags."""
     put: dict[tuple[str, int], torch.Tensor]
-    """For a call of slopes of this name, counted from 0, the tags as they lie over its input."""
+    """For a call of slopes of this name, counted from 0, the tags, broadcast to its input."""
     held: dict[str, torch.Tensor]
     """The tags of parameters that have to take their place in the module's own state."""
     shown: list[tuple[Array, Array]]
-    """Slopes that are neither, with their tags, as they lie over an input: the graph shows them."""
+    """Other slopes with their tags, broadcast to an input: the graph shows them."""
 
 
 def tagged(module: nn.Module, calls: Iterable[PReLUCall], tags: TagBook, puts: bool) -> Tagged:
@@ -59,7 +59,7 @@ def tagged(module: nn.Module, calls: Iterable[PReLUCall], tags: TagBook, puts: b
     def is_hidden(call: PReLUCall) -> bool:
         return call.is_hidden or not puts
 
-    # With a tag in the place of a parameter, what the graph computes from it would not be known.
+    # With a tag in place of a parameter, values computed from it would be unknown.
     computed = (call for call in calls if is_hidden(call) and not is_own(call))
     read = {call.parameter.partition("#")[0] for call in computed}
     numbers: Counter[str] = Counter()

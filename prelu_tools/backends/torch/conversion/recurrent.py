@@ -1,8 +1,8 @@
-"""LSTM and GRU: their lengths kept free in `torch.export`, their steps run one by one.
+"""LSTM and GRU: keep their lengths dynamic in `torch.export`, and run their steps one by one.
 
-To learn what shapes they give, torch runs its own loop over the time steps of a tensor without
-values, which fixes their number: as a size that must not be free, or in silence where the length
-is computed from a free size. The shapes follow from those of the arguments alone.
+To infer the shapes of their outputs, torch loops over the time steps of a tensor without values,
+which fixes their number: with an error about a size that must not be dynamic, or silently if the
+length is computed from a dynamic size. The shapes follow from those of the arguments alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KEYS = (DispatchKey.CompositeImplicitAutograd, DispatchKey.Autograd)
 
 @contextmanager
 def free_lengths() -> Iterator[None]:
-    """Within the block the length of a sequence stays free; afterwards torch is as it was.
+    """Within the block the length of a sequence stays free; afterwards torch is restored.
 
     For the operators that ONNX has: of `nn.RNN` the loop itself is exported.
     """
@@ -47,7 +47,7 @@ def free_lengths() -> Iterator[None]:
 def step_by_step(module: nn.Module) -> Iterator[None]:
     """Within the block an LSTM of a module runs as the operators that it is made of.
 
-    oneDNN's is a single one, and nothing inside can be seen or moved by rounding.
+    oneDNN's is a single one, and nothing inside can be seen or perturbed by rounding.
     """
     if not any(isinstance(part, nn.LSTM) for part in module.modules()):
         yield
@@ -63,7 +63,7 @@ def _forget(operators: Sequence[Any]) -> None:
 
 
 def _shaped(own: Callable[..., Any]) -> Callable[..., Any]:
-    """An operator that gives tensors of the right shapes for tensors without values."""
+    """An operator that returns tensors of the right shapes for tensors without values."""
 
     def shaped(
         x: torch.Tensor,

@@ -1,4 +1,4 @@
-"""Calls of a torch program in the words that its exporter has an ONNX operator for."""
+"""Rewrite calls of a torch program so that its exporter has an ONNX operator for each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _read_as_leaky_relu(node: Any) -> None:
 
 
 def _is_broadcast(node: Any) -> bool:
-    """Whether zeros of a tensor's shape are used beside tensors of that very shape only."""
+    """Whether zeros of a tensor's shape are used next to tensors of that very shape only."""
     shape = node.meta["val"].shape
     for user in node.users:
         others = [other for other in user.all_input_nodes if other is not node]

@@ -1,4 +1,4 @@
-"""What is to be converted: a torch module, and all that its routes have to know of it."""
+"""The conversion task: a torch module, and all that the routes have to know about it."""
 
 from __future__ import annotations
 

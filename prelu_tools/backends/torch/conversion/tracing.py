@@ -1,4 +1,4 @@
-"""The last route: the older exporter, which runs the module once and writes down what it did."""
+"""The last route: the older exporter, which runs the module once and records what it did."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.passes.pipeline import AFTER_TRACING, run_passes
 from prelu_tools.graph.passes.tidy import name_boundaries
 
-_OPSETS = (13, 20)  # that it is asked for
+_OPSETS = (13, 20)  # the opsets that it is requested to write
 
 
 class Fixed(NamedTuple):
@@ -42,7 +42,7 @@ def by_tracing(task: Task, opset: int, slopes: Tagged) -> tuple[OnnxModel, tuple
     Raises:
         RouteError: torch refuses the module.
     """
-    written: Any = io.BytesIO()  # torch's annotation leaves out that it takes one
+    written: Any = io.BytesIO()  # torch's annotation does not say that it accepts one
     names = list(task.placeholders)
     axes = {
         name: {axis: dim for axis, dim in enumerate(spec.shape) if isinstance(dim, str)}
@@ -74,7 +74,7 @@ def by_tracing(task: Task, opset: int, slopes: Tagged) -> tuple[OnnxModel, tuple
 
 @contextmanager
 def _holding(module: nn.Module, slopes: Tagged) -> Iterator[None]:
-    """Within the block the module has tags for parameters; afterwards it is as it was."""
+    """Within the block the module has tags for parameters; afterwards they are restored."""
     swapped: list[tuple[Any, str, torch.Tensor]] = []
     try:
         for key, made in slopes.held.items():

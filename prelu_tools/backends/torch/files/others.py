@@ -1,4 +1,4 @@
-"""The state dicts of a checkpoint beside the one that is taken: averaged weights, say."""
+"""The state dicts of a checkpoint besides the one that is used: averaged weights, say."""
 
 from __future__ import annotations
 

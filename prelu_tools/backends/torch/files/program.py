@@ -78,7 +78,7 @@ class ProgramSource(TorchSource):
 
 
 def _name(placeholder: str, path: Sequence[str]) -> str:
-    """An input's name, with its keys behind dots: `batch.image` of the program's `batch_image`."""
+    """An input's name, with its keys after dots: `batch.image` of the program's `batch_image`."""
     behind = "_".join(path)
     if not path or not placeholder.endswith(f"_{behind}"):
         return placeholder

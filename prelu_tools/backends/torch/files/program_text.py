@@ -1,8 +1,8 @@
-"""The graph of a `.pt2` file as text, searched for what is code and not arithmetic.
+"""Search the graph of a `.pt2` file, as text, for code that is not arithmetic.
 
 torch evaluates a good part of it as Python while it loads and runs a program: expressions of sizes
 (`sympy.sympify`), guards (`exec`), names that end up in generated code, enumerations that are
-imported by name, and targets that are looked up in the module `torch`, which has `os` in it too.
+imported by name, and targets that are looked up in the module `torch`, which also contains `os`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Look at a `.pt2` archive before torch loads it, with torch's own reader of archives.
+"""Vet a `.pt2` archive before torch loads it, with torch's own archive reader.
 
-`torch.export.load` unpickles without restraint, loads compiled libraries and evaluates parts of
-the graph as Python: a file from elsewhere can run whatever it likes. What is let through here is a
-graph of known operators, tensors, and pickles that need nothing but tensors.
+`torch.export.load` unpickles without restraint, loads compiled libraries and evaluates parts of the
+graph as Python: a file from elsewhere can run whatever it likes. Only a graph of known operators,
+tensors, and pickles that need nothing but tensors are accepted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LARGEST_TEXT: Final = 64 << 20
 _TEXT_A_BYTE: Final = 8  # torch packs none of it
 _LEAST_TEXT: Final = 4 << 20
 _MARKS: Final = (b",", b":", b"[", b"{")
-_BYTES_A_MARK: Final = 100  # that Python takes for a value of a document
+_BYTES_A_MARK: Final = 100  # that Python reads as a value of a document
 _WIDENED: Final = 1 << 24  # elements that a tensor may have beyond what is stored
 _PICKLE: Final = "data.pkl"
 _SHOWN: Final = 80
@@ -51,7 +51,7 @@ class _Reader:
         """How many bytes a record unpacks to."""
         if hasattr(self._archive, "get_record_size"):
             self.size = self._archive.get_record_size
-        else:  # torch before 2.11; a record's name begins behind the name of the archive
+        else:  # torch before 2.11; a record's name begins after the name of the archive
             with zipfile.ZipFile(path) as archive:
                 infos = archive.infolist()
             self.size = {i.filename.partition("/")[2]: i.file_size for i in infos}.__getitem__
@@ -84,7 +84,7 @@ def refuse_unsafe(path: Path) -> None:
             that cannot be looked at.
         Exception: torch cannot read it; of any kind.
     """
-    if zipfile.is_zipfile(path):  # torch falls back to this kind, with a reader of its own
+    if zipfile.is_zipfile(path):  # torch falls back to this kind, with its own reader
         with zipfile.ZipFile(path) as archive:
             if any(name.rpartition("/")[2] in _OLD for name in archive.namelist()):
                 raise _refused(path, "was written by torch before 2.8: export the program again")
@@ -106,7 +106,7 @@ def _refused(path: Path, why: str) -> PReLUToolsError:
 
 
 def _faults(reader: _Reader) -> Iterator[str]:
-    """What is wrong with an archive but for its pickles, as the end of a sentence."""
+    """Faults of an archive other than its pickles, as the end of a sentence."""
     for record in reader.names:
         if not record.startswith(_PLAIN):
             yield f"contains {record[:_SHOWN]!r}, which may be compiled code"

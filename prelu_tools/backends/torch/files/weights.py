@@ -1,4 +1,4 @@
-"""Weights of torch modules, from the files that people keep them in."""
+"""Weights of torch modules, from the usual kinds of files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from prelu_tools.core.misfit import misfit
 from prelu_tools.core.suggestions import no_such_file
 
 _NAMED = 4
-_LONGEST = 300  # characters of what PyTorch says
+_LONGEST = 300  # characters of PyTorch's message
 _DEEPEST = 8
 _WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
 
@@ -106,7 +106,7 @@ def read_state(path: Path, allow_unsafe: bool) -> StateFile:
 
             return StateFile(load_file(path), ())
         if not allow_unsafe and not all_plain(path):
-            # It may loop, or ask for all memory, where that does no harm.
+            # Here it may loop or ask for all memory without harm.
             run_isolated("prelu_tools.backends.torch.files.weights:rehearse", path)
         content = _load(path, allow_unsafe)
     except PReLUToolsError:
@@ -170,12 +170,12 @@ def _load(path: Path, allow_unsafe: bool) -> Any:
     if zipfile.is_zipfile(path):
         _refuse_bomb(path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what matters is in the error
+        warnings.simplefilter("ignore")  # the error contains what matters
         return torch.load(
             path,
             map_location="cpu",
             weights_only=not allow_unsafe,
-            mmap=zipfile.is_zipfile(path),  # tensors that nobody asks for are not read
+            mmap=zipfile.is_zipfile(path),  # tensors that are not requested are not read
         )
 
 

@@ -1,1 +1,1 @@
-"""torch modules as they run: watched, in float64, moved by rounding."""
+"""torch modules as they run: watched, in float64, perturbed by rounding."""

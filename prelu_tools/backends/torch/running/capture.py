@@ -1,8 +1,8 @@
-"""What a module is called with, seen from outside: its calls that are not made by another module.
+"""Capture the arguments of a module's calls that are not made by another module.
 
-A module is often trained by way of a part of it (`self.net(x)` in a LightningModule), so all parts
-are watched. One that torch.compile has taken is not touched inside: a hook there would be compiled
-too.
+A module is often trained through one of its parts (`self.net(x)` in a LightningModule), so all
+parts are watched. The inside of a module under torch.compile is left alone: a hook there would be
+compiled too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Run(NamedTuple):
     """One call of a module."""
 
     path: str
-    """Of the module that was called, below the root without its wrappers; "" for that itself."""
+    """The module that was called, below the root without its wrappers; "" for the root itself."""
     args: tuple[Any, ...]
     """What it was called with."""
     kwargs: dict[str, Any]

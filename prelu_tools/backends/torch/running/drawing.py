@@ -1,7 +1,7 @@
-"""Random numbers that a torch module draws as it runs, and whether they change what it gives.
+"""Random numbers that a torch module draws as it runs, and whether they change its outputs.
 
-A module may draw and not use what it drew, or use it once in a hundred runs: so it is run with
-several seeds, and with the least and the largest numbers that it could have drawn.
+A module may draw numbers without using them, or use them once in a hundred runs, so it is run with
+several seeds, and with the smallest and the largest numbers that it could have drawn.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def states() -> tuple[object, ...]:
         torch.get_rng_state().numpy().tobytes(),
         random.getstate(),
         np.asarray(drawn[1]).tobytes(),
-        *drawn[2:],  # where it is, and the second of two normal numbers, drawn and not yet given
+        *drawn[2:],  # its position, and a drawn normal number not yet returned
     )
 
 

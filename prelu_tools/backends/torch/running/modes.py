@@ -1,4 +1,4 @@
-"""Modes that see every operator of ATen, without the price of torch's compiler."""
+"""Modes that see every ATen operator, without the cost of importing torch's compiler."""
 
 from __future__ import annotations
 

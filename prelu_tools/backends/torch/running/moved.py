@@ -1,7 +1,7 @@
-"""Run a torch module with the result of every operator moved at random, as rounding may move it.
+"""Run a torch module with the result of every operator perturbed at random, as rounding may.
 
-A dispatch mode sees the operators of ATen, which modules, functions, attention and norms are made
-of, and not only what modules give each other.
+A dispatch mode sees the ATen operators that modules, functions, attention and norms consist of, not
+only the tensors that modules pass to each other.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ from prelu_tools.core.rounding.noise import (
     term_growth,
 )
 
-_POOL = (1 << 20) + 7  # random numbers that are drawn once and used again from other places
+_POOL = (1 << 20) + 7  # random numbers that are drawn once and reused from other offsets
 
 _SMALLEST_HALF = 2.0**-14  # the smallest normal number of float16
 
 
 class Moving(OperatorMode):  # type: ignore[no-untyped-call]
-    """Moves what operators give while it is entered."""
+    """Perturbs the results of operators while it is entered."""
 
     def __init__(self, noise: Noise) -> None:
         """Draw the random numbers; those of torch itself stay as they are."""
@@ -100,7 +100,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         return self._around(func, args, kwargs, 2.0, sum_growth(_largest_axis(*args)))
 
     def _shuffled(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """What sorts is given its values in another order, so that ties turn out otherwise."""
+        """Reorders the input of sorts, so that ties are resolved differently."""
         named = {argument.name: argument.default_value for argument in func._schema.arguments}
         named |= dict(zip(named, args, strict=False)) | kwargs
         x = named["self"]
@@ -174,11 +174,11 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         found = torch.from_numpy(one_by_one(rows.detach().numpy(), scales.tolist(), running))
         drawn = self._draw(
             found[..., :1] if running else found
-        )  # never near 0: of what is squared, a border is told by that
+        )  # never near 0: a squared value shows a border
         return (found * (drawn + drawn.sign()) * (ALIKE / 2)).reshape(tuple(shape))
 
     def _running(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Of a running sum each partial sum is rounded, and what follows is off by that too."""
+        """Round each partial sum of a running sum: what follows it has that error too."""
         result = func(*args, **kwargs)
         if not result.is_floating_point() or args[0].dtype != result.dtype:
             return result
@@ -246,7 +246,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         return (result, mean, scale, *rest)
 
     def _move(self, result: Any, once: float, growth: float = 0.0) -> Any:
-        """Results, moved in place: an operator may have written into what it was given."""
+        """Perturb results in place: an operator may have written into its arguments."""
         for tensor in pytree.tree_leaves(result):
             if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
                 self._move_in_place(tensor, once, growth)
@@ -258,7 +258,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         information = torch.finfo(tensor.dtype)
         amount = self._noise.amount(information.eps, once, growth)
         size = tensor.clamp(information.min, information.max)  # infinity moved down would be NaN
-        if self._noise.unit > information.eps:  # below its normal numbers a type has a fixed grid
+        if self._noise.unit > information.eps:  # subnormal numbers have a fixed spacing
             size = size.abs_().clamp_(min=_SMALLEST_HALF)
         tensor.addcmul_(size, self._draw(tensor), value=amount)
 

@@ -1,4 +1,4 @@
-"""Watch the Python code of a module read numbers out of tensors, and decide by them."""
+"""Watch how the Python code of a module reads numbers from tensors and decides by them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _FREE_OF_VALUES: Final = ("new_zeros", "new_ones", "new_empty", "new_full")
 class Reading(TorchFunctionMode):
     """Sees which numbers the code of a module reads.
 
-    Tensors that depend on an input are followed through every call. What `item` gives is a number
-    that tells of its comparisons.
+    Tensors that depend on an input are followed through every call. `item` returns a number that
+    reports its comparisons.
     """
 
     def __init__(self, readings: Readings) -> None:
@@ -62,7 +62,7 @@ class Reading(TorchFunctionMode):
         return result
 
     def _note(self, name: str, given: Any) -> None:
-        """Take a call down, with the parameters and the numbers that are given to it."""
+        """Record a call, with its parameters and numbers."""
         leaves = pytree.tree_leaves(given)
         with torch._C.DisableTorchFunction():
             marks = [id(x) for x in leaves if isinstance(x, torch.nn.Parameter)]
@@ -78,14 +78,14 @@ class Reading(TorchFunctionMode):
 
 
 class _Number:
-    """What a number that was read adds to a plain one: it tells of what it decides."""
+    """What a number that was read adds to a plain one: it reports what it decides."""
 
     _plain: type
     _readings: Readings
 
     @classmethod
     def of(cls, value: Any, readings: Readings) -> Any:
-        """The number, told of by this."""
+        """The number, wrapped to report its use."""
         made = cls(value)  # type: ignore[call-arg]
         made._readings = readings
         return made

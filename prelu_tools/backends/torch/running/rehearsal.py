@@ -1,4 +1,4 @@
-"""Run a copy of a module again, while the module itself is trained by somebody else."""
+"""Run a copy of a module again while other code trains the module itself."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Rehearsal:
         self._runs = [run.few_rows() for run in runs]
         self._known: dict[CallSignature, str] = {}
         self.calls: list[PReLUCall] | None = None
-        """What was found; None where the module could not be run."""
+        """What was found; None if the module could not be run."""
         self.notes: tuple[str, ...] = ()
         """Why it could not."""
         try:
@@ -67,7 +67,7 @@ class Rehearsal:
         """The calls in eval mode, and those of layers that only a training has."""
         calls = self._looked(_copied(self._root))
         known = {call.parameter for call in calls}
-        with suppress(Exception):  # such as a batch norm that has too few rows for it
+        with suppress(Exception):  # such as a batch norm with too few rows
             trained = self._looked(self._in_its_modes(_copied(self._root)))
             calls += [call for call in trained if call.parameter not in known]
         return calls
@@ -101,7 +101,7 @@ class Rehearsal:
             told = knowing(self._known, telling(self.calls, note))
             with Watch(module, tensor_names(module), told) as watch:
                 self._run(module, watch)
-        except Exception:  # a diagnosis must not stop a training
+        except Exception:  # a diagnosis must not stop the training run
             return None
         return {layer: book.counts(layer) for layer in met}
 

@@ -1,4 +1,4 @@
-"""How the operators of ATen round: by name, without the mark of those that write in place."""
+"""How ATen operators round: by name, without the underscore of in-place variants."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ SUMS = _names(
     """
 )
 ADDED: Mapping[str, tuple[Callable[[torch.Tensor], torch.Tensor], float, int]] = {
-    # what is added up of rows, its power in the result, and which argument has the axes
+    # the summed quantity, its power in the result, and the argument with the axes
     **dict.fromkeys(("sum", "nansum", "mean"), (lambda rows: rows, 1.0, 1)),
     **dict.fromkeys(("_adaptive_avg_pool2d", "_adaptive_avg_pool3d"), (lambda rows: rows, 1.0, -1)),
     **dict.fromkeys(("var", "var_mean"), (lambda rows: _centred(rows).square(), 1.0, 1)),
@@ -91,7 +91,7 @@ ADDED: Mapping[str, tuple[Callable[[torch.Tensor], torch.Tensor], float, int]] =
 }  # fmt: skip
 """What else than products adds up many terms."""
 LOGARITHMS = ("logsumexp", "_log_softmax")
-"""Of a sum: what this is off by, relative to it, they are off by as it is."""
+"""Logarithms of a sum: a relative error of the sum is an absolute error of the result."""
 RUNNING = frozenset({"cumsum"})
 STATISTICS = _names(
     """
@@ -123,7 +123,7 @@ ROUNDED_ONCE = _names(
     remainder fmod hardswish hardsigmoid pixel_shuffle
     """
 )
-KERNELS = 4.0  # roundings of an exp, tanh, erf: kernels are off by a few units
+KERNELS = 4.0  # rounding errors of exp, tanh, erf: kernels are off by a few units
 LOGS = frozenset({"softplus", "log_sigmoid", "log_sigmoid_forward", "log1p", "logaddexp"})
 
 

@@ -1,4 +1,4 @@
-"""What operators of ATen reduce: as rows of terms, or as the groups of a norm."""
+"""What ATen operators reduce: rows of terms, or the groups of a norm."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import torch
 
 
 class Norm(NamedTuple):
-    """A norm with statistics of its own."""
+    """A norm with its own statistics."""
 
     places: tuple[int, int]
-    """Of its weight and bias among its arguments."""
+    """The positions of its weight and bias among its arguments."""
     shape: tuple[int, ...]
-    """Of its statistics, so that they lie over the groups."""
+    """The shape of its statistics that broadcasts over the groups."""
     terms: float
     """Values in each group."""
 
 
 def norm_of(name: str, args: Any) -> Norm | None:
-    """Where the parts of a norm are that has statistics of its own; None where it has none."""
+    """The positions of the parts of a norm with its own statistics; None without them."""
     x = args[0]
     if name == "native_layer_norm":
         n = math.prod(args[1])

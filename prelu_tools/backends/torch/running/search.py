@@ -1,4 +1,4 @@
-"""Look for inputs of a torch module that reach slopes, by its gradients."""
+"""Search for inputs that reach slopes, with a torch module's gradients."""
 
 from __future__ import annotations
 

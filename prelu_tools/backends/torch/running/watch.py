@@ -1,4 +1,4 @@
-"""See every PReLU of a torch module while it runs."""
+"""Observe every PReLU of a torch module while it runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
     signature: CallSignature
     """How it is spelled."""
     parameter: str
-    """What its slopes are called; "" as long as nobody asked."""
+    """What its slopes are called; "" until it is requested."""
     x: torch.Tensor
     """What went in."""
     y: torch.Tensor
@@ -50,7 +50,7 @@ class Seen(NamedTuple):
 
 
 Teller = Callable[[Seen], bool]
-"""Is told of what may be a PReLU, and says whether it is one."""
+"""Called with a call that may be a PReLU; returns whether it is one."""
 
 
 class Watch(TorchFunctionMode):
@@ -66,12 +66,12 @@ class Watch(TorchFunctionMode):
     def __init__(
         self, root: nn.Module, names: Mapping[int, str], seen: Teller, by_operators: bool = False
     ) -> None:
-        """Watch a module; `tracer.take_inputs` has to be told what it is called with.
+        """Watch a module; `tracer.take_inputs` has to be called with its arguments.
 
         Args:
             root: the module.
             names: the names of its tensors by the ids of those that it runs with.
-            seen: is told of what may be a PReLU, and says whether it is one.
+            seen: called with calls that may be PReLUs; returns whether they are.
             by_operators: whether to watch the operators of ATen in place of functions.
         """
         super().__init__()
@@ -88,7 +88,7 @@ class Watch(TorchFunctionMode):
         self._told: dict[tuple[int, int, CallSignature], torch.Tensor] = {}
         self._bodies = self._body = self._n_bodies = 0
         self._is_off = False
-        # An attribute may get another value meanwhile, and its id another tensor.
+        # An attribute may get another value in the meantime, and its id another tensor.
         self._kept = [tensor for part in root.modules() for tensor in vars(part).values()]
 
     def __enter__(self) -> Watch:
@@ -134,7 +134,7 @@ class Watch(TorchFunctionMode):
         same = self._place_of(region)
         if same in self._told:
             self._count += 1
-            return self._told[same]  # the same again, which exporters make one of
+            return self._told[same]  # the same call again, which exporters merge
         seen = Seen(region.signature, "", region.x, result, region.constants, region.call,
                     self._inside[-1][0] if self._inside else "", self._kind(region, function),
                     self._preceding, self._bodies > 0 or self._operators is not None)  # fmt: skip
@@ -153,7 +153,7 @@ class Watch(TorchFunctionMode):
         return is_layer
 
     def _kind(self, region: Region, function: str) -> str:
-        """The class that spells PReLU out, where it does nothing else; else the function."""
+        """The class that implements PReLU, if it does nothing else; otherwise the function."""
         if self._inside:
             _, module, _ = self._inside[-1]
             if [self._names.get(id(own)) for own in module.parameters()] == [*region.constants]:
@@ -265,7 +265,7 @@ class _Entered(TorchFunctionMode):
 
 
 def _bodies(operator: Any, args: Any) -> list[tuple[Any, Any]]:
-    """The functions that an operator runs, with what it gives to them at first."""
+    """The functions that an operator runs, with their first arguments."""
     name = operator.name()
     if name == "cond":
         return [(args[1], args[3]), (args[2], args[3])]
@@ -296,7 +296,7 @@ class Known:
             self._loose.setdefault(_without_numbers(signature), set()).add(name)
 
     def name(self, signature: CallSignature) -> str | None:
-        """The name of the slopes of a call; None where it is not a PReLU.
+        """The name of the slopes of a call; None if it is not a PReLU.
 
         Sizes may differ from run to run, and are symbols for an exporter.
         """
@@ -311,7 +311,7 @@ def _without_numbers(signature: CallSignature) -> CallSignature:
 
 
 def knowing(known: Mapping[CallSignature, str], seen: Teller) -> Teller:
-    """A `Teller` that is told of the calls alone that a `CallFinder` found to be PReLUs."""
+    """A `Teller` that only receives the calls that a `CallFinder` found to be PReLUs."""
     names = Known(known)
 
     def told(call: Seen) -> bool:
@@ -322,7 +322,7 @@ def knowing(known: Mapping[CallSignature, str], seen: Teller) -> Teller:
 
 
 def telling(calls: Iterable[PReLUCall], observe: Observer) -> Teller:
-    """A `Teller` that tells an observer of the known calls of one run."""
+    """A `Teller` that reports the known calls of one run to an observer."""
     tally = Tally(calls, observe)
 
     def seen(call: Seen) -> bool:

@@ -1,4 +1,4 @@
-"""A torch module in float64: the reference's own rounding, told from the candidate's."""
+"""A torch module in float64, to tell the reference's rounding from the candidate's."""
 
 from __future__ import annotations
 

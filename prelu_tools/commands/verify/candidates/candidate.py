@@ -57,12 +57,12 @@ _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 
 @dataclass
 class Judged:
-    """A candidate on a provider: the report, and what it rests on."""
+    """A candidate on a provider: the report, and its basis."""
 
     report: CandidateReport
     """What was found."""
     results: list[dict[str, Array]] = field(default_factory=list)
-    """The outputs of each run; empty where it could not be run."""
+    """The outputs of each run; empty if it could not be run."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
 
@@ -87,7 +87,7 @@ class CandidateJudge:
         self.notes: list[str] = []
 
     def judged(self) -> Judged:
-        """Every check, in an order in which each finds what it rests on."""
+        """Every check, each after those that it depends on."""
         layers = self._layer_judge(self.source)
         seen = self.run(layers)
         sources = self.reference.source, self.source
@@ -134,7 +134,7 @@ class CandidateJudge:
 
     @property
     def perturbed_runs(self) -> PerturbedRuns | None:
-        """The reference's moved runs, in the type that the candidate computes in."""
+        """The reference's perturbed runs, in the type that the candidate computes in."""
         return self.reference.perturbed_to(resolution_of(self.source.computes_in or "float32"))
 
     def _layer_judge(self, source: Source, pairs: LayerPairs | None = None) -> LayerJudge:
@@ -160,7 +160,7 @@ class CandidateJudge:
         )
 
     def run(self, layers: LayerJudge, observed: bool = True) -> Seen:
-        """Run it, twice at one size; its layers are observed where that is asked."""
+        """Run it, twice at one size; its layers are observed on request."""
         source = self.source
         own = source.layers() if observed else ()
         reached = CoverageBook(own)
@@ -183,7 +183,7 @@ class CandidateJudge:
         results = run_feeds(session, self.feeds, layers, source)
         again = run_again(session, self.feeds, results)
         seen = Seen(results, reached, again, session.report, session.placement())
-        del session  # a large model is not held twice
+        del session  # a large model is not kept twice in memory
         if observer is not None:
             self._observe(self.graph, layers, observer)
         return seen
@@ -303,8 +303,8 @@ class CandidateJudge:
     def _renamed(self, layers: LayerJudge) -> LayerJudge:
         """The layers in other pairs, where names and order paired layers of unequal slopes.
 
-        Every output agrees, so that the candidate may call its layers otherwise. Pairs by slopes
-        count if each layer, in its own place, then gives what its counterpart gives.
+        Every output agrees, so the candidate may have other layer names. Pairs by slopes count if
+        each layer, at its place, then has the outputs of its counterpart.
         """
         wrong = misnamed(layers.parities({}))
         reached = all((self.reference.coverage.counts(name) > 0).all() for name in wrong)
@@ -325,7 +325,7 @@ class CandidateJudge:
         self.notes += notes
 
     def _tolerance_used(self, seen: Seen) -> Tolerance:
-        """A calibrated tolerance depends on what the reference could be asked."""
+        """A calibrated tolerance depends on which runs of the reference were possible."""
         tolerance = self.request.tolerance
         if tolerance.multiple is not None and self.reference.moved is not None:
             return SENSITIVITY

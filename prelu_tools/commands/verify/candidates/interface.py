@@ -1,4 +1,4 @@
-"""What a program that feeds a model and reads from it sees: names, types and sizes."""
+"""What a program that runs a model depends on: names, types and sizes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def compare_inputs(
     candidate: Sequence[TensorSpec],
     links: Sequence[InputLink],
 ) -> Iterator[InterfaceDifference]:
-    """What is another one of a candidate's inputs; none of it fails by itself.
+    """The differences of a candidate's inputs; none of them fails by itself.
 
     Axes that were moved are no difference, and a size that is free where it was fixed is none.
     """
@@ -44,10 +44,10 @@ def compare_inputs(
 def compare_outputs(
     reference: Outputs, kinds: Mapping[str, str], results: Outputs, pairs: Sequence[tuple[str, str]]
 ) -> Iterator[InterfaceDifference]:
-    """What is another one of a candidate's outputs.
+    """The differences of a candidate's outputs.
 
-    One that is missing or additional fails, and so does a number that became a real one or was one:
-    what reads a class or an index does not take 3.0 for 3.
+    A missing or additional output fails, and so does a change between integer and float: a program
+    that reads a class or an index does not accept 3.0 for 3.
 
     Args:
         reference: the outputs of its first run; those in float64 where that is what is compared.

@@ -10,6 +10,7 @@ from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation, inverse
 from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.results.verification.parity import OutputParity
+from prelu_tools.core.rounding.figures import times
 from prelu_tools.core.rounding.parity import Comparison, Top1
 from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import FACTOR, Extent, Limit, limit_of
@@ -37,7 +38,7 @@ class OutputJudge:
             layouts: what the user said.
             moved: the ranks of the inputs that had to be moved to another layout.
             tolerance: what they may differ by.
-            spreads: what the moved runs say of them, for each run; None where there were none.
+            spreads: the spread in the perturbed runs, for each run; None if there were none.
         """
         self._references = references
         self._extents = extents
@@ -48,7 +49,7 @@ class OutputJudge:
         self._spreads = spreads
 
     def limit(self, name: str, run: int, candidate: Array) -> Limit:
-        """What the candidate's output may differ by from the reference's of this name, in a run."""
+        """The limit for the candidate's output that corresponds to this output, in a run."""
         spread = None if self._spreads is None else self._spreads[run].get(name)
         values = self._references[run][name]
         extent = self._extents[name]
@@ -176,8 +177,8 @@ def _remark(comparison: Comparison) -> str | None:
         return _rough_words(comparison)
     return (
         f"{comparison.n_border:,} of {comparison.n_values:,} values are on a border that "
-        "rounding crosses (of a comparison, a rounding, an index, a nearest neighbour) and "
-        f"differ: {comparison.border.where}"
+        "rounding error crosses (of a comparison, round, index or nearest neighbour) and differ: "
+        f"{comparison.border.where}"
     )
 
 
@@ -201,9 +202,11 @@ def _words(name: str, comparison: Comparison) -> str | None:
     if comparison.n_nonfinite_mismatch:
         words += f"; NaN or infinite on one side only: {comparison.n_nonfinite_mismatch:,}"
     if comparison.worst is not None and comparison.worst > 1:
-        words += f", at worst {FACTOR * comparison.worst:.3g}x the model's own rounding error"
+        words += f", at worst {times(FACTOR * comparison.worst)} the model's own rounding error"
     if comparison.border.n_wrong:
-        words += f"; {comparison.border.n_wrong} of them are on a border that rounding crosses"
+        words += (
+            f"; {comparison.border.n_wrong} of them are on a border that rounding error crosses"
+        )
     return words
 
 

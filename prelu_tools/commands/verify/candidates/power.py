@@ -1,4 +1,4 @@
-"""What the numeric checks would have caught: plant slope faults in a copy, and look."""
+"""Plant slope faults in a copy, to see whether the numeric checks catch them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SECONDS = 60.0  # in large models fewer, about as many as can be tried in this 
 
 @dataclass(frozen=True)
 class PowerPlan:
-    """What faults are planted in, and who has to notice."""
+    """The model to plant faults in, and the checks that have to notice them."""
 
     references: tuple[PReLULayer, ...]
     """The reference's layers."""
@@ -49,7 +49,7 @@ class PowerPlan:
     reached: CoverageBook
     """Which of the candidate's slopes these inputs reach."""
     seed: int
-    """Of the choice of faults."""
+    """The seed of the choice of faults."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def plant(
 
     Args:
         copy: the copy.
-        faults: what to plant.
+        faults: the faults to plant.
         stop_at_first: whether the first run in which anybody notices is enough.
 
     Raises:
@@ -149,13 +149,13 @@ def plant(
         except PReLUToolsError:
             if fault.kind != "misplaced":
                 raise
-            continue  # it does not run, so that nobody can be deceived by it
+            continue  # it does not run, so nobody can be misled by it
         reached = bool((fault.touched & plan.reached.reached(target.layer.name)).any())
         yield Planted(fault, target.reference, target.layer, reached, layer, output)
 
 
 def choose_faults(copy: SlopeCopy, plan: PowerPlan, most: int = _MOST) -> tuple[list[Fault], bool]:
-    """The faults to plant, and whether they are a sample: of each layer as many as fit, or one."""
+    """The faults to plant, and whether they are a sample: for each layer as many as fit, or one."""
     slopes = [target.matches[0].slopes for target in copy.targets]
     reached = [plan.reached.reached(target.layer.name) for target in copy.targets]
     found = [
@@ -173,7 +173,7 @@ def choose_faults(copy: SlopeCopy, plan: PowerPlan, most: int = _MOST) -> tuple[
 
 
 def _last(target: _Target) -> int:
-    """The last dimension of a layer's input; 0 where it is not known."""
+    """The last dimension of a layer's input; 0 if it is not known."""
     shape = target.layer.input_shape
     return (shape[-1] or 0) if shape else 0
 
@@ -194,7 +194,7 @@ def _noticed(
 
 
 def _planted(target: _Target, slopes: Array) -> dict[str, Array]:
-    """Wrong slopes of a layer in each of its calls, as far as they can lie there."""
+    """Wrong slopes of a layer in each of its calls, if they broadcast there."""
     first = target.matches[0]
     calls = list(zip(target.inputs, target.matches, strict=True))
     if slopes.shape == first.slopes.shape:
@@ -261,9 +261,9 @@ class SlopeCopy:
         return layer, self.plan.outputs.notices(outputs, run)
 
     def shows(self, fault: Fault) -> bool:
-        """Whether it changes what its layer gives, in any run, by more than rounding does.
+        """Whether it changes its layer's output, in any run, by more than rounding does.
 
-        What it does not change nobody need notice: slopes that are next to equal, inputs next to 0.
+        Faults without an effect need not be noticed: nearly equal slopes, inputs near 0.
         """
         target = self.targets[fault.layer]
         slopes = self.right | _planted(target, fault.slopes)
@@ -284,7 +284,7 @@ class SlopeCopy:
 
 
 def _ends(view: GraphView, match: Match) -> tuple[TensorPlace, TensorPlace]:
-    """What goes into a PReLU of the copy, and what comes out."""
+    """The input and the output of a PReLU in the copy."""
     path, kind = path_of(view) or (), element_type(view, match)
     return TensorPlace(path, match.x, kind), TensorPlace(path, prelu_output(match), kind)
 

@@ -1,4 +1,4 @@
-"""Run a candidate on the inputs of a check: which it refuses, and at which sizes it differs."""
+"""Run a candidate on the inputs of a check: which does it reject, at which sizes does it differ?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prelu_tools.core.results.reasons import Reason
 def run_feeds(
     runner: Runner, feeds: Sequence[Feeds], layers: LayerJudge, source: Source
 ) -> list[dict[str, Array]]:
-    """The outputs of each run of a candidate; its layers are told which run it is.
+    """The outputs of each run of a candidate; its layers know the number of the run.
 
     Raises:
         RefusedInputError: it fails on some of them, which it declares that it takes.

@@ -1,4 +1,4 @@
-"""Candidates that cannot be run: what is said of them, before the reference is loaded if it can."""
+"""Report candidates that cannot be run, before the reference is loaded if possible."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def nothing_to_run(request: VerifyRequest, live: Container[str] = ()) -> VerifyR
     """The result where no candidate can be run at all, which is known before anything is loaded.
 
     Args:
-        request: what was asked for.
+        request: the options.
         live: the candidates that are objects in memory.
 
     Returns:
-        None where at least one candidate may run on at least one provider.
+        None if at least one candidate may run on at least one provider.
     """
     reports: list[CandidateReport] = []
     for text in request.candidates:
@@ -74,7 +74,7 @@ def nothing_to_run(request: VerifyRequest, live: Container[str] = ()) -> VerifyR
 
 
 def _reports(text: str, request: VerifyRequest) -> list[CandidateReport]:
-    """What is wrong with a candidate, for each provider; empty where it may run on one of them."""
+    """What is wrong with a candidate, for each provider; empty if it may run on one of them."""
     try:
         check_source(text)
     except PReLUToolsError as error:

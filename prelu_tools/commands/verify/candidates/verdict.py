@@ -1,4 +1,4 @@
-"""What was found of a candidate, and the verdict that follows."""
+"""The findings on a candidate, and the verdict that follows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Seen:
     reached: CoverageBook
     """Which of its slopes the inputs reached."""
     again: RepeatedRun
-    """Whether it gives the same when it is run again."""
+    """Whether its outputs are the same when it is run again."""
     provider: ProviderReport | None = None
     """What ran it."""
     placement: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Seen:
     doubts: list[str] = field(default_factory=list)
     """Why there is no verdict."""
     faults: list[str] = field(default_factory=list)
-    """What is wrong with it whatever its outputs are."""
+    """Faults that count whatever its outputs are."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Findings:
     special: tuple[SpecialValue, ...] = ()
     """Infinite and NaN inputs that layers treat differently."""
     power: Power | None = None
-    """What the checks would have caught; None where it was not measured."""
+    """What the checks would have caught; None if it was not measured."""
     sizes: str | None = None
-    """The sizes at which outputs differ, in words; None where that does not depend on sizes."""
+    """The sizes at which outputs differ, in words; None if that does not depend on sizes."""
 
 
 def report_of(label: str, found: Findings, request: VerifyRequest) -> CandidateReport:
@@ -78,7 +78,7 @@ def report_of(label: str, found: Findings, request: VerifyRequest) -> CandidateR
     Args:
         label: the candidate, as the user spelled it.
         found: what the checks found.
-        request: what the user asked for.
+        request: the options.
     """
     diverging = next((layer for layer in found.layers if layer.verdict == "fail"), None)
     concluded = list(_conclusions(found, request))
@@ -144,10 +144,10 @@ def _nothing_compared(n_additional: int) -> str:
 
 
 def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None) -> Iterator[str]:
-    """What differs of each layer and at which node.
+    """The difference of each layer, and its node.
 
-    First what is wrong with a layer itself, in order; then those that fail by their output in the
-    running model only, which may hand on what they were given; then all others.
+    First what is wrong with a layer itself, in order; then those that fail only by their output in
+    the running model, which may only propagate an error; then all others.
     """
     for layer in sorted(layers, key=_blame):
         if layer.difference is None:

@@ -1,1 +1,1 @@
-"""What a check runs on: values, sizes and decisions that the reference takes."""
+"""The inputs of a check: values, sizes and decisions that the reference accepts."""

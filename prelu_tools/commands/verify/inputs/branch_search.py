@@ -1,4 +1,4 @@
-"""Look for inputs that change what a model decides, so that each of its branches is compared."""
+"""Search for inputs that change a model's decisions, so that each branch is compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.decisions import Decision, DecisionBook
 
-_SECONDS: Final = 10.0  # for all that is tried for one model
+_SECONDS: Final = 10.0  # seconds for all trials of one model
 NOT_TAKEN: Final = "branch_not_taken"
 """The code of a decision with a way that no input took."""
 BRANCH_FOUND: Final = "branch_found"
@@ -36,39 +36,39 @@ class Decider:
 
 @dataclass(frozen=True)
 class BranchPlan:
-    """Whose decisions are to be changed, and by what."""
+    """The models whose decisions should change, and the means to change them."""
 
     deciders: Sequence[Decider]
     """The models, the reference first."""
     domain: Domain
     """What the inputs may be."""
     is_searched: bool
-    """Whether inputs are looked for beside those given."""
+    """Whether inputs are searched for in addition to those given."""
     fits: Callable[[Feeds], bool]
     """Whether the candidates take inputs of these sizes."""
 
 
 @dataclass
 class BranchSearch:
-    """What became of the decisions."""
+    """The outcome of the search."""
 
     feeds: list[Feeds] = field(default_factory=list)
-    """Inputs to run beside the others: each takes a way that those before it did not."""
+    """Inputs to run in addition to the others: each takes a branch that those before it did not."""
     doubts: dict[str, list[Reason]] = field(default_factory=dict)
-    """Of each decider's name: what no input took, by its values."""
+    """For each decider's name: the branches that no input took."""
     notes: list[Reason] = field(default_factory=list)
-    """What none of the sizes took."""
+    """Notes on branches that only the search took, or that no tried size took."""
 
 
 def search_branches(source: Source, feeds: Sequence[Feeds], plan: BranchPlan) -> BranchSearch:
-    """See which ways the inputs take, and look for inputs that take the others.
+    """Find out which branches the inputs take, and search for inputs that take the others.
 
     A trial counts only where the reference runs on it and gives finite outputs.
 
     Args:
         source: the reference.
         feeds: its inputs.
-        plan: whose decisions, and what may be tried.
+        plan: the models with decisions, and what may be tried.
     """
     turned = BranchSearch()
     for decider in plan.deciders:
@@ -152,7 +152,7 @@ def _tried(
 def _tell(
     decider: Decider, book: DecisionBook, runner: Runner, trial: Feeds
 ) -> tuple[Sequence[Decision], Literal["much", "little", "nothing"]]:
-    """What a trial decides, and what it is worth: little where the outputs are one value each."""
+    """The decisions of a trial, and its value: little if each output has only one value."""
     try:
         decisions = decider.decisions([trial])
         if not book.news(decisions):

@@ -1,4 +1,4 @@
-"""Which values the reference takes: from what is known of its inputs, or else by trying."""
+"""Which values the reference accepts: from what is known about its inputs, or by trying."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prelu_tools.core.options import Dim
 
 Domains = Mapping[str, Values]
 Score = Callable[[Domains], float]
-"""The share of rows for which the reference gives finite numbers; less than 0 where it fails."""
+"""The share of rows for which the reference gives finite numbers; less than 0 if it fails."""
 
 _PICTURES = ("uint8", "int8", "uint16", "int16")
 _MOST_SIZES = 4
@@ -43,10 +43,10 @@ def _known(spec: TensorSpec, asked: tuple[float, float] | None) -> Values:
 
 @dataclass(frozen=True)
 class Found:
-    """What trying has shown."""
+    """The result of the trials."""
 
     domains: dict[str, Values]
-    """Of each input."""
+    """The domain of each input."""
     score: float
     """See `Score`."""
 
@@ -60,16 +60,17 @@ def try_domains(
 ) -> Found:
     """Look for values with which the reference runs, one input at a time and then several.
 
-    Tried are, in this order: those of the example, [0, 1], positive numbers, [-1, 1], the inside of
-    [0, 1], 0 and 1, whole numbers from 1 on, also up to the size of an axis. The first with which
-    all rows are finite is taken, else the best one. What was asked for, or indexes a table, stays.
+    These are tried in order: the example's, [0, 1], positive numbers, [-1, 1], the inside of
+    [0, 1], 0 and 1, whole numbers of 1 or more, and the same up to the size of an axis. The first
+    for which all rows are finite is used, otherwise the best one. Inputs with a requested range
+    and inputs that index a table keep their domain.
 
     Args:
         specs: the inputs.
         shapes: their shapes.
         known: where to start.
         score: see `Score`.
-        most: how often to ask for that.
+        most: the maximum number of trials.
     """
     best = Found(dict(known), score(known))
     groups = _groups([s for s in specs if known[s.name].origin not in ("asked", "table")])

@@ -1,4 +1,4 @@
-"""The inputs of a check that are drawn: which values, how many rows, which sizes."""
+"""Random inputs of a check: their values, rows and sizes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Shapes = Mapping[str, Sequence[Dim]]
 Others = Sequence[tuple[Sequence[TensorSpec], Sequence[InputLink]]]
 """The inputs of each candidate, and how they are fed."""
 
-_GROUPS = 4  # runs with values of their own for inputs that have no rows
+_GROUPS = 4  # runs with their own values for inputs that have no rows
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class DrawPlan:
     samples: int
     """Rows in all."""
     seed: int
-    """Of the draws."""
+    """The seed of the draws."""
     ranges: Mapping[str, tuple[float, float]]
     """For an input's name the values that it may take."""
 

@@ -14,12 +14,12 @@ from prelu_tools.core.files.npz import read_arrays
 from prelu_tools.graph.io.writer import replacing
 
 Feeds = dict[str, Array]
-_SHOWN = 5  # names of arrays in a sentence
+_SHOWN = 5  # array names in a sentence
 NO_ROWS = "has no rows, so nothing would be compared: expected at least one"
 
 
 def n_values(feeds: Mapping[str, Array]) -> int:
-    """How many values a run has in all: what it costs, roughly."""
+    """The total number of values of a run: roughly its cost."""
     return sum(values.size for values in feeds.values())
 
 

@@ -1,4 +1,4 @@
-"""Find the sizes that a reference takes, beside those of its example."""
+"""Find the sizes that a reference accepts, other than those of its example."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from prelu_tools.commands.verify.inputs.trial_runs import Trial
 from prelu_tools.core.domains import SizesTried
 from prelu_tools.core.results.reasons import Reason
 
-_COUNTS = (3, 1, 2, 2, 1, 3)  # rows at each of the other sizes
+_COUNTS = (3, 1, 2, 2, 1, 3)  # rows at each other size
 _MOST_RUNS = 40
-_PATIENCE = 2  # of the other sizes so many may be refused altogether
+_PATIENCE = 2  # how many of the other sizes may be rejected in all
 _MOST_NAMED = 6
 
 
@@ -27,7 +27,7 @@ class OtherSizes:
     """Finds the sizes that the reference takes."""
 
     def __init__(self, drawer: Drawer, trial: Trial, number: int) -> None:
-        """Take what draws, what runs, and the last number of a run that was used."""
+        """Take the drawer, the runner, and the number of the last run."""
         self._drawer = drawer
         self._trial = trial
         self._number = number
@@ -55,7 +55,7 @@ class OtherSizes:
             for step in (step for step in STEPS if step >= usual):
                 near = coarser(tied(sizes) if is_tied else sizes, step)
                 if not is_tied and n_different(near) < n_different(sizes):
-                    continue  # whether they have to be equal is another question
+                    continue  # whether they have to be equal is checked separately
                 if near in self._tried or near in self._refused or self._trial.runs > self._most:
                     continue
                 self._number += 1
@@ -75,7 +75,7 @@ class OtherSizes:
         return SizesTried(tuple(self._tried), tuple(self._refused))
 
     def notes(self) -> list[Reason]:
-        """What to say of them: something where the reference refused any."""
+        """The note on them, if the reference rejected any."""
         if not self._refused:
             return []
         tried = "; ".join(in_words(sizes) for sizes in self._tried)

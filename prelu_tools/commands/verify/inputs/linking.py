@@ -1,4 +1,4 @@
-"""Which input of a candidate is which of the reference, and in which order of axes."""
+"""Pair the inputs of a candidate with the reference's, and find their axis order."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class InputLink:
     kind: str | None = None
     """The candidate's type of it where that is another one than the reference's."""
     others: tuple[Permutation, ...] = ()
-    """Other axis orders that the shapes leave open, where nobody said which it is."""
+    """Other axis orders that the shapes leave open, if the order is not stated."""
 
 
 @dataclass(frozen=True)
 class Layouts:
-    """What the user said of the axis orders; None where nothing was said."""
+    """What the user said of the axis orders; None if nothing was said."""
 
     reference: Layout | None = None
     candidate: Layout | None = None
@@ -54,13 +54,13 @@ class Layouts:
 def link_inputs(
     reference: Sequence[TensorSpec], candidate: Sequence[TensorSpec], layouts: Layouts
 ) -> tuple[InputLink, ...]:
-    """Pair the inputs of two models by name, else by order, and find their layouts.
+    """Pair the inputs of two models by name, otherwise by order, and find their layouts.
 
     Raises:
         PReLUToolsError: their numbers or shapes differ, or the layout is in doubt.
     """
     by_name = {spec.name: spec for spec in candidate}
-    if set(by_name) <= {spec.name for spec in reference}:  # what it does not use may be left out
+    if set(by_name) <= {spec.name for spec in reference}:  # unused inputs may be left out
         pairs = [(spec, by_name[spec.name]) for spec in reference if spec.name in by_name]
     elif len(reference) == len(candidate):
         pairs = list(zip(reference, candidate, strict=True))

@@ -1,4 +1,4 @@
-"""Inputs of a model that does not state its own: those of the model that it is compared with."""
+"""Inputs of a model that does not state its own: taken from the model it is compared with."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def asking(
     ready: MutableMapping[str, Source],
     layouts: Layouts,
 ) -> SourceOptions:
-    """The options of a source that may ask others for its inputs.
+    """The options of a source that may take its inputs from other models.
 
     Args:
         options: of the source.
-        others: what it is compared with; the first that knows its inputs is taken, and those of
-            the others are told beside it.
+        others: what it is compared with; the first that knows its inputs is used, and the others'
+            inputs are passed on too.
         ready: those of them that are open, by their spelling; takes what is opened here.
         layouts: what the user said of the axis orders, the source's own first.
     """
@@ -35,7 +35,7 @@ def asking(
 
     def ask() -> OtherInputs | None:
         nonlocal is_asking
-        if is_asking:  # the other one does not know them either, and asks back
+        if is_asking:  # the other model does not know them either, and asks back
             return None
         is_asking = True
         found = []

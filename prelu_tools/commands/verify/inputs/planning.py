@@ -1,4 +1,4 @@
-"""Plan what a check runs on: what the reference accepts is found out with it alone."""
+"""Plan the inputs of a check, using the reference alone to find out what it accepts."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from prelu_tools.core.domains import InputDomain, SizesTried, Values
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.reasons import Reason
 
-_EXAMPLES = (64, 32, 16, 128, 100, 224, 8)  # of sizes that a model leaves free without one
+_EXAMPLES = (64, 32, 16, 128, 100, 224, 8)  # for dynamic sizes without an example
 _ENOUGH_ROWS = 8
 _MOST_TRIALS = 48
-_SWEEPS = 500  # the number of the first run that sweeps
+_SWEEPS = 500  # the number of the first sweeping run
 
 
 @dataclass
@@ -59,17 +59,17 @@ class InputPlan:
     notes: list[str] = field(default_factory=list)
     """What the user should know of them."""
     doubts: list[str] = field(default_factory=list)
-    """What keeps a comparison on them from proving anything."""
+    """Reasons why a comparison on them would prove nothing."""
 
 
 def plan_inputs(source: Source, others: Others, plan: DrawPlan) -> InputPlan:
     """Draw inputs that the reference takes.
 
-    A size that any of the models fixes is kept. Else `samples` rows are run in one batch, the first
-    of them again alone, and a few at other sizes, smaller and larger, odd and even. Sizes that the
-    reference refuses are replaced by multiples of 2, 4, ..., or by equal ones. Inputs that index a
-    table take all of its rows. Where the reference fails, or gives NaN for most rows, other values
-    are tried; the rows that are left with NaN are replaced by others.
+    A size that any of the models fixes is kept. Otherwise `samples` rows are run in one batch, the
+    first of them again alone, and a few at other sizes, smaller and larger, odd and even. Sizes
+    that the reference refuses are replaced by multiples of 2, 4, ..., or by equal ones. Inputs that
+    index a table take all of its rows. Where the reference fails, or gives NaN for most rows, other
+    values are tried; the rows that are left with NaN are replaced by others.
 
     Args:
         source: the reference.
@@ -77,8 +77,8 @@ def plan_inputs(source: Source, others: Others, plan: DrawPlan) -> InputPlan:
         plan: what to draw.
 
     Raises:
-        PReLUToolsError: a model fixes a batch of no rows, or the reference takes nothing of what
-            was tried.
+        PReLUToolsError: a model fixes a batch of no rows, or the reference accepts none of the
+            inputs that were tried.
     """
     shapes = known_shapes(source.inputs(), others)
     with trying(source) as trial:
@@ -86,7 +86,7 @@ def plan_inputs(source: Source, others: Others, plan: DrawPlan) -> InputPlan:
 
 
 def drawer_within_tables(source: Source, plan: DrawPlan) -> Drawer:
-    """What draws inputs whose ids are within their tables; the model is tried on nothing else."""
+    """A drawer of inputs with ids within their tables; the model is tried on no others."""
     with trying(source) as trial:
         settler = _Planner(source, known_shapes(source.inputs(), []), plan, trial)
         settler.read_tables()
@@ -128,7 +128,7 @@ class _Planner:
         )
 
     def drawer(self, domains: Domains | None = None) -> Drawer:
-        """What draws, within these values or those that are known by now."""
+        """A drawer within these values, or within the known ones."""
         known = self._domains if domains is None else domains
         return Drawer(self._specs, self._shapes, self._plan, known, self._examples)
 
@@ -184,7 +184,7 @@ class _Planner:
         self._domains = found.domains
 
     def _score(self, domains: Domains, is_finite: bool = False) -> float:
-        """The share of usable rows, see `Trial.usable`; -1 where the reference fails."""
+        """The share of usable rows, see `Trial.usable`; -1 if the reference fails."""
         usable: list[bool] = []
         drawer = self.drawer(domains)
         for run in drawer.usual():
@@ -197,7 +197,7 @@ class _Planner:
         return float(np.mean(usable)) if usable else 1.0
 
     def _refusal(self) -> PReLUToolsError:
-        self._score(self._domains)  # what it says of the usual ones
+        self._score(self._domains)  # its error on the usual ones
         names = ", ".join(spec.name for spec in self._specs)
         return PReLUToolsError(
             f"{self._trial.error}. No inputs were found that it accepts: set the values of "

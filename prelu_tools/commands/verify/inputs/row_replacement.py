@@ -1,4 +1,4 @@
-"""Rows for which the reference gives NaN prove nothing: others take their places."""
+"""Replace rows for which the reference returns NaN, because they prove nothing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from prelu_tools.core.arrays import IntArray
 from prelu_tools.core.results.reasons import Reason
 
 _ATTEMPTS = 4
-_FIRST = 100  # the number of the first run that others are taken from
+_FIRST = 100  # the number of the first run with replacement rows
 
 
 class RowReplacer:
     """Replaces rows that are of no use."""
 
     def __init__(self, drawer: Drawer, trial: Trial) -> None:
-        """Take what draws, and what runs."""
+        """Take the drawer and the runner."""
         self._drawer = drawer
         self._trial = trial
         self._number = _FIRST
@@ -31,7 +31,7 @@ class RowReplacer:
         self._seen = 0
 
     def mended(self, runs: Sequence[Feeds]) -> list[Feeds]:
-        """The runs with other rows for those which give NaN; a second one of the first row too."""
+        """The runs with rows that give NaN replaced; also a second run of the first row."""
         rows = self._drawer.rows
         alone = len(runs) > 1 and rows.count(runs[1]) == 1 < rows.count(runs[0])
         first = rows.take(runs[0], [0]) if alone else {}
@@ -71,7 +71,7 @@ class RowReplacer:
     def _bad(self, run: Feeds) -> IntArray:
         usable = self._trial.usable(run, self._drawer.rows)
         if usable is None:
-            return np.arange(0)  # why it fails is told when it is run
+            return np.arange(0)  # the reason for a failure is reported when it is run
         return np.flatnonzero(~usable)
 
     def notes(self) -> list[Reason]:

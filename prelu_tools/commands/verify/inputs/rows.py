@@ -1,4 +1,4 @@
-"""Which axis of each input counts the rows of a run: the same size, wherever it stands."""
+"""Find the batch axis of each input: the same size, at whatever position."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Rows:
     """Where the rows of a model's inputs are."""
 
     axes: Mapping[str, int]
-    """The axis of each input that has rows; the others are given to every row whole."""
+    """The batch axis of each input that has rows; the others are passed to every row whole."""
     names: frozenset[str]
     """The names of the size; none where the models fix it."""
 
     def count(self, feeds: Mapping[str, Array]) -> int:
-        """How many rows a run has; 1 where no input has any."""
+        """How many rows a run has; 1 if no input has any."""
         return next(
             (values.shape[self.axes[name]] for name, values in feeds.items() if name in self.axes),
             1,
@@ -53,11 +53,11 @@ def mixed(rows: Rows, run: Feeds, other: Feeds, places: Array) -> Feeds:
 def find_rows(shapes: Mapping[str, Sequence[Dim]]) -> Rows:
     """Find the rows of inputs of these shapes.
 
-    A free size counts the rows if it is called `batch`, else if it is an input's first. Where it
-    has a name, that is looked for on the other axes of the other inputs too: the states of an LSTM
-    are [layers, batch, features]. Other first sizes that are free are taken for the same, unless
-    they stand beside it somewhere. A size that an input has twice counts the nodes of a graph, say,
-    and no rows. Where no first size is free, they all are of one batch.
+    A free size counts the rows if it is called `batch`, otherwise if it is an input's first. Where
+    it has a name, that is looked for on the other axes of the other inputs too: the states of an
+    LSTM are [layers, batch, features]. Other first sizes that are free are taken for the same,
+    unless they stand next to it somewhere. A size that an input has twice counts the nodes of a
+    graph, say, and no rows. Where no first size is free, they all are of one batch.
     """
     twice = {size for shape in shapes.values() for size in shape if list(shape).count(size) > 1}
     first = [s[0] for s in shapes.values() if s and isinstance(s[0], str) and s[0] not in twice]

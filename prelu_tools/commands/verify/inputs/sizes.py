@@ -1,4 +1,4 @@
-"""Which sizes to try for the axes that a model leaves free."""
+"""Which sizes to try for a model's dynamic axes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ Sizes = dict[str, int]
 """A size for each name of a free axis."""
 
 STEPS = (1, 2, 4, 8, 16, 32, 64)
-"""What the sizes of nets that halve their maps a few times are multiples of."""
+"""Sizes of nets that halve their maps a few times are multiples of this."""
 
-_LARGE = 96  # from here on the other sizes are taken below the example, which costs enough
+_LARGE = 96  # above this, only sizes below the example are tried, because the example is expensive
 
 
 def other_sizes(examples: Mapping[str, int]) -> list[Sizes]:
-    """Sizes beside those of the example, a few small ones rather than many.
+    """Sizes other than the example's: a few, preferably small.
 
     Larger ones, which most nets take; then primes; smaller ones, odd and even in turn; equal odd
     ones; even ones that are no multiples of 4. Where several are free they differ from each other,

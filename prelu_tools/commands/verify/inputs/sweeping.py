@@ -1,4 +1,4 @@
-"""Runs in which every row of the tables that inputs index is used."""
+"""Runs that use every row of the tables that inputs index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prelu_tools.commands.verify.inputs.feeds import Feeds, n_values
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.domains import Values
 
-_LARGEST = 4096  # rows of a table that are all used
+_LARGEST = 4096  # tables up to this many rows are used completely
 _ROWS = 128  # of one run
 _MOST_RUNS = 32
 _MOST_VALUES = 1 << 22  # of all inputs in all of these runs

@@ -1,4 +1,4 @@
-"""The tables that inputs index: found by moving one input at a time, whatever lies between."""
+"""Find the tables that inputs index, by changing one input at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prelu_tools.core.errors import PReLUToolsError
 
 Look = Callable[[Feeds], Sequence[Lookup]]
 _STARTS = (0, 1)  # lengths of 0 are no lengths
-_WIDEST = 64  # places of a last axis that are looked at one by one
+_WIDEST = 64  # positions of a last axis that are checked one by one
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def find_tables(look: Look, names: Sequence[str], probes: Sequence[Probe]) -> di
 def _bounded(
     top: int, sizes: Mapping[str, int], again: Sequence[tuple[int | None, Mapping[str, int]]]
 ) -> Values:
-    """The same number at other sizes, or one that goes with one of them; else the smaller one."""
+    """The same number at other sizes, or one that matches one of them; otherwise the smaller."""
     known = [(other, theirs) for other, theirs in again if other is not None]
     if all(other == top for other, _ in known):
         return Values(0, top, origin="table")
@@ -110,7 +110,7 @@ class _Reach:
         return found if holds and (not twice or _all_equal(twice, [2 * f for f in found])) else []
 
     def _factors(self, changed: Mapping[str, Array]) -> list[IntArray]:
-        """By how much the positions of each lookup move; nothing where the run is another one."""
+        """By how much the positions of each lookup move; nothing if the run is another one."""
         seen = self._seen(changed)
         if seen is None or [_kind(a) for a in seen] != [_kind(b) for b in self._still]:
             return []
@@ -133,14 +133,14 @@ class _Reach:
             places = lookup.positions[np.any([f > 0 for f in moved.values()], axis=0)]
             for name, more in _shared(steps, lookup.size - 1 - int(places.max())).items():
                 tops[name] = min(self._start + more, tops.get(name, self._start + more))
-                # -1 is the last row, and hardly meant
+                # -1 means the last row, which is hardly intended
                 less = max(0, -int(places.min())) if len(steps) == 1 else 0
                 low = self._start - (-less // steps[name]) if less else 0
                 lows[name] = max(low, lows.get(name, 0))
         return lows, tops
 
     def places(self, name: str) -> tuple[int, ...]:
-        """The largest value at each place of the last axis; nothing where these are the same."""
+        """The largest value at each place of the last axis; nothing if these are the same."""
         shape = self._base[name].shape
         touched = [f.any() for f in self._moved[name]]
         sizes = {x.size for x, t in zip(self._still, touched, strict=True) if t}

@@ -1,4 +1,4 @@
-"""Run the reference alone, to find out what it takes."""
+"""Run the reference alone, to find out what it accepts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Trial:
         self.error: PReLUToolsError | None = None
 
     def usable(self, feeds: Feeds, rows: Rows, is_finite: bool = False) -> Array | None:
-        """Which rows give no NaN; None where the model fails, and why in `error`.
+        """Which rows give no NaN; None if the model fails, and why in `error`.
 
         Args:
             feeds: the run.
@@ -63,7 +63,7 @@ class Trial:
         return all(self.usable(feeds, rows) is not None for feeds in runs)
 
     def close(self) -> None:
-        """Let go of what was opened."""
+        """Release what was opened."""
         self._stack.close()
 
 

@@ -1,4 +1,4 @@
-"""Inputs that may turn a decision: rows alone, other scales and signs, other sizes."""
+"""Inputs that may change a decision: single rows, other scales and signs, other sizes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Domain:
     specs: Sequence[TensorSpec]
     """The inputs of the reference."""
     ranges: Mapping[str, tuple[float, float]]
-    """Of values, for the inputs that have one."""
+    """Ranges of values, for the inputs that have one."""
     whole: bool
     """Whether batches have to keep their size."""
     rows: Rows
@@ -69,7 +69,7 @@ class Domain:
 
 
 def by_values(feeds: Sequence[Feeds], domain: Domain) -> Iterator[Feeds]:
-    """Batches like the given ones, and ever less like them; integers stay among those given."""
+    """Batches less and less like the given ones; integers stay among the given values."""
     largest = max(feeds, key=domain.rows.count)
     for row in range(min(domain.rows.count(largest), _ROWS)):
         yield _alone(largest, row, domain)

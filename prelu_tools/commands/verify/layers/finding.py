@@ -1,4 +1,4 @@
-"""Layers that no pattern finds in a candidate, found there by what they compute."""
+"""Find layers that are not recognised in a candidate by their values."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _ROUNDED = 64
 Place = tuple[int, int]
 """A run, and which call of a layer in it."""
 Agrees = Callable[[str, Array, Array, Place | None], bool]
-"""Whether a tensor is what a layer of the reference (by its name) gave at a place, or, without a
-place, what it was given."""
+"""Whether a tensor is the output of a reference layer (by name) at a place or, without a place, its
+input."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What came of looking for one layer by its values."""
+    """The result of searching for one layer by its values."""
 
     tensors: tuple[str, ...] = ()
-    """A tensor of the candidate for each call of the layer; empty where it was not found."""
+    """A tensor of the candidate for each call of the layer; empty if it was not found."""
     makers: tuple[Maker, ...] = ()
     """The node that makes each of them."""
     by_value: bool = False
@@ -47,11 +47,11 @@ class Found:
     where: str = ""
     """Where it was looked for, for the end of a sentence."""
     wrong: str | None = None
-    """What its slopes are there, where these are not the reference's."""
+    """Its slopes there, if they are not the reference's."""
     is_unseen: bool = False
     """Whether no values were looked at: by its slope alone."""
     stated: bool = False
-    """Whether that is what the node says, and not what its values say."""
+    """Whether the node states them, rather than its values."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ class _Call:
 def find_layers(search: LayerSearch, layers: Sequence[PReLULayer]) -> dict[str, Found]:
     """Look for layers by their values, in all floating tensors of the candidate's main graph.
 
-    A tensor that has the values of a layer's output in every run is its output, in whatever axis
-    order; the one with the values of its input is looked for too, and says more of the slopes.
+    A tensor that has the values of a layer's output in every run is its output, in any axis order;
+    the one with the values of its input is looked for too, and says more of the slopes.
     """
     source = search.source.searchable
     if source is None:
-        where = "the tensors of such a candidate cannot be searched"
+        where = "the tensors of this kind of candidate cannot be searched"
         return {layer.name: Found(where=where) for layer in layers}
     try:
         calls = _calls(search, layers)
@@ -241,10 +241,10 @@ def _text(slopes: Array) -> str:
 
 
 def _wrong(call: _Call) -> str | None:
-    """What the slopes of a call are by the values of its input and output, if not what they were.
+    """The slopes of a call by the values of its input and output, if they differ from the layer's.
 
-    The input may have been computed twice, in another order: what that rounds is in proportion to
-    the largest inputs, and so it is these that are looked at.
+    The input may have been computed twice, in another order, with a rounding error in proportion to
+    the largest inputs; so only these count.
     """
     slopes = laid_over(call.layer, call.x.ndim)
     pairs = list(itertools.product(call.inputs, call.outputs.values()))
@@ -319,7 +319,7 @@ def in_words(found: Found) -> str:
     tensors = ", ".join(map(repr, dict.fromkeys(found.tensors)))
     node = f"tensor {tensors} of node {first.node!r}"
     if found.is_unseen and found.stated:
-        return f"replaced by {node} ({first.operator})"
+        return f"replaced by a {first.operator} ({node})"
     text = f"found by its {'slope' if found.is_unseen else 'values'}: {node}"
     if not found.by_value:
         return f"{text} ({first.operator})"

@@ -1,4 +1,4 @@
-"""A layer of a candidate by itself: how its axes lie, and how far off its slopes are."""
+"""A layer of a candidate in isolation: its axis order, and the error of its slopes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def axis_orders(
     shape: tuple[int, ...],
     expected: tuple[int, ...] | None,
 ) -> AxisAlignment:
-    """How the reference's axes may have become the candidate's: by what the node says, else shapes.
+    """The possible axis orders from reference to candidate: as the node says, otherwise by shapes.
 
-    What the user says of layouts is about inputs and outputs: inside, a converter has its own.
-    Where several fit, a wrong one gives other values, so that the best of them counts.
+    The user's layouts are for inputs and outputs: inside, a converter has its own. If several
+    orders fit, a wrong one gives other values, so the best one counts.
 
     Args:
         mine: the reference's layer.
         other: the candidate's.
         shape: of its input.
-        expected: the shape of the reference's; None where it is not known.
+        expected: the shape of the reference's; None if it is not known.
     """
     rank = len(shape)
     slopes, others = laid_over(mine, rank), laid_over(other, rank)
@@ -43,7 +43,7 @@ def axis_orders(
         if others is not None:
             fitting = fitting.taking(slopes.shape, others.shape) or fitting
     said = moved_from(mine.axes, other.axes)
-    if len(other.nodes) > 1:  # what is stated is of the first call: others may lie otherwise
+    if len(other.nodes) > 1:  # what is stated is of the first call: others may have other axes
         fitting = AxisAlignment(sorted(fitting, key=lambda order: order != said))
     else:
         fitting = fitting.only(said)
@@ -67,14 +67,14 @@ def turned_orders(
 def own_ulps(reference: PReLULayer, orders: AxisAlignment, x: Array, y: Array) -> int | None:
     """The reference's slopes on a candidate's own input, against its own output, in ulps.
 
-    None where the slopes cannot be laid over this input.
+    None if the slopes cannot be laid over this input.
     """
     found = [_own(reference, order, x, y) for order in _laying(reference, orders, x.shape)]
     return min((value for value in found if value is not None), default=None)
 
 
 def _laying(mine: PReLULayer, orders: AxisAlignment, shape: tuple[int, ...]) -> AxisAlignment:
-    """Those of the orders in which the slopes lie on an input.
+    """The axis orders in which the slopes broadcast to an input.
 
     Slopes lie as the first call of their layer has its axes: another call may have them otherwise
     in the reference itself, so that any usual order is tried where none of these fits.
@@ -124,9 +124,9 @@ def apart(slopes: Array, x: Array, y: Array, rounds: bool = False) -> int:
 
 
 def is_prelu_of(slopes: Array, x: Array, y: Array) -> bool:
-    """Whether y is PReLU of x with these slopes, but for what any way of computing it rounds.
+    """Whether y is PReLU of x with these slopes, up to the rounding of any way to compute it.
 
-    Some ways add halves of x that cancel: what they round is relative to x, and not to y.
+    Some ways add halves of x that cancel: their rounding error is relative to x, not to y.
     """
     try:
         with np.errstate(all="ignore"):
@@ -139,10 +139,10 @@ def is_prelu_of(slopes: Array, x: Array, y: Array) -> bool:
 
 
 def effective_slopes(slopes: Array, x: Array, y: Array) -> Array:
-    """What slopes a layer has by its values: y / x where x is most negative; NaN where none is.
+    """The slopes of a layer by its values: y / x where x is most negative; NaN if no x is negative.
 
     Args:
-        slopes: any that lie on x as the layer's do.
+        slopes: any that broadcast to x like the layer's.
         x: its input.
         y: its output.
     """

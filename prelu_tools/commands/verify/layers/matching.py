@@ -31,7 +31,7 @@ from prelu_tools.core.prelu.slopediff import (
     pair_layers,
 )
 from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, counted
 from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.results.verification.parity import Found, LayerParity, Verdict
 from prelu_tools.core.rounding.noise import SINGLE
@@ -65,7 +65,7 @@ class LayerJudge:
             reference: the reference, which was run.
             found: the candidate's layers.
             layouts: what the user said.
-            tolerance: what the layers' outputs are held to.
+            tolerance: the tolerance for the layers' outputs.
             pairs: which layer is which; None to pair them by name and by order.
             narrow: the type that the candidate computes in.
         """
@@ -82,7 +82,7 @@ class LayerJudge:
         )
         self._pairs = replace(pairs, pairs=typed)
         self._by_name = {other.name: (mine, other) for mine, other in self._pairs.pairs}
-        self._calls = {  # a layer that was taken apart is told of by the name of the whole
+        self._calls = {  # a layer that was split is reported by the name of the whole
             (layer.name, number): (node, 0) if node in self._by_name else (layer.name, number)
             for layer in found
             for number, node in enumerate(layer.nodes)
@@ -127,14 +127,14 @@ class LayerJudge:
     def agrees(
         self, layer: str, expected: Array, found: Array, place: tuple[int, int] | None = None
     ) -> bool:
-        """Whether an array is what a layer of the reference gave or was given.
+        """Whether an array is the output or the input of a reference layer.
 
         Args:
             layer: the layer's name.
-            expected: what it gave, or was given.
+            expected: its output or input.
             found: the array.
-            place: the run and the call in which it gave that, so that each value has its own
-                limit; None for what it was given, of which the limit is the layer's.
+            place: the run and the call with that output, so that each value has its own limit; None
+                for an input, whose limit is the layer's.
         """
         comparison = Comparison(self._limit(layer, place, found, expected))
         comparison.add(expected, found)
@@ -143,16 +143,16 @@ class LayerJudge:
     def _counterpart(
         self, mine: PReLULayer, other: PReLULayer, number: int, x: Array, y: Array
     ) -> tuple[Array | None, AxisAlignment, int]:
-        """What the reference gives in the same call, how its axes may lie, and which call that is.
+        """The reference's output in the same call, its possible axis orders, and the call's number.
 
         Calls that do not need each other stand in any order in a file. So it is the first one that
         gives the same and was no other call's, its own number before all, and where none does the
-        first that was no other's; a graph that uses the wrong one is told by what it gives in the
-        end.
+        first that was no other's; a graph that uses the wrong one is recognised by what it gives in
+        the end.
         """
         numbers = [number, *(n for n in range(len(mine.nodes)) if n != number)]
         free = [n for n in numbers if (self.run, mine.name, n) not in self._taken]
-        again = [n for n in numbers if n not in free]  # a call that the reference does not repeat
+        again = [n for n in numbers if n not in free]  # a call without a counterpart
         first = (free or [number])[0]
         for place in (*free, *(again if len(mine.nodes) != len(other.nodes) else ()), first):
             expected = self._reference.activation(self.run, mine.name, place)
@@ -182,7 +182,7 @@ class LayerJudge:
     def paired_by_slopes(self, names: Collection[str]) -> LayerPairs | None:
         """Other pairs of the layers of these names (of the reference), by their slopes.
 
-        None where some have the slopes of no other layer that is left, or none would change.
+        None if some have the slopes of no other layer that is left, or none would change.
         """
         wrong = [(mine, other) for mine, other in self._pairs.pairs if mine.name in names]
         left = [other for _, other in wrong] + list(self._pairs.unexpected)
@@ -199,7 +199,7 @@ class LayerJudge:
 
     @property
     def strays(self) -> bool:
-        """Whether a layer did not give what its counterpart gave, as far as that was seen."""
+        """Whether a layer's output differed from its counterpart's, as far as it was observed."""
         return any(
             watched.lost is not None or watched.along is None or watched.along.verdict == "fail"
             for watched in self._watched.values()
@@ -251,14 +251,14 @@ class LayerJudge:
         return (*(found[name] for name in order), *extra)
 
     def _explain(self, found: dict[str, LayerParity]) -> None:
-        """What is off end to end only, while all outputs agree, is said and fails nothing."""
+        """An error that is only end-to-end, while all outputs agree, is noted and fails nothing."""
         for mine, other in self._pairs.pairs:
             layer = found[mine.name]
             if layer.verdict == "fail" and self._only_propagates(mine, other, layer):
                 found[mine.name] = replace(layer, verdict="pass", difference=None, note=_REMARK)
 
     def _forgive(self, found: dict[str, LayerParity], order: Sequence[str]) -> None:
-        """What comes after the first layer that diverges only hands on what it was given."""
+        """Layers after the first divergence only propagate it."""
         others = {mine.name: (mine, other) for mine, other in self._pairs.pairs}
         diverged = False
         for name in order:
@@ -268,7 +268,7 @@ class LayerJudge:
             diverged = diverged or layer.verdict == "fail"
 
     def _only_propagates(self, mine: PReLULayer, other: PReLULayer, layer: LayerParity) -> bool:
-        """Whether nothing is wrong with a layer but what it was given."""
+        """Whether only the input of a layer is wrong."""
         watched = self._watched[mine.name]
         strayed = watched.along is not None and watched.along.verdict == "fail"
         same_use = len(mine.nodes) == len(other.nodes)
@@ -288,7 +288,7 @@ class LayerJudge:
         if len(mine.nodes) != len(other.nodes):
             verdicts.append("fail")
             code = code if words else CALLS
-            words = words or f"used {len(other.nodes)} times, expected {len(mine.nodes)}"
+            words = words or f"used {counted(len(other.nodes), 'time')}, expected {len(mine.nodes)}"
         if behaviour_of(watched):
             doubtful = along is not None and along.doubt is not None
             verdicts.append("inconclusive" if doubtful and is_right(watched) else "fail")

@@ -1,4 +1,4 @@
-"""What layers prove where every output agrees: FAIL means that the models differ."""
+"""What layers prove if every output agrees: FAIL means that the models differ."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def settled(
     are looked for in the same way. A PReLU more than the reference has changes no output.
 
     Args:
-        layers: what `judge` found.
+        layers: the layers as `judge` found them.
         judge: knows the reference's layers, and the candidate's.
         search: where to look.
     """
@@ -51,12 +51,12 @@ def unsearched(
 ) -> tuple[LayerParity, ...]:
     """The same where no layer was looked at as it ran (`--no-layers`).
 
-    So none can be searched for by its values, but for its slope where a node states that. Slopes
-    that differ still fail, unless another layer of the candidate has them: that may be the same
-    layer under another name.
+    So none can be searched for by its values, only by its slope if a node states it. Slopes that
+    differ still fail, unless another layer of the candidate has them: that may be the same layer
+    under another name.
 
     Args:
-        layers: what `judge` found.
+        layers: the layers as `judge` found them.
         judge: knows the reference's layers, and the candidate's.
         search: where to look.
     """
@@ -129,14 +129,17 @@ def _settle(
 def _calls(layer: LayerParity, found: Found | None, judge: LayerJudge) -> LayerParity:
     """A layer of the right slopes that is used more or less often than in the reference.
 
-    What stands for its other calls has to have its slopes: the outputs do not show those of a call
-    that meets no negative input.
+    Layers in place of its other calls must have its slopes: the outputs do not show the slopes of a
+    call without negative inputs.
     """
     words = str(layer.difference).removeprefix(f"{layer.name}: ")
     others = judge.stand_ins(layer.name)
     for name, slopes in others:
         if not slopes.equal:
-            text = f"{layer.name}: {words}, and {name}, in its place, has different slopes"
+            text = (
+                f"{layer.name}: {words}, and {name}, which stands in its place, has "
+                "different slopes"
+            )
             verdict: Verdict = "inconclusive" if slopes.ambiguous else "fail"
             reason = Reason(f"{text}: {slopes.description}", DIFFER)
             return replace(layer, verdict=verdict, difference=reason, slopes_equal=False)

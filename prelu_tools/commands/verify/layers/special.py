@@ -1,4 +1,4 @@
-"""Feed special values to each layer by itself, on both sides."""
+"""Feed special values to each layer in isolation, on both sides."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def compare_special_values(
 ) -> tuple[SpecialValue, ...]:
     """Every special value, through every layer with every one of its slopes, where both differ.
 
-    A layer whose slopes are not the reference's is passed over: it has failed already. Of a layer
-    each kind of difference is told once.
+    A layer whose slopes are not the reference's is skipped: it has failed already. Each kind of
+    difference is reported once per layer.
 
     Args:
         reference: the source that is taken to be right.
@@ -46,7 +46,7 @@ def compare_special_values(
         (mine, other)
         for own, other in pair_layers(reference.layers(), candidate.layers()).pairs
         for mine in [in_type_of(own, other)]
-        if mine.slopes.ndim  # a layer on a scalar has no rows to lay them in
+        if mine.slopes.ndim  # a layer on a scalar has no rows for them
         and all(np.issubdtype(layer.slopes.dtype, np.floating) for layer in (mine, other))
         and compare_slopes(mine, other, layouts.permutation(mine.slopes.ndim)).equal
     ]
@@ -72,17 +72,17 @@ def compare_special_values(
 
 
 def _activation(reference: Source, layer: PReLULayer, x: Array) -> Array:
-    """What a layer of the reference makes of an input in a type that may be narrower than its."""
+    """The reference layer's output for an input in a type that may be narrower than its own."""
     own = next(other for other in reference.layers() if other.name == layer.name)
     with np.errstate(over="ignore", under="ignore"):
         return reference.activation(layer.name)(x.astype(own.slopes.dtype)).astype(x.dtype)
 
 
 def _order(mine: PReLULayer, other: PReLULayer, layouts: Layouts) -> Permutation | None:
-    """From the reference's axes to the candidate's; None where that is not known."""
+    """From the reference's axes to the candidate's; None if that is not known."""
     left, right = mine.slopes, other.slopes
     fitting = AxisAlignment.inside(left.shape, right.shape)
-    if left.size != right.size and right.size == 1:  # equal ones, of which one was kept
+    if left.size != right.size and right.size == 1:  # equal ones, which were merged into one
         fitting = AxisAlignment.between((None,) * left.ndim, (None,) * right.ndim)
     return fitting.stated(moved_from(mine.axes, other.axes), layouts.permutation(left.ndim))
 
@@ -108,7 +108,7 @@ def _differences(
         why = documented(other.form, value, slope, (was, now), provider, runtime)
         if why is None and x.dtype == np.float16 and abs(slope) < _SMALLEST_HALF:
             why = "the slope is too small for float16, which stores it imprecisely or as 0"
-        # It may cut off infinities, as a Clip does, or make one on the way.
+        # It may clip infinities, or produce one in between.
         departs = np.isnan(was) or np.isinf(now) or (np.isinf(was) and np.isfinite(value))
         if why is None and by_definition[place] and (other.form == "prelu" or departs):
             why = "it computes PReLU correctly; the reference's own form does not"
@@ -123,7 +123,7 @@ def _differences(
 
 
 def _is_definition(x: Array, slopes: Array, expected: Array, found: Array) -> Array:
-    """Where infinities or NaN are in play, and the candidate gives PReLU's definition."""
+    """Where infinities or NaN occur, and the candidate follows PReLU's definition."""
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         definition = np.where(x > 0, x, slopes * x)
     finite = np.isfinite(x) & np.isfinite(expected) & np.isfinite(found)

@@ -1,4 +1,4 @@
-"""PReLUs that the reference does not have, in the place of calls that the candidate lacks."""
+"""PReLUs that the reference does not have, where the candidate lacks calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Place = tuple[str, int]
 
 
 class StandIns:
-    """Which additional layers gave what a call gave that no call of its own layer stands for.
+    """Additional layers with the output of a call that has no counterpart in its own layer.
 
     A file that has the slopes of one layer twice (once for each axis order, say) shows two layers
     as soon as the two tensors differ. Where a call meets no negative input, its output says
@@ -33,11 +33,11 @@ class StandIns:
                 yield from ((mine, number) for number in range(len(mine.nodes)))
 
     def note(self, call: Place, same: dict[Place, frozenset[Permutation]]) -> None:
-        """What a call of an additional layer gave in one run.
+        """The output of an additional layer's call in one run.
 
         Args:
             call: the layer's name, and the number of the call.
-            same: the calls of the reference that gave the same, and in which axis orders.
+            same: the calls of the reference with the same output, and the axis orders.
         """
         before = self._seen.get(call, same)
         kept = {place: before[place] & same[place] for place in before.keys() & same.keys()}

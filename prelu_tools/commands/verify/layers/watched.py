@@ -1,4 +1,4 @@
-"""What was seen of one layer while the candidate ran, and what that says against it."""
+"""Observations of one layer while the candidate ran, and the faults that they show."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation
 from prelu_tools.core.prelu.slopediff import SlopeDifference
+from prelu_tools.core.rounding.figures import ulps
 from prelu_tools.core.rounding.parity import Comparison
 from prelu_tools.core.rounding.tolerance import Limit
 
@@ -20,19 +21,19 @@ OUTPUT = "layer_output_differs"
 
 @dataclass
 class WatchedLayer:
-    """What was seen of one layer while the candidate ran."""
+    """Observations of one layer while the candidate ran."""
 
     along: Comparison | None = None
     own_ulps: int | None = None
     lost: str | None = None
     orders: frozenset[Permutation] | None = None
-    """Of several axis orders those in which all that it gave is the reference's; None for one."""
+    """The axis orders in which all its outputs are the reference's; None if there is only one."""
     turned: bool = False
-    """Whether it gave what the reference did in an order that the slopes alone show."""
+    """Whether its outputs matched the reference's in an axis order that only the slopes show."""
 
 
 def difference_code(slopes: SlopeDifference, watched: WatchedLayer) -> str:
-    """What differs, in a word that stays."""
+    """The code of the difference."""
     if not slopes.same:
         return "axis_order_unknown" if slopes.ambiguous else AXES if slopes.moved else DIFFER
     if watched.lost:
@@ -41,13 +42,13 @@ def difference_code(slopes: SlopeDifference, watched: WatchedLayer) -> str:
 
 
 def behaviour_of(watched: WatchedLayer) -> str | None:
-    """What its runs say against it, in words."""
+    """The fault that its runs show, in words."""
     if watched.lost:
         return watched.lost
     if watched.own_ulps == UNLIKE:
         return "in isolation it does not compute PReLU with the reference's slopes"
-    if is_off(watched.own_ulps):
-        return f"isolated error {watched.own_ulps:,} ulp"
+    if watched.own_ulps is not None and is_off(watched.own_ulps):
+        return f"isolated error {ulps(watched.own_ulps)}"
     along = watched.along
     if along is not None and along.verdict == "fail":
         return f"its output differs from the reference's by up to {along.max_abs:.3g}"

@@ -1,1 +1,1 @@
-"""Candidates in integer codes: their slopes, their weights, and what their kernels compute."""
+"""Quantized candidates: their slopes, their weights, and what their kernels compute."""

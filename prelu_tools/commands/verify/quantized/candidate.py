@@ -55,5 +55,5 @@ class QuantizedCandidateJudge(CandidateJudge):
 
     @property
     def perturbed_runs(self) -> PerturbedRuns | None:
-        """The reference's moved runs, in float32: what the file means is in that."""
+        """The reference's perturbed runs in float32, the type of the file's meaning."""
         return self.reference.perturbed_to(SINGLE)

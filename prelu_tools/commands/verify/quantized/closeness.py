@@ -1,4 +1,4 @@
-"""Is a difference as large as rounding to codes makes it? By the size that drawn rounding has."""
+"""Is a difference as large as rounding to codes makes it? Compare it with simulated rounding."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from prelu_tools.core.arrays import Array
 _LEAST = 3.0
 """How many times the drawn noise a whole tensor may be off in any case."""
 _SINGLE = 3.0
-"""How many times as far as a channel a single value may be off."""
+"""How many times a channel's error a single value may have."""
 _MOST_PARTS = 4096
 _FEW = 0.02
-_ROUNDING = 1e-5  # of an output's size: rows of a softmax have the same sum, but for rounding
-_FEW_PARTS = 64  # channels: of more, one is as far off as this by chance
+_ROUNDING = 1e-5  # of an output's size: rows of a softmax have the same sum, up to rounding
+_FEW_PARTS = 64  # channels; with more, one of them is this far off by chance
 # Student's t by degrees of freedom, 1 - 1e-6: how far a normal number may be from 0, in units of a
 # deviation that as many other draws show.
 _STUDENT = {1: 3.2e5, 2: 707.0, 3: 103.0, 4: 41.6, 6: 17.8, 8: 12.1, 12: 8.5, 16: 7.2, 24: 6.2,
@@ -24,7 +24,7 @@ _STUDENT = {1: 3.2e5, 2: 707.0, 3: 103.0, 4: 41.6, 6: 17.8, 8: 12.1, 12: 8.5, 16
 
 
 def allowed_times(draws: int) -> float:
-    """How many times the noise of so many draws one more of the same kind may be."""
+    """The largest plausible ratio of one more draw to the noise of a number of draws."""
     return next((_STUDENT[known] for known in sorted(_STUDENT, reverse=True) if known <= draws),
                 float("inf"))  # fmt: skip
 
@@ -65,11 +65,11 @@ class Closeness:
         """One run.
 
         Args:
-            expected: what is right.
-            found: what is compared with it.
+            expected: the right values.
+            found: the values to compare.
             base: the output to which the noise was added.
             draws: the output with noise, a few times.
-            allowed: what a difference may be beside, broadcasting: rounding in floating point.
+            allowed: the additional difference allowed for rounding in floating point; broadcasts.
         """
         if expected.shape != found.shape:
             self.broken = True
@@ -80,7 +80,7 @@ class Closeness:
 
     @property
     def worst(self) -> float:
-        """The largest share of what is allowed; above 1 the difference is no rounding."""
+        """The largest share of what is allowed; above 1, the difference is not rounding."""
         if self.broken:
             return float("inf")
         return max([self._share, *map(self._worst_of, self._sums.values())])
@@ -90,8 +90,8 @@ class Closeness:
     def alike(self) -> float:
         """The same for differences that are all alike: the whole scaled or shifted, or a channel.
 
-        Rounding is noise: of what it adds, hardly anything lies along the output itself, or along
-        a constant. So a factor that is too small for `worst` is seen here.
+        Rounding is noise: hardly any of it is proportional to the output itself, or constant. So a
+        factor that is too small for `worst` is found here.
         """
         shares = [0.0]
         for sums in self._along.values():
@@ -113,7 +113,7 @@ class Closeness:
 
     @property
     def decibels(self) -> float | None:
-        """The signal-to-noise ratio that the drawn noise leaves; None where there is none."""
+        """The signal-to-noise ratio that the drawn noise leaves; None if there is none."""
         if not (self._noise > 0 and self._signal > 0):
             return None
         return float(10 * np.log10(self._signal / self._noise))
@@ -176,7 +176,7 @@ class Closeness:
     def _add_exact(
         self, expected: Array, found: Array, base: Array, draws: Sequence[Array]
     ) -> None:
-        """Of numbers that are not floating (indices, choices): how many differ."""
+        """Count the differences of integers and booleans (indices, choices)."""
         flips = [float((draw != base).mean()) for draw in draws if draw.shape == base.shape]
         most = np.asarray(_LEAST * max(flips, default=1.0) + _FEW)
         self._note(np.asarray((expected != found).mean()), most)

@@ -1,14 +1,14 @@
-"""Judge a quantized candidate: its slopes and weights strictly, its rounding by its size.
+"""Judge a quantized candidate: slopes and weights strictly, rounding by its size.
 
 Three questions, each with the limit that fits it:
 
 1. Are the slopes and the weights those of the reference? What the file means in floating point
-   (`graph/quantized/meaning.py`) is compared with the reference; it may differ by what rounding to
-   the steps of its weights does, which is drawn. Nothing quantized: no more than rounding in
-   floating point.
+   (`graph/quantized/meaning.py`) is compared with the reference; it may differ by the effect of
+   rounding weights to their steps, which is simulated. Without quantized weights: by no more than
+   rounding in floating point.
 2. Do the kernels compute what the file says? Each PReLU on its own input, within its codes; the
    outputs, against the file's meaning with noise of the size of its steps.
-3. Is what is left any good? The signal-to-noise ratio of each output, on inputs that were given.
+3. Is the result good enough? The signal-to-noise ratio of each output, on the given inputs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MIN_SNR = 10.0
 _MIN_RANDOM_SNR = 3.0
 """The same on random inputs, which ranges need not fit: below it there is no verdict."""
 _MOST_DRAWS, _FEWEST_DRAWS = 16, 6
-_SECONDS = 20.0  # that drawing noise may take, as far as the fewest draws allow
+_SECONDS = 20.0  # seconds for drawing noise, after the minimum number of draws
 Results = Sequence[Mapping[str, Array]]
 
 
@@ -82,7 +82,7 @@ class QuantizedPlan:
     results: Results
     """Its outputs in each run."""
     given: bool
-    """Whether its inputs were given, and not drawn."""
+    """Whether its inputs were given rather than drawn."""
     layers: bool
     """Whether to look at its layers."""
     is_limited: bool
@@ -93,7 +93,7 @@ def judge_quantized(plan: QuantizedPlan, placement: Mapping[str, str]) -> Quanti
     """Answer the three questions for one candidate.
 
     Raises:
-        PReLUToolsError: what it means cannot be run.
+        PReLUToolsError: its meaning cannot be run.
     """
     layers = QuantizedLayers(plan.reference, plan.source.located, plan.meaning)
     if plan.layers and plan.source.located:
@@ -161,7 +161,7 @@ def _drawn(
 def _closeness_of_weights(
     plan: QuantizedPlan, meant: Results, strict: Sequence[OutputParity]
 ) -> dict[str, Closeness | None]:
-    """Of each output: None where what the file means gives the reference's up to rounding."""
+    """For each output: None if the file's meaning equals the reference up to rounding."""
     found: dict[str, Closeness | None] = {parity.name: None for parity in strict}
     wrong = [parity.name for parity in strict if parity.verdict == "fail"]
     if not wrong:
@@ -184,7 +184,7 @@ def _closeness_of_weights(
 
 
 def _closeness_of_kernels(plan: QuantizedPlan) -> dict[str, Closeness]:
-    """Of each output: the candidate against its meaning with the steps and ends of its codes."""
+    """Compare each output of the candidate with its meaning, given the steps and ends of codes."""
     if plan.meaning.kind == "dynamic" or not plan.meaning.rounded:
         return {}
     ends = _runs(plan, with_rounding(plan.meaning, None), "what it means")
@@ -254,9 +254,9 @@ def _parity(
 def _unproven(
     plan: QuantizedPlan, name: str, snr: float | None, found: Sequence[Closeness | None]
 ) -> Reason | None:
-    """Why an output that differs by no more than rounding may do is no proof; None if it is."""
+    """Why an output within the limits of rounding proves nothing; None if it proves something."""
     ratios = [None if each is None else each.decibels for each in found]
-    if plan.meaning.kind == "dynamic":  # its ranges follow the inputs
+    if plan.meaning.kind == "dynamic":  # its ranges depend on the inputs
         ratios.append(snr)
     left = min((ratio for ratio in ratios if ratio is not None), default=np.inf)
     if plan.is_limited:
@@ -283,8 +283,8 @@ def _doubts(plan: QuantizedPlan) -> Iterator[str]:
     if coarse:
         more = f" and {len(coarse) - 3} more" if len(coarse) > 3 else ""
         yield Reason(
-            f"the scales of {', '.join(coarse[:3])}{more} are so wide that less than an eighth "
-            "of the codes is used: rounding could explain any weights",
+            f"the scales of {', '.join(coarse[:3])}{more} are so wide that fewer than an eighth "
+            "of the codes are used: rounding could explain any weights",
             "int8_scales_too_wide",
         )
 
@@ -292,10 +292,10 @@ def _doubts(plan: QuantizedPlan) -> Iterator[str]:
 def _note_of_weights(
     plan: QuantizedPlan, weights: Mapping[str, Closeness | None], close: int, total: int
 ) -> Reason:
-    """How many weights were compared one by one, and what would be seen of the others."""
+    """The number of weights compared one by one, and the sensitivity for the others."""
     words = (
-        f"{plan.label}: {close:,} of {total:,} quantized tensors are within half a step of one "
-        "of the reference's, value by value"
+        f"{plan.label}: {close:,} of {total:,} quantized tensors match a tensor of the reference "
+        "to within half a step in every value"
     )
     found = {name: each.least_factor for name, each in weights.items() if each is not None}
     seen = [(factor, name) for name, factor in found.items() if factor is not None]

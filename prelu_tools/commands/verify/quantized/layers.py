@@ -17,7 +17,7 @@ from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.prelu.faults import faults_in
 from prelu_tools.core.prelu.slopediff import SlopeDifference, compare_slopes, owner_of
 from prelu_tools.core.prelu.slopes import PReLULayer, broadcasts, laid_over
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, are, counted
 from prelu_tools.core.results.verification.candidate import Power
 from prelu_tools.core.results.verification.parity import LayerParity, Verdict
 from prelu_tools.core.rounding.parity import Comparison
@@ -28,14 +28,14 @@ from prelu_tools.graph.quantized.codes import Codes
 from prelu_tools.graph.quantized.meaning import Meaning
 from prelu_tools.graph.quantized.writer import PICKING
 
-_ROUNDING = 0.55  # of a step, for each time that a region rounds to codes
+_ROUNDING = 0.55  # of a step, for each rounding to codes in a region
 _MOST_PLANTED = 500_000  # values of a layer in which faults are planted
-_FLOAT = 4 * 2.0**-23  # of a value: forms in floating point round a few times
+_FLOAT = 4 * 2.0**-23  # relative: forms in floating point round a few times
 
 
 @dataclass
 class _Seen:
-    """What was seen of one layer as the candidate ran."""
+    """Observations of one layer while the candidate ran."""
 
     off: float = 0.0
     """The largest distance from the reference's slopes on its own input, as a share of what
@@ -44,7 +44,7 @@ class _Seen:
     n_negative: int = 0
     """Values below 0 that went in."""
     n_cut: int = 0
-    """Of these, those that were cut off on the way: there its slopes do not count."""
+    """Those of them that were cut off on the way: the layer's slopes have no effect on these."""
     end_to_end: Comparison = field(default_factory=lambda: Comparison(Limit(np.inf, np.inf)))
     lost: str | None = None
 
@@ -79,7 +79,7 @@ class QuantizedLayers:
         self._planted: list[tuple[bool, bool]] = []
 
     def tensors(self, known: Iterable[str]) -> tuple[str, ...]:
-        """What has to be fetched of each run, of the tensors that the candidate has."""
+        """The tensors of the candidate to fetch in each run."""
         has = set(known)
         names = [
             name
@@ -97,7 +97,7 @@ class QuantizedLayers:
         return [name for name in made if name in self._meaning.codes and name not in ends]
 
     def observe(self, run: int, values: Mapping[str, Array]) -> None:
-        """One run: the tensors of `tensors`, as the candidate gave them."""
+        """One run: the tensors of `tensors`, as the candidate computed them."""
         for mine, number, match in self._calls():
             if match.x not in values or match.node.output[0] not in values:
                 continue
@@ -181,7 +181,7 @@ class QuantizedLayers:
             seen.end_to_end.add(expected, nearest)
 
     def _plant(self, slopes: Array, mine: PReLULayer, call: _Call) -> None:
-        """Add to what a layer gave what wrong slopes would have added, and look again."""
+        """Add the effect of wrong slopes to a layer's output, and compare again."""
         rows = max(1, _MOST_PLANTED * len(call.x) // max(call.x.size, 1))
         if slopes.shape[0] == 1:
             call = call._replace(x=call.x[:rows], y=call.y[:rows], cut=call.cut[:rows])
@@ -197,13 +197,14 @@ class QuantizedLayers:
             self._planted.append((share > 1, is_reached))
 
     def notes(self, label: str) -> Iterator[str]:
-        """What is unusual and right."""
+        """Unusual but right findings."""
         right = [signs for signs in self._signs.values() if signs.doubt is None]
         if right:
             total = sum(int(signs.inverted.sum()) for signs in right)
             yield Reason(
-                f"{label}: {total:,} slopes of {len(right)} layers are the inverse of the "
-                "reference's, in channels that are negated, which computes the same",
+                f"{label}: {counted(total, 'slope')} of {counted(len(right), 'layer')} "
+                f"{are(total)} 1/a where the reference has a; the channels are negated, which "
+                "computes the same",
                 "channels_negated",
             )
 
@@ -216,7 +217,7 @@ class QuantizedLayers:
 
     @np.errstate(all="ignore")
     def _share(self, slopes: Array, mine: PReLULayer, call: _Call) -> float:
-        """How far an output is from PReLU of its input, as a share of what rounding may do."""
+        """The distance of an output from PReLU of its input, as a share of allowed rounding."""
         match, x, y = call.match, call.x, call.y
         wide = x.astype(np.float64)
         expected = np.where(wide > 0, wide, slopes.astype(np.float64) * wide)
@@ -287,7 +288,7 @@ class QuantizedLayers:
         if seen.lost or seen.off > 1.0:
             verdict, code = "fail", code if not slopes.equal else "layer_differs"
             words = (
-                f"in isolation its error is {seen.off:.2g} times what rounding to integer codes "
+                f"in isolation its error is {seen.off:.3g} times what rounding to integer codes "
                 "can explain"
             )
             said.append(None if seen.lost else words)
@@ -299,7 +300,7 @@ class QuantizedLayers:
             )
         elif slopes.equal and is_coarse(mine.slopes, step):
             verdict, code = "inconclusive", "slopes_too_coarse"
-            said.append(f"the step of its codes, {step:.3g}, is too wide to show its slopes")
+            said.append(f"its quantization step, {step:.3g}, is too wide to show its slopes")
         words = "; ".join(part for part in said if part)
         counts = self._reference.coverage.counts(mine.name)
         behaves = slopes.equal and seen.n_calls > 0 and not seen.lost and seen.off <= 1.0
@@ -334,9 +335,9 @@ class QuantizedLayers:
 
 
 def codes_of_input(meaning: Meaning, name: str) -> Codes | None:
-    """The codes to which a quantized model rounds a tensor, or what it moves of it; None for none.
+    """The codes to which a quantized model rounds a tensor, or a moved copy of it; None for none.
 
-    Runtimes round before they move: what is behind a Transpose may be rounded in front of it.
+    Runtimes round before they move: a tensor after a Transpose may be rounded before it.
     """
     left = [name]
     for tensor in left:

@@ -15,8 +15,8 @@ from prelu_tools.core.errors import PReLUToolsError
 def within_calibration(opened: Sequence[Linked], request: VerifyRequest) -> VerifyRequest:
     """The request with the ranges that candidates have their inputs rounded in, first of all.
 
-    Outside of them they cut everything off, which would say nothing of how well they were
-    quantized. What the user says of an input stays.
+    Outside these ranges everything is clipped, which says nothing about the quantization. The
+    user's ranges stay.
     """
     if request.inputs_file is not None and request.samples is None:
         return request

@@ -1,4 +1,4 @@
-"""Whether the channels are negated whose slopes are inverted: only then are these right."""
+"""Whether channels with inverted slopes are negated: only then are those slopes right."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import align
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, are, counted
 
 _NOISE = 0.2
-"""Of the product of two sizes: so much of a sum of products is rounding to codes at most."""
+"""The share of |a| * |b| below which a sum of products is nothing but rounding to codes."""
 
 
 @dataclass
 class ChannelSigns:
-    """How what one layer gives lies to what the reference's gives, channel by channel.
+    """The sign of a layer's output relative to the reference's, channel by channel.
 
-    With P_a(x) = max(x, 0) + a * min(x, 0): P_a(x) = -a * P_1/a(-x). A layer that has 1 / a in
-    place of a is right if it is given -x: then what it gives has the other sign too.
+    With P_a(x) = max(x, 0) + a * min(x, 0): P_a(x) = -a * P_1/a(-x). A layer with 1/a in place of a
+    is right if its input is -x: then its output has the other sign too.
     """
 
     inverted: Array
@@ -27,11 +27,11 @@ class ChannelSigns:
     _sums: Array | None = field(default=None, init=False)
 
     def restored(self, expected: Array, found: Array) -> Array:
-        """Note what one call gave, and return it with the sign and the size of the reference's.
+        """Record the output of one call; returns it with the reference's sign and scale.
 
         Args:
-            expected: what the reference's layer gave.
-            found: what the candidate's gave, laid alike.
+            expected: the output of the reference's layer.
+            found: the candidate's, in the same layout.
         """
         which = align(self.inverted, expected.ndim)
         if expected.shape != found.shape or which.ndim != expected.ndim:
@@ -61,14 +61,14 @@ class ChannelSigns:
         total = int(self.inverted.sum())
         if self._sums is None:
             return Reason(
-                f"{total} slopes are 1 / a where the reference has a; that is right if their "
-                "channels are negated, which was not seen",
+                f"{counted(total, 'slope')} {are(total)} 1/a where the reference has a; that is "
+                "right if the channels are negated, but this was not seen",
                 "slopes_inverted",
             )
         if not self.n_kept:
             return None
         return Reason(
-            f"{self.n_kept} slopes are 1 / a where the reference has a, and their channels are not "
-            "negated",
+            f"{counted(self.n_kept, 'slope')} {are(self.n_kept)} 1/a where the reference has a, "
+            "but the channels are not negated",
             "slopes_inverted",
         )

@@ -17,7 +17,7 @@ from prelu_tools.graph.quantized.layers import slope_step
 
 _HALF = 0.505  # of a step: the codes were rounded, and their scale is a float32
 _COARSEST = 0.25
-"""Of the size of a layer's slopes: a step above it proves nothing of them."""
+"""Relative to a layer's largest slope: a wider step proves nothing about the slopes."""
 
 
 def steps_of(located: Sequence[LocatedLayer]) -> dict[str, Array | float]:
@@ -27,7 +27,7 @@ def steps_of(located: Sequence[LocatedLayer]) -> dict[str, Array | float]:
 
 @dataclass(frozen=True)
 class SnappedLayers:
-    """The layers of both sides, with equal slopes where a step explains what differs."""
+    """The layers of both sides, with equal slopes where the step explains the difference."""
 
     pairs: LayerPairs
     """The pairs. The reference's slopes are inverted where the candidate's are; the candidate's
@@ -71,10 +71,9 @@ def is_coarse(slopes: Array, step: float) -> bool:
 def _inverted(mine: Array, other: Array, step: Array | float) -> Array:
     """Which slopes of the reference the candidate has as their inverse, and not as they are."""
     best, most = np.zeros(mine.shape, bool), 0
-    turned, places = inverted(mine), np.arange(mine.size).reshape(mine.shape)
-    for laid, inverse, place in zip(
-        *(_laid(a, other) for a in (mine, turned, places)), strict=True
-    ):
+    places = np.arange(mine.size).reshape(mine.shape)
+    orders = (_laid(values, other) for values in (mine, inverted(mine), places))
+    for laid, inverse, place in zip(*orders, strict=True):
         as_it_is, fits = (_is_within(each, other, step) for each in (laid, inverse))
         found = (laid > 1) & fits & ~as_it_is
         total = int((found | as_it_is).sum())
@@ -85,14 +84,14 @@ def _inverted(mine: Array, other: Array, step: Array | float) -> Array:
 
 
 def _snap(mine: Array, other: Array, step: Array | float) -> tuple[Array, float]:
-    """The candidate's slopes, of which those are the reference's that are within half a step."""
+    """The candidate's slopes, replaced by the reference's where these are within half a step."""
     if not float(np.max(step)) > 0:
         return other, 0.0
     found = [_within(laid, other, step) for laid in _laid(mine, other)]
     if found:
         _, best, off = max(found, key=lambda each: each[0])
         return best.astype(mine.dtype), off
-    if mine.size == 1:  # one slope for all, where there were several
+    if mine.size == 1:  # one slope for all, instead of several
         off = float(np.abs(other.astype(np.float64) - mine.item()).max(initial=0.0))
         if off <= _HALF * float(np.max(step)):
             return mine.reshape((1,) * other.ndim), off
@@ -119,7 +118,7 @@ def _within(laid: Array, other: Array, step: Array | float) -> tuple[int, Array,
 
 
 def _is_within(laid: Array, other: Array, step: Array | float) -> Array:
-    """Which slopes are within half a step; equal, where there are no steps."""
+    """Which slopes are within half a step; equal, if there are no steps."""
     width = np.asarray(step)
     width = width.reshape(other.shape) if width.size == other.size else width
     wide = laid.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Quantized weights compared with the reference's, one by one."""
+"""Compare quantized weights with the reference's, one by one."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _FLOAT = 1e-5  # of a value: normalisations were folded in float32
 def weights_within_half_a_step(meaning: Meaning, reference: OnnxGraph | None) -> tuple[int, int]:
     """How many quantized weights are, value by value, a tensor of the reference; and of how many.
 
-    Normalisations count as folded into the layers before them. What was equalized, or changed its
-    layout, is not found.
+    Normalisations count as folded into the layers before them. Equalized weights, and those in
+    another layout, are not found.
     """
     steps = meaning.steps
     known: dict[tuple[int, ...], list[Array]] = {}
@@ -39,7 +39,7 @@ def weights_within_half_a_step(meaning: Meaning, reference: OnnxGraph | None) ->
 def _stored(reference: OnnxGraph) -> Iterator[Array]:
     model = reference.model
     protos = [model.inlined()]
-    with suppress(PReLUToolsError):  # one that onnxruntime does not load is not folded
+    with suppress(PReLUToolsError):  # a weight that onnxruntime cannot load is not folded
         protos.append(folded(protos[0]))
     for proto in protos[: 1 if protos[0] is protos[-1] else 2]:
         for tensor in proto.graph.initializer:

@@ -1,1 +1,1 @@
-"""The reference of a check: its runs, and what they say of rounding and of randomness."""
+"""The reference of a check: its runs, its rounding and its randomness."""

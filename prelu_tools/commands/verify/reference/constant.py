@@ -1,4 +1,4 @@
-"""What stayed the same for all inputs, so that a difference there would not have been seen."""
+"""Outputs and inputs that never changed, so that a difference could have gone unnoticed."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def of_outputs(
     reference: Source,
     candidate: Source,
 ) -> tuple[list[Reason], list[Reason]]:
-    """What to say of outputs that did not move: what leaves them unproven, and what is a note.
+    """Reasons and notes for outputs that did not change.
 
-    An output that no input reaches, by the graph of either side, is proven by one value. Indices
-    and flags are proven by what they are made of, where floating outputs move.
+    An output that depends on no input, in either graph, is proven by one value. Indices and flags
+    are proven by the floating-point outputs that change.
 
     Args:
         unmoved: see `unmoved_outputs`, of the reference.

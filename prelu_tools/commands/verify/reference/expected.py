@@ -1,4 +1,4 @@
-"""What candidates are compared with: the float64 run, value by value, where it agrees."""
+"""The expected values: those of the float64 run, where it agrees with float32."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.rounding.spread import unit_of
 from prelu_tools.core.rounding.tolerance import FACTOR, Extent
 
-_PLAUSIBLE = 1.1e-4  # of a value: more than rounding does that the moved runs do not show
+_PLAUSIBLE = 1.1e-4  # relative: more than any rounding that the perturbed runs do not show
 
 Outputs = Sequence[Mapping[str, Array]]
 
@@ -23,17 +23,17 @@ class Expected:
     """A tensor to compare with, and how far rounding may take it."""
 
     values: Array
-    """In float64 where that is the same but for rounding."""
+    """In float64 where it equals float32 up to rounding."""
     scale: Array
     """See `Spread.scale`."""
     own_error: float
-    """Of the values that float64 agrees on, the largest difference."""
+    """The largest difference among the values that float64 agrees on."""
     n_strange: int
     """Values that are something else in float64."""
 
 
 def expected_of(narrow: Array, wide: Array, scale: Array) -> Expected:
-    """Take the float64 run as what is right, where it is the same but for rounding.
+    """Use the float64 run where it equals the float32 run up to rounding.
 
     It is not where float32 overflows, on the other side of a border, and in a model that does
     something else in float64: the float32 run is what a candidate is compared with there. Where it
@@ -59,15 +59,15 @@ class ExpectedOutputs:
     """Outputs to compare with, after both runs."""
 
     outputs: list[dict[str, Array]] = field(default_factory=list)
-    """Of each run; see `Centre.values`."""
+    """The outputs of each run; see `Centre.values`."""
     extents: dict[str, Extent] = field(default_factory=dict)
-    """Of each output."""
+    """The extent of each output."""
     strange: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Of each output that has any: values that are something else in float64, and all."""
+    """For each output with any: the number of values that differ in float64, and of all values."""
 
 
 def expected_outputs(narrow: Outputs, wide: Outputs, moved: PerturbedRuns) -> ExpectedOutputs:
-    """Take what float64 gave where it is the same but for rounding; widens the spreads in place."""
+    """Use float64 outputs where they equal float32 up to rounding; widens the spreads in place."""
     found = ExpectedOutputs()
     for run, (before, after) in enumerate(zip(narrow, wide, strict=True)):
         spreads, outputs = moved.outputs[run], dict(before)
@@ -88,7 +88,7 @@ def expected_outputs(narrow: Outputs, wide: Outputs, moved: PerturbedRuns) -> Ex
 
 
 def expected_layers(stash: Stash, seen: Iterable[tuple[int, str, int]]) -> dict[str, Extent]:
-    """The same for what layers gave, in the stash; what was seen in both is named there."""
+    """The same for layer outputs in the stash."""
     extents: dict[str, Extent] = {}
     for run, layer, call in seen:
         narrow, wide = (stash.get((kind, run, layer, call)) for kind in ("float32", "float64"))

@@ -1,4 +1,4 @@
-"""Run a reference on the inputs that a request asks for."""
+"""Run a reference on the inputs of a request."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def check_ranges(source: Source, request: VerifyRequest) -> None:
 def running(
     source: Source, opened: Sequence[Linked], request: VerifyRequest
 ) -> Iterator[tuple[Reference, InputPlan]]:
-    """Run a reference; what it holds is gone after the block.
+    """Run a reference; its resources are released after the block.
 
     Args:
         source: the reference.
         opened: the candidates, whose inputs and decisions count too.
-        request: what is asked for.
+        request: the options.
 
     Raises:
         PReLUToolsError: it cannot be run.

@@ -1,4 +1,4 @@
-"""Run the reference a few more times, perturbed by rounding: how far may each value be off?"""
+"""Run the reference a few more times, perturbed by rounding, to see how far values move."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from prelu_tools.core.rounding.spread import Spread, SpreadBook, pooled
 RUNS = 6
 """Perturbed runs of each input."""
 FEWEST = 2
-"""Of a slow model."""
+"""Perturbed runs of a slow model."""
 SECONDS = 60.0
 """What they may take, above which there are fewer."""
 SPREAD = "spread"
 """Where the spread of a layer's output is in the stash: in the place of a precision."""
-_DEARER = 3.0  # times what an unperturbed run takes
+_DEARER = 3.0  # times the duration of an unperturbed run
 
 
 @dataclass
@@ -56,10 +56,10 @@ def run_perturbed(
     Args:
         source: the reference.
         feeds: its inputs.
-        outputs: what it gave for them.
+        outputs: its outputs for them.
         noise: how to move it.
         runs: how often.
-        stash: what its layers gave; takes the spread of that too. None where nobody asks.
+        stash: the outputs of its layers; takes their spread too. None if it is not needed.
 
     Raises:
         PReLUToolsError: its operators cannot be perturbed.
@@ -89,7 +89,7 @@ class _Layers:
     """Collects the perturbed runs of every layer's output, in the stash."""
 
     def __init__(self, stash: Stash) -> None:
-        self.run = -1  # what runs before the first input is none of them
+        self.run = -1  # operators before the first input do not count
         self._stash = stash
         self._seen: set[tuple[str, int]] = set()
 

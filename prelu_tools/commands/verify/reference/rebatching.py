@@ -1,6 +1,6 @@
-"""The runs of a record at the sizes that candidates fix: as they are, or their rows in new batches.
+"""The runs of a record at the sizes that candidates fix: unchanged, or rebatched.
 
-A file that was exported for a batch of one takes each row of a recorded batch on its own.
+A file that was exported for a batch of one gets each row of a recorded batch separately.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class Part:
     is_first: bool
     """Whether it is the first part of its run."""
     count: int = 0
-    """Rows of the whole run; 0 where the part is all of it."""
+    """Rows of the whole run; 0 if the part is all of it."""
     places: tuple[int, ...] = ()
     """Which of these rows it has."""
 
     def take(self, values: Array, axis: int | None) -> Array | None:
-        """A tensor of the run, for the part alone; None where its rows cannot be told apart.
+        """A tensor of the run, for the part alone; None if its rows cannot be separated.
 
         Args:
             values: of the whole run.
-            axis: of the batch, or `WITHOUT_ROWS`; None where it is not known.
+            axis: of the batch, or `WITHOUT_ROWS`; None if it is not known.
         """
         if not self.count or axis == WITHOUT_ROWS:
             return values

@@ -1,4 +1,4 @@
-"""The reference of a verification, and everything that was seen of it."""
+"""The reference of a verification, and all observations of it."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Call(NamedTuple):
     number: int
     """Which call of it."""
     x: Array
-    """What it was given."""
+    """Its inputs."""
     y: Array
-    """What it gave."""
+    """Its outputs."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Reference:
     stash: Stash
     """Outputs of layers, by run, layer and call; see `activation`."""
     outputs: list[dict[str, Array]] = field(default_factory=list)
-    """Outputs of each run: in float64, where that was available."""
+    """Outputs of each run: in float64, if that was available."""
     extents: dict[str, Extent] = field(default_factory=dict)
     """Scale and rounding of each output."""
     kinds: dict[str, str] = field(default_factory=dict)
@@ -59,9 +59,9 @@ class Reference:
     layer_extents: dict[str, Extent] = field(default_factory=dict)
     """Scale and rounding of each layer's output."""
     precision: Literal["float64", "float32"] = "float32"
-    """Of `outputs` and of the stash."""
+    """The precision of `outputs` and of the stash."""
     moved: PerturbedRuns | None = None
-    """What its moved runs say of its outputs; None where its operators cannot be moved."""
+    """What its perturbed runs say of its outputs; None if its operators cannot be moved."""
     n_searched: int = 0
     """Rows that a search added, in feeds after the others."""
     seconds_per_row: float = 0.0
@@ -77,7 +77,7 @@ class Reference:
     unmoved: dict[str, bool] = field(default_factory=dict)
     """Outputs that are the same for all inputs, and whether each holds floating numbers."""
     untaken: dict[str, list[Reason]] = field(default_factory=dict)
-    """Of each candidate's name: what it decided always in the same way."""
+    """For each candidate's name: its decisions that always went the same way."""
 
     looked_at: int = 0
     """The run in which layers are looked for by their values."""
@@ -88,7 +88,7 @@ class Reference:
 
     @property
     def is_random(self) -> bool:
-        """Whether it gives different outputs each time: what differs from it says nothing."""
+        """Whether its outputs differ each time, so that a difference says nothing."""
         return is_random(self.doubts)
 
     @property
@@ -99,7 +99,7 @@ class Reference:
         return sum(self.rows.count(feed) for feed in feeds if feed) - int(again)
 
     def perturbed_to(self, unit: float) -> PerturbedRuns | None:
-        """What moved runs say that round every result to a coarser unit; run when first asked."""
+        """The spread of runs that round every result to a coarser unit; run on first use."""
         if self.moved is None or unit <= SINGLE:
             return self.moved
         if unit not in self.coarser:
@@ -130,11 +130,11 @@ class Reference:
         return found
 
     def spread(self, run: int, layer: str, call: int) -> Array | None:
-        """How far rounding may take each value that a layer gives; None where that is unknown."""
+        """How far rounding may move each value of a layer's output; None if that is unknown."""
         key = (SPREAD, run, layer, call)
         return self.stash.get(key) if key in self.stash else None
 
     def activation(self, run: int, layer: str, call: int) -> Array | None:
-        """The output of a layer in one run; None where it was not seen."""
+        """The output of a layer in one run; None if it was not seen."""
         key = (self.precision, run, layer, call)
         return self.stash.get(key) if key in self.stash else None

@@ -1,4 +1,4 @@
-"""Whether a model gives the same outputs for the same inputs, and a row the same in any batch."""
+"""Whether a model's outputs are reproducible, and a row's outputs independent of its batch."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Results = Sequence[Mapping[str, Array]]
 ACTING_DROPOUT = "dropout_in_training_mode"
 """The code of a Dropout that drops values for sure."""
 _RANDOM = ("random_outputs", "random_node", ACTING_DROPOUT)
-_AGAIN = 6  # more runs, that tell two exact kernels from randomness
-_KERNELS = 4  # different results of all eight: half of them
-_ROUNDING = 1000  # units in the last place of the largest value: what another kernel may change
-_GROSS = 1e-2  # of the largest value: what no other kernel changes
+_AGAIN = 6  # more runs, to tell two exact kernels from randomness
+_KERNELS = 4  # distinct results among eight: at least half
+_ROUNDING = 1000  # units in the last place of the largest value: the effect of another kernel
+_GROSS = 1e-2  # relative to the largest value: more than the effect of another kernel
 
 
 @dataclass
@@ -38,14 +38,14 @@ class RepeatedRun:
 def run_again(runner: Runner, feeds: Sequence[Feeds], results: Results) -> RepeatedRun:
     """Run one batch of each size again, in the mode in which it was run before.
 
-    A model of which nothing is random may still have two kernels for one operator, and choose by
-    where its buffers lie: their results differ by rounding, and come back. What is random differs
+    A model without randomness may still have two kernels for one operator, and choose by the
+    alignment of its buffers: their results differ by rounding, and recur. Random results differ
     each time, or by more than rounding.
 
     Args:
-        runner: the model, observed as it was before.
+        runner: the model, observed as before.
         feeds: the inputs of each run.
-        results: what it gave for them.
+        results: its outputs for them.
     """
     found = RepeatedRun()
     for number, run in enumerate(_one_of_each_size(feeds)):
@@ -67,7 +67,7 @@ def run_unobserved(source: Source, feeds: Sequence[Feeds], results: Results) -> 
     A framework may take other kernels then, and round otherwise; more than that is another model.
     """
     if source.framework == "onnx" or not feeds:
-        return []  # its outputs come from a session that nobody observes
+        return []  # its outputs come from a session without observers
     run = _one_of_each_size(feeds)[0]
     with source.runner() as runner:
         plain = runner.run(feeds[run])
@@ -152,7 +152,7 @@ def is_random(doubts: Sequence[str]) -> bool:
 
 def _random_part(part: RandomPart) -> Reason:
     does = "is in training mode" if part.drops else "draws random numbers"
-    when = "" if part.is_certain else " if a value that the graph computes says so"
+    when = "" if part.is_certain else ", depending on a value that the graph computes"
     what = "drops values" if part.drops else "gives different outputs each time"
     return Reason(
         f"{part.text} {does}{when}: it {what}, unless the runtime removes it",

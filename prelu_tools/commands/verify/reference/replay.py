@@ -1,4 +1,4 @@
-"""Take a record in the place of a reference that is run."""
+"""Use a record in place of running the reference."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def refuse_fixed_options(recording: Recording, request: VerifyRequest) -> None:
         if is_other:
             raise UsageError(
                 f"{flag} would be ignored: {request.reference} is a record, whose inputs are "
-                f"fixed; give it to prelu-tools record {recording.source}"
+                f"fixed; use it with prelu-tools record {recording.source}"
             )
 
 
@@ -85,7 +85,7 @@ def refuse_records(candidates: Sequence[Linked]) -> None:
 def replaying(
     source: Source, opened: Sequence[Linked], request: VerifyRequest
 ) -> Iterator[tuple[Reference, InputPlan]]:
-    """What `running` gives, from a record; what it holds is gone after the block.
+    """The same as `running`, from a record; its resources are released after the block.
 
     Raises:
         PReLUToolsError: the record is damaged, or has no run at the sizes that candidates fix.
@@ -261,7 +261,7 @@ class _Player:
 
         scale = load(spread.scale)
         if scale is None or scale.dtype != np.float32 or not (scale >= 0).all():
-            raise self._damaged("a limit is not a number from 0 on")
+            raise self._damaged("a limit is not a number of 0 or more")
         return Spread(
             scale,
             load(spread.border),
@@ -282,7 +282,7 @@ class _Player:
             book.add(layer.name, counts.astype(np.int64))
 
     def _add_layers(self, reference: Reference, number: int, part: Part) -> None:
-        """What layers gave; in the run that is looked at, what they were given too."""
+        """The outputs of layers; for the observed run, their inputs too."""
         looked_at = part.number == self.recording.looked_at and part.is_first
         if looked_at:
             reference.looked_at = number
@@ -295,7 +295,7 @@ class _Player:
             if call.scale is not None and reference.moved is not None:
                 scale = part.take(self._like(call.scale, expected), call.row_axis)
                 if scale is None or not (scale >= 0).all():
-                    raise self._damaged("a limit is not a number from 0 on")
+                    raise self._damaged("a limit is not a number of 0 or more")
                 reference.stash.put((SPREAD, number, call.layer, call.call), scale)
             if looked_at and call.x is not None and call.y is not None:
                 x, y = (part.take(one.load(), call.row_axis) for one in (call.x, call.y))

@@ -1,4 +1,4 @@
-"""Run the reference: once as it is, once in float64, and once more for what is left unreached."""
+"""Run the reference: as it is, in float64, and with a search for unreached slopes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from prelu_tools.core.process.progress import counted
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.core.rounding.tolerance import Extent
 
-_SEARCHED = 32  # rows that search at once
+_SEARCHED = 32  # rows searched at once
 _PASSES = 4  # a search has to have time for a few runs at least
 
 
@@ -50,26 +50,26 @@ class ReferencePlan:
     wide: bool
     """Whether to run it in float64 too."""
     layers: bool
-    """Whether to keep what its layers give."""
+    """Whether to keep the outputs of its layers."""
     search_seconds: float
     """How long to look for inputs that reach the slopes left over; 0 for not at all."""
     seed: int
-    """Of that search."""
+    """The seed of that search."""
     ranges: Mapping[str, tuple[float, float]]
-    """Of the inputs."""
+    """The ranges of the inputs."""
     whole: bool
     """Whether batches have to keep their size, because one of the models fixes it."""
     rows: Rows
     """Where the rows of the inputs are."""
     turning: BranchPlan | None = None
-    """Whose decisions the inputs have to turn; None for nobody's."""
+    """The decisions that the inputs should change; None for none."""
 
 
 @contextmanager
 def run_reference(
     source: Source, feeds: Sequence[Feeds], plan: ReferencePlan
 ) -> Iterator[Reference]:
-    """Run a reference; what it holds is gone after the block.
+    """Run a reference; its resources are released after the block.
 
     Raises:
         PReLUToolsError: it cannot be run.
@@ -78,7 +78,7 @@ def run_reference(
         layers = source.layers()
         reference = Reference(source, layers, list(feeds), plan.rows, CoverageBook(layers), stash)
         reference.n_given = len(feeds)
-        reference.notes += [*source.notes, *untrained_notes(source)]
+        reference.notes = [*source.notes, *untrained_notes(source)]
         _run_all(reference, plan, 0)
         reference.notes += depends_on_batch(reference.feeds, reference.outputs, plan.rows)
         reference.doubts += [part.within("the reference") for part in random_parts(source)]
@@ -236,15 +236,15 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
     reference.stash.keep(lambda key: key[0] != "float32")
     if narrow_parts:
         named = ", ".join(narrow_parts[:5]) + (", ..." if len(narrow_parts) > 5 else "")
-        reference.notes.append(f"computed in a narrower type even in float64: {named}")
+        reference.notes.append(f"computed in a narrower type even in the float64 run: {named}")
 
 
 def _take_moved(
     reference: Reference, wide: list[dict[str, Array]], seen: list[tuple[int, str, int]]
 ) -> bool:
-    """Take float64, value by value, where it is the same but for rounding; False where nowhere."""
+    """Use float64, value by value, where it equals float32 up to rounding; False if nowhere."""
     if reference.moved is None:
-        raise AssertionError("moved runs are needed")
+        raise AssertionError("perturbed runs are needed")
     settled = expected_outputs(reference.outputs, wide, reference.moved)
     for name, (strange, total) in settled.strange.items():
         reference.notes.append(
@@ -261,7 +261,7 @@ def _take_moved(
 def _take_plausible(
     reference: Reference, wide: list[dict[str, Array]], seen: list[tuple[int, str, int]]
 ) -> bool:
-    """All of it or nothing: without moved runs nothing says what rounding does to each value."""
+    """All or nothing: only perturbed runs show the effect of rounding on each value."""
     extents: dict[str, Extent] = {}
     for narrow, found in zip(reference.outputs, wide, strict=True):
         for name, values in narrow.items():

@@ -1,4 +1,4 @@
-"""Whether a record is still that of its source, and of the source of the candidates."""
+"""Whether a record is up to date with its source and with the candidates' source."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def stale_notes(record: str, made_of: RecordedFile, opened: Sequence[Linked]) ->
 
 
 def _changed(beside: Path, made_of: RecordedFile) -> Path | None:
-    """The file where it is found, and is another one wherever it is found."""
+    """The file that was found, if it differs at every place where it was found."""
     named = Path(made_of.path)
     found = {}
     for path in (named, beside / named, beside / named.name):

@@ -1,1 +1,1 @@
-"""What `verify` returns: frozen, complete, and free of any framework."""
+"""What `verify` returns: frozen, complete, independent of any framework."""

@@ -1,9 +1,9 @@
 """Figures of a verification that may not get worse, and whether they did.
 
-Each figure is a distance from what is right: of an output or a layer the largest difference, of a
-share (coverage, power, rows with the same class) what is missing to 1. It may grow to `factor`
-times what it was, and to its floor in any case, so that rounding noise does not fail: an eighth of
-the limit that the check holds a difference to, 2 ulp of a layer by itself, a hundredth of a share.
+Each figure is a distance from the ideal: the largest difference of an output or a layer, or how far
+a share (coverage, power, rows with the same class) is below 1. It may grow to `factor` times its
+old value, and always to a floor, so that rounding noise never fails: an eighth of the check's limit
+for a difference, 2 ulp for an isolated error, 0.01 for a share.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Entry:
     """What a baseline knows of one check."""
 
     seed: int
-    """Of the inputs."""
+    """The seed of the inputs."""
     samples: int
     """Rows of input that were drawn or replayed."""
     figures: Figures
@@ -61,7 +61,7 @@ def entry_of(result: VerifyResult, names: Mapping[str, str] | None = None) -> En
 
     Args:
         result: what was found.
-        names: what to call candidates whose spelling changes from run to run, by that spelling.
+        names: names for candidates whose path changes from run to run, by path.
     """
     figures = {
         part: {name: found.value for name, found in measured.items()}
@@ -169,7 +169,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _measure(result: VerifyResult, names: Mapping[str, str]) -> dict[str, dict[str, _Measured]]:
-    """All that is worth gating; a part of which nothing is known is left out."""
+    """All figures to gate; unknown parts are left out."""
     found: dict[str, dict[str, _Measured]] = {}
     if result.coverage is not None and result.coverage.total:
         share = result.coverage.exercised / result.coverage.total

@@ -1,4 +1,4 @@
-"""What `verify` found of one candidate on one execution provider."""
+"""What `verify` found for one candidate on one execution provider."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prelu_tools.core.results.verification.parity import (
 @comparable
 @dataclass(frozen=True, eq=False)
 class ProviderReport:
-    """What onnxruntime or another runtime was asked for, and what it did."""
+    """What was requested of onnxruntime or another runtime, and what it did."""
 
     requested: str
     """The name that the user gave."""
@@ -29,7 +29,7 @@ class ProviderReport:
     options: Mapping[str, str] = field(default_factory=dict)
     """Options that were passed to it; TF32 is off unless they say otherwise."""
     is_runtime: bool = False
-    """Whether it is a runtime of its own, and not an execution provider of onnxruntime."""
+    """Whether it is its own runtime, and not an execution provider of onnxruntime."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Power:
     planted: int
     """Faults that change a slope which the inputs reach."""
     detected: int
-    """Of these, caught by a layer or by an output."""
+    """Planted faults that a layer or an output showed."""
     by_layers: int
     """Caught at the layer itself."""
     by_outputs: int

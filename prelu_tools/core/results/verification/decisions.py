@@ -1,4 +1,4 @@
-"""Places where a model goes one way or another: which ways the inputs took."""
+"""Decisions of a model, and which branches the inputs took."""
 
 from __future__ import annotations
 

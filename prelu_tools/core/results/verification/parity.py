@@ -1,4 +1,4 @@
-"""How the parts of a model compare: outputs, layers, special values, names and sizes."""
+"""Comparisons of a model's parts: outputs, layers, special values, names and sizes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Deviation:
     """How much two sets of values differ where both are finite, over all runs."""
 
     max_abs: float
-    """Largest absolute difference; NaN where nothing finite could be compared."""
+    """Largest absolute difference; NaN if nothing finite could be compared."""
     max_rel: float
     """Largest difference relative to the reference's value."""
     max_ulp: int
@@ -41,7 +41,7 @@ class OutputParity:
     shape: tuple[int, ...]
     """Its shape in the first run, in the reference's layout."""
     max_abs_diff: float
-    """Largest absolute difference; 0.0 or more, NaN where nothing finite could be compared."""
+    """Largest absolute difference; 0.0 or more, NaN if nothing finite could be compared."""
     max_rel_diff: float
     """Largest difference relative to the reference's value."""
     n_mismatched: int
@@ -103,7 +103,7 @@ class LayerParity:
     n_by_value: int = 0
     """Slopes proven by value: equal bit for bit."""
     n_by_behaviour: int = 0
-    """Of these, slopes proven by behaviour too: the inputs reached them, and the layer is right."""
+    """Slopes that negative inputs confirmed as well, in a layer that computes correctly."""
     least_positions: int | None = None
     """The smallest number of positions at which one of its slopes met a negative input."""
     provider: str | None = None

@@ -1,4 +1,4 @@
-"""What `verify` returns: frozen, complete, and free of any framework."""
+"""What `verify` returns: frozen, complete, independent of any framework."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class VerifyResult(Shown):
     """The result of `verify`; true only if everything passed."""
 
     verdict: Verdict
-    """`fail` if any candidate failed, else `inconclusive` if any could not be judged."""
+    """`fail` if any candidate failed, otherwise `inconclusive` if any could not be judged."""
     reference: str
     """The reference as the user wrote it."""
     reference_precision: Literal["float64", "float32"]
@@ -137,7 +137,7 @@ class VerifyResult(Shown):
 
     @property
     def power(self) -> Power | None:
-        """Over all candidates; None where none has any."""
+        """Over all candidates; None if none has any."""
         found = [report.power for report in self.candidates if report.power is not None]
         if not found:
             return None
@@ -158,11 +158,11 @@ class VerdictError(PReLUToolsError):
 
     Args:
         message: what was found.
-        result: all that was found; None where there is no more than the message.
+        result: all that was found; None if there is no more than the message.
     """
 
     def __init__(self, message: str, result: VerifyResult | None = None) -> None:
-        """Keep the result beside the sentence."""
+        """Keep the result next to the sentence."""
         super().__init__(message)
         self.result = result
 

@@ -1,4 +1,4 @@
-"""Attributes of convolutions that tf2onnx leaves out, or gives values that ONNX does not know."""
+"""Attributes of convolutions that tf2onnx omits, or gives values that ONNX does not define."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fold what is constant: transposed kernels, batch normalisation, shapes that are known."""
+"""Fold constants: transposed kernels, batch normalisation, known shapes."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def fold_batch_normalization(model: OnnxModel) -> None:
 
 
 def _fold_into(view: GraphView, conv: onnx.NodeProto, user: onnx.NodeProto) -> bool:
-    """Fold one of these behind a convolution into it; whether that was possible."""
+    """Fold one of these after a convolution into it; whether that was possible."""
     weight = read_constant(view, conv.input[1])
     if user.op_type not in ("Mul", "Add", "Sub") or weight is None:
         return False

@@ -18,7 +18,7 @@ from prelu_tools.graph.walk import attribute_of, set_nodes
 
 
 def move_inputs(graph: onnx.GraphProto, source: Layout, wanted: InputLayout) -> None:
-    """Give inputs of rank 3 and more another axis order, with a Transpose behind each, in place.
+    """Give inputs of rank 3 and more another axis order, with a Transpose after each, in place.
 
     Args:
         graph: a main graph.
@@ -62,7 +62,7 @@ def drop_idle_casts(model: OnnxModel) -> None:
 
 
 def _drop(model: OnnxModel, kind: str, is_idle: Callable[[onnx.NodeProto], bool]) -> None:
-    """Take away nodes of a kind that give what they are given, unless it is an output."""
+    """Remove nodes of a kind that return their input, except at outputs."""
     graph = model.proto.graph
     outputs = {value.name for value in graph.output}
     names: dict[str, str] = {}

@@ -1,7 +1,7 @@
-"""Convolutions of one dimension, out of those of two that TensorFlow makes of them.
+"""Turn the 2D convolutions that TensorFlow uses for 1D ones back into 1D convolutions.
 
-TensorFlow has no convolution of one dimension: Keras gives the input a second one of size 1, and
-takes it away again behind. ONNX has one, which is what a graph written by hand would use.
+TensorFlow has no 1D convolution: Keras adds a dimension of size 1 to the input and removes it
+afterwards. ONNX has one, and a graph written by hand would use it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Narrowing:
         self.added: list[onnx.TensorProto] = []
         """Kernels of fewer dimensions, and axes."""
         self.equal: dict[str, str] = {}
-        """Tensors that turned out to be another one."""
+        """Tensors that turned out to equal another one."""
         self._model = model
         self._view = GraphView(model)
         self._lifted: dict[str, _Lifted] = {}

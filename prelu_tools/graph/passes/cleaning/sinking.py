@@ -1,8 +1,8 @@
-"""Move Transposes down a graph, through what acts on each element, to where they cancel.
+"""Move Transposes down a graph, through elementwise operators, to where they cancel.
 
-A framework that keeps channels last around an operator that wants them first writes a Transpose
-before and one behind each. Moved down through what stands between, the one behind meets the one
-before the next operator, and both go.
+A framework that keeps channels last writes a Transpose before and after each operator that needs
+channels first. Moved down, the Transpose after one operator meets the one before the next, and both
+are removed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def sink_transposes(model: OnnxModel) -> None:
 
     def through(node: onnx.NodeProto, order: Permutation) -> bool:
         if node.op_type in _ELEMENTWISE or node.op_type in _ALONG_AN_AXIS:
-            return order[0] == 0  # a layer that acts on each step stays behind it
+            return order[0] == 0  # a layer that acts on each step stays after it
         return bool(node.op_type == "Shape")
 
     sinking = _Sinking(model, through)
@@ -59,9 +59,9 @@ def sink_transposes(model: OnnxModel) -> None:
 
 
 def reduce_before_transposing(model: OnnxModel) -> None:
-    """Let a reduction see its input as it was before a Transpose that nothing else reads, in place.
+    """Let a reduction read the input of a Transpose that nothing else reads, in place.
 
-    What it leaves of the Transpose goes behind it; where it drops the axes that were moved, nothing
+    What it leaves of the Transpose goes after it; where it drops the axes that were moved, nothing
     is left.
     """
     users, kept = users_of(model.proto.graph), {value.name for value in model.proto.graph.output}
@@ -72,8 +72,8 @@ def reduce_before_transposing(model: OnnxModel) -> None:
 def cancel_transposes(model: OnnxModel) -> None:
     """Cancel what undoes itself around the PRelu nodes of the main graph, in place.
 
-    A Transpose before a PRelu moves behind it where only Transposes follow, and two in a row
-    become one or none. So there are never more of them than before.
+    A Transpose before a PRelu moves after it where only Transposes follow, and two in a row become
+    one or none. So there are never more of them than before.
     """
     users, view = users_of(model.proto.graph), GraphView(model)
     kept = {value.name for value in model.proto.graph.output}
@@ -88,7 +88,7 @@ def cancel_transposes(model: OnnxModel) -> None:
 
 
 def _sink_where(model: OnnxModel, wanted: Callable[[onnx.NodeProto], bool]) -> None:
-    """Move Transposes through these nodes, and merge those in a row, where there are any."""
+    """Move Transposes through these nodes, and merge those in a row, if there are any."""
     nodes = [node for node in model.proto.graph.node if is_onnx(node) and node.input]
     turned = {node.output[0] for node in nodes if node.op_type == "Transpose"}
     found = {node.output[0] for node in nodes if wanted(node)}
@@ -115,7 +115,7 @@ class _Sinking:
         self.nodes: list[onnx.NodeProto] = []
         """What takes the place of the graph's nodes."""
         self._added: list[onnx.TensorProto] = []  # constants in another axis order
-        self._equal: dict[str, str] = {}  # tensors that turned out to be another one
+        self._equal: dict[str, str] = {}  # tensors that turned out to equal another one
         self._outputs: dict[str, str] = {}  # tensors that turned out to be an output of the graph
         self._model = model
         self._through = through
@@ -241,7 +241,7 @@ class _Sinking:
         return True
 
     def _before(self, name: str, order: Permutation) -> str | None:
-        """An input as it is before a Transpose; None where that is not known."""
+        """An input as it is before a Transpose; None if that is not known."""
         if not name:
             return ""
         if name in self._moved:

@@ -20,7 +20,7 @@ from prelu_tools.reports.words import counted
 WIDTH, HEIGHT = 320, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 8, 22
 MOST_LINES = 32
-"""Slopes of a layer that have a line of their own; of more, some at even distances."""
+"""Slopes of a layer that have their own line; of more, some at even distances."""
 LEGEND = "bold: the median; thin: single slopes; shaded: from the smallest to the largest"
 _FARTHEST = 1e150  # beyond it a span would overflow
 
@@ -37,11 +37,11 @@ class Frame:
     """The slope at the upper edge."""
 
     def x(self, place: int) -> float:
-        """Of a point."""
+        """The horizontal position of a point."""
         return _LEFT + self.xs[place] * (WIDTH - _LEFT - _RIGHT)
 
     def y(self, slope: float) -> float:
-        """Of a slope; at the edge of the drawing where it is beyond."""
+        """The vertical position of a slope; at the edge of the drawing if it lies beyond."""
         part = (min(max(slope, self.low), self.high) - self.low) / (self.high - self.low)
         return _TOP + (1 - part) * (HEIGHT - _TOP - _BOTTOM)
 
@@ -71,7 +71,7 @@ def places_of(points: Sequence[SeriesPoint]) -> tuple[float, ...]:
 
 
 def lines_of(layer: LayerSeries) -> list[Array]:
-    """The course of single slopes, each with NaN where it is not known."""
+    """The course of single slopes, each with NaN if it is not known."""
     size = layer.first.slopes.size
     chosen = np.linspace(0, size - 1, min(size, MOST_LINES)).round().astype(np.int64)
     rows = [
@@ -151,7 +151,7 @@ def _median(slopes: Array) -> float:
 
 
 def _line(frame: Frame, values: Array, style: str) -> Iterator[str]:
-    """A line through what is known, broken where it is not; a dot where nothing is beside it."""
+    """A line through what is known, broken where it is not; a dot where nothing is next to it."""
     run: list[tuple[float, float]] = []
     for place, value in enumerate([*values.tolist(), math.nan]):
         if math.isfinite(value):

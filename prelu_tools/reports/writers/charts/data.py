@@ -1,7 +1,7 @@
-"""What the charts of a page draw, as plain data; a large model stays a small page.
+"""The data of a page's charts, reduced so that a large model stays a small page.
 
-Numbers have six digits; what is not finite is null, and counted. A layer of more slopes than there
-is room for is cut into runs of neighbours, each with its smallest, its mean and its largest.
+Numbers have six digits; values that are not finite are null, and counted. A layer with too many
+slopes is divided into runs of neighbours, each with its minimum, mean and maximum.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _values(report: LayerReport, room: int) -> dict[str, Any]:
 
 
 def _means(values: Array, starts: Array) -> Array:
-    """The mean of each run, of what is a number in it; NaN where nothing is."""
+    """The mean of each run, of what is a number in it; NaN if nothing is."""
     known = ~np.isnan(values)
     counts = np.add.reduceat(known.astype(np.int64), starts)
     with np.errstate(over="ignore"):
@@ -126,7 +126,7 @@ def _list(values: Array) -> list[Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    """To six digits; whole numbers as they are, None where JSON has no number for it."""
+    """To six digits; whole numbers as they are, None if JSON has no number for it."""
     if value is None or isinstance(value, int):
         return value
     return float(f"{value:.6g}") if math.isfinite(value) else None

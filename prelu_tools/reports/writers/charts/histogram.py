@@ -20,7 +20,7 @@ _BELOW, _BETWEEN, _ABOVE = "yellow", "cyan", "magenta"
 
 
 def histograms(reports: Sequence[LayerReport], width: int) -> Iterable[Text]:
-    """The lines: one a layer, one for all where there are several, and the scale."""
+    """The lines: one a layer, one for all if there are several, and the scale."""
     whole = f"all {counted(len(reports), 'layer')}"
     names = [report.layer.name.replace("\n", " ") for report in reports]
     longest = max(map(cell_len, [*names, whole] if len(names) > 1 else names))
@@ -79,7 +79,7 @@ def ruler(scale: Scale, n_cells: int) -> str:
 
 
 def labels(scale: Scale, n_cells: int, indent: int) -> str:
-    """The numbers below the ruler; 0 and 1 first, the ends where there is room left."""
+    """The numbers below the ruler; 0 and 1 first, the ends if there is room left."""
     low = f"{'<' if scale.cut_low else ''}{scale.low:.3g}"
     high = f"{'>' if scale.cut_high else ''}{scale.high:.3g}"
     wanted = [("0", scale.cell(0.0, n_cells)), ("1", scale.cell(1.0, n_cells))]

@@ -1,6 +1,6 @@
 """The slopes of a model by depth, as one figure: what was learned where.
 
-The same result gives the same bytes: the scatter is seeded, and nothing of the moment is stored.
+The same result gives the same bytes: the jitter is seeded, and no date is stored.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _figure(result: InspectResult | SeriesResult) -> Figure:
 
 
 def _width(n_layers: int) -> float:
-    """Of the figure, in inches."""
+    """The width of the figure in inches."""
     return float(np.clip(4.0 + 0.25 * n_layers, 7.0, 16.0))
 
 
@@ -139,7 +139,7 @@ def _room(n_layers: int) -> float:
 
 
 def word_of(report: LayerReport) -> str | None:
-    """The word of its health that a layer is coloured by; None where it has none."""
+    """The word of its health that a layer is coloured by; None if it has none."""
     return next((word for word in _HEALTH if word in report.health), None)
 
 

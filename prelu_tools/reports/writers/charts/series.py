@@ -24,7 +24,7 @@ _BLUE, _INK, _RED = "#0072b2", "#1b2430", "#d55e00"
 def series_figure(result: SeriesResult) -> Figure:
     """The figure, in matplotlib's settings of the moment.
 
-    Of more than thirty layers those are drawn whose slopes moved most.
+    If there are more than thirty layers, those whose slopes moved most are drawn.
     """
     from matplotlib.figure import Figure
 

@@ -19,7 +19,7 @@ _SLOPES = np.array([0.25, -0.5, 1.5, 0.1, 0.0], np.float32)
 _SHAPE = (1, 4, 4, 5)
 
 
-def _saved(path: Path, build: Callable[[TfliteFile, int], int], slopes: bool = True) -> Path:
+def _saved(path: Path, build: Callable[[TfliteFile, int], int]) -> Path:
     """A file whose one input goes through a layer."""
     file = TfliteFile()
     x = file.tensor("x", _SHAPE)

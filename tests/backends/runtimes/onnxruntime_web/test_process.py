@@ -60,7 +60,7 @@ def test_tensors_go_there_and_back_bit_for_bit(
 
 
 @pytest.mark.parametrize(("body", "said"), [
-    ("sys.exit(7)", r"node ended \(exit code 7\): it says nothing"),
+    ("sys.exit(7)", r"node ended \(exit code 7\): it gave no message"),
     ("import os; os.abort()", r"node ended \(signal 6\)"),
     ("ask(); print('FATAL: no memory', file=sys.stderr); sys.exit(5)", "FATAL: no memory"),
     ("ask(); sys.stdout.buffer.write(b'{')", "node ended"),

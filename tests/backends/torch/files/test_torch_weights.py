@@ -230,7 +230,7 @@ def test_what_a_training_keeps_beside_the_model_is_left_out(
     source = open_source(f"{nets}:Net@{weights}", SourceOptions())
     assert "not used from training.ckpt: loss.weight, n_averaged" in source.notes
     assert (
-        "training.ckpt: the weights are under state_dict; the weights' names are read without the "
+        "training.ckpt: the weights are under state_dict; removed from the weights' names: the "
         "prefix net." in source.notes
     )
 

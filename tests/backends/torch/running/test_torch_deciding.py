@@ -17,7 +17,7 @@ from prelu_tools.core.results.verification.decisions import Decision
 
 pytestmark = pytest.mark.torch
 
-TRUE, FALSE = "came out true", "came out false"
+TRUE, FALSE = "evaluated to true", "evaluated to false"
 Forward = Callable[["Net", torch.Tensor], Any]
 
 

@@ -75,23 +75,6 @@ def test_a_program_with_a_fixed_batch_of_one_is_searched() -> None:
     assert book.unreached() == ()
 
 
-def test_ranges_are_kept() -> None:
-    source = _source(_biased(nn.PReLU(4)), 1, 3, 6, 6)
-    start = {"input": normal(4, 3, 6, 6).clip(-0.5, 0.5)}
-    book, batches = seek(source, start, limits(input=(-0.5, 0.5)))
-    assert book.unreached() == ("1[1]",)  # the bias is out of reach for such inputs
-    assert all(abs(feeds["input"]).max() <= 0.5 for feeds in batches)
-    book, batches = seek(source, start, limits(input=(-50.0, 50.0)))
-    assert book.unreached() == ()
-    assert max(abs(feeds["input"]).max() for feeds in batches) <= 50.0
-
-
-def test_a_deadline_in_the_past_stops_at_once() -> None:
-    source = _source(_biased(nn.PReLU(4)), 1, 3, 6, 6)
-    book, batches = seek(source, {"input": normal(4, 3, 6, 6)}, limits(seconds=-1))
-    assert (book.unreached(), batches) == (("1[1]",), [])
-
-
 class _Above(nn.Module):
     def forward(self, x: Any) -> Any:
         return torch.relu(x) + 1

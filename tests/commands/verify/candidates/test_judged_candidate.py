@@ -123,8 +123,8 @@ def test_a_layer_that_is_missing_is_no_node() -> None:
     reference = NumpyModel({"a": SLOPES, "b": np.ones((1, 3), np.float32)})
     report = the_one(verified(reference, NumpyModel()))
     assert report.reasons == (
-        "b: not found in the candidate, although every output agrees (the tensors of such a "
-        "candidate cannot be searched)",
+        "b: not found in the candidate, although every output agrees (the tensors of this kind "
+        "of candidate cannot be searched)",
     )
     assert (report.verdict, report.first_divergence) == ("inconclusive", None)
     assert the_one(verified(NumpyModel(), reference)).verdict == "pass"
@@ -378,6 +378,21 @@ def test_the_sizes_at_which_it_differs_are_named() -> None:
     report = the_one(verified(NumpyModel(), wrong, layers=False))
     assert [code_of(reason) for reason in report.reasons] == [None, "differs_at_sizes"]
     assert report.reasons[1] == "it differs for inputs of shape x[16, 3], but not of shape x[1, 3]"
+
+
+@pytest.mark.parametrize(("sign", "named"), [(1, True), (-1, False)])
+def test_sizes_are_named_where_no_slopes_are_wrong(sign: int, named: bool) -> None:
+    class Stated(NumpyModel):
+        """Computes with the reference's slopes, whatever it says of them."""
+
+        def layers(self) -> Any:
+            return tuple(replace(x, slopes=sign * x.slopes) for x in super().layers())
+
+    wrong = Stated(change=lambda _layer, y: y + np.float32(len(y) > 1))
+    report = the_one(verified(NumpyModel(), wrong))
+    (layer,) = report.layers
+    assert (layer.verdict, layer.slopes_equal) == ("fail", named)
+    assert ("differs_at_sizes" in [code_of(reason) for reason in report.reasons]) is named
 
 
 def test_sizes_are_looked_at_only_where_an_output_differs(monkeypatch: pytest.MonkeyPatch) -> None:

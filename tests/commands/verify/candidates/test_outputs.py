@@ -308,7 +308,7 @@ def test_the_worst_value_is_measured_by_its_own_rounding() -> None:
     assert found.worst_of_rounding == pytest.approx(1.5 * FACTOR)
     assert found.limit == pytest.approx(ROOM)
     assert found.difference == (
-        f"output 'y': 1 value differs by up to {1.5 * ROOM:.3g}, at worst {1.5 * FACTOR:.3g}x "
+        f"output 'y': 1 value differs by up to {1.5 * ROOM:.3g}, at worst {1.5 * FACTOR:.1f}x "
         "the model's own rounding error"
     )
     (within,) = _each(SCALE).compare([{"y": _moved(0.5 * ROOM, (0, 0))}])
@@ -332,13 +332,14 @@ def test_what_sits_on_a_boundary_is_a_remark() -> None:
     (found,) = _each(border).compare([{"y": _moved(40.0, (0, 0), (1, 0))}])
     assert (found.verdict, found.n_border, found.n_values) == ("pass", 2, 8)
     assert found.remark == (
-        "2 of 8 values are on a border that rounding crosses (of a comparison, a rounding, an "
-        "index, a nearest neighbour) and differ: row 0 of run 0, row 1 of run 0"
+        "2 of 8 values are on a border that rounding error crosses (of a comparison, round, "
+        "index or nearest neighbour) and differ: row 0 of run 0, row 1 of run 0"
     )
     (more,) = _each(border).compare([{"y": _moved(40.0, (0, 0), (1, 0), (2, 0), (3, 0))}])
     assert (more.verdict, more.n_border, more.remark) == ("fail", 0, None)
     assert more.difference == (
-        "output 'y': 2 values differ by up to 40; 2 of them are on a border that rounding crosses"
+        "output 'y': 2 values differ by up to 40; 2 of them are on a border that rounding error "
+        "crosses"
     )
 
 

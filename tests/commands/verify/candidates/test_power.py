@@ -203,6 +203,30 @@ def test_a_model_without_slopes(tmp_path: Path) -> None:
         SlopeCopy(_plan(net))
 
 
+def test_layers_that_nothing_reads_or_no_path_leads_to_are_left_out(
+    chain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = _plan(chain)
+    asked: list[Any] = []
+
+    def is_unread(_source: OnnxSource, layer: str, known: Any) -> bool:
+        asked.append((layer, known))
+        return layer == "a"
+
+    monkeypatch.setattr(OnnxSource, "is_unread", is_unread)
+    assert [target.layer.name for target in SlopeCopy(plan).targets] == ["b"]
+    assert asked == [("a", {}), ("b", {})]
+    monkeypatch.setattr("prelu_tools.commands.verify.candidates.power.path_of", lambda _view: None)
+    with pytest.raises(PReLUToolsError, match=r"^none of its layers can be observed$"):
+        SlopeCopy(plan)
+
+
+def test_layers_are_watched_where_they_are(chain: Path) -> None:
+    ends = [target.ends for target in SlopeCopy(_plan(chain)).targets]
+    assert [[(one.path, one.name, other.path, other.name) for one, other in pairs]
+            for pairs in ends] == [[((), "x", (), "t")], [((), "t", (), "y")]]  # fmt: skip
+
+
 def test_a_layer_that_the_reference_does_not_have_is_left_out(chain: Path) -> None:
     plan = _plan(chain)
     copy = SlopeCopy(replace(plan, references=plan.references[1:]))
@@ -258,7 +282,7 @@ def test_faults_are_in_slopes_that_are_reached(net: Path) -> None:
     x[:, 1] = -1
     plan = _plan(net, reached=x)
     (moved,) = (f for f in choose_faults(SlopeCopy(plan), plan)[0] if f.kind == "moved")
-    assert moved.description == "slope 1 moved by 10 %"
+    assert moved.description == "slope 1 changed by 10%"
 
 
 @pytest.mark.parametrize(

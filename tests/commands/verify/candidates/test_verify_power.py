@@ -160,12 +160,6 @@ def test_power_that_is_not_measured_is_null(option: str, tmp_path: Path) -> None
     assert (found.code, found.json["power"], candidate(found)["power"]) == (0, None, None)
 
 
-@pytest.mark.parametrize("share", ["-0.1", "1.1", "most"])
-def test_a_share_that_is_none_is_a_usage_error(share: str, tmp_path: Path) -> None:
-    net = _chain(tmp_path / "net.onnx")
-    assert verify(net, net, "--min-power", share).code == 2
-
-
 def test_a_layer_that_is_used_twice_is_one_layer(tmp_path: Path) -> None:
     net = save(tmp_path / "n.onnx", "t = PRelu(x, a) u = Neg(t) y = PRelu(u, a)", a=_A)
     found = verify(net, net)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from exporting import save_by_tf2onnx
 from onnx import numpy_helper
 from running import cli
 from sample_list import sample
@@ -68,19 +69,9 @@ def test_the_export_of_torch_passes_and_fails_with_two_slopes_exchanged(torch_ex
 @pytest.fixture(scope="module")
 def keras_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five ops a layer, minus the slopes, in [H, W, C] order."""
-    import tensorflow as tf
-    import tf2onnx
-
     net: Any = build_object(parse_source_spec(sample("keras_digits.py:convnet").source))
     path = tmp_path_factory.mktemp("raw") / "net.onnx"
-    with quiet(show=False, logger="tf2onnx"):
-        tf2onnx.convert.from_function(
-            tf.function(lambda x: net(x, training=False)),
-            input_signature=[tf.TensorSpec((None, 28, 28, 1), tf.float32, name="image")],
-            opset=17,
-            output_path=str(path),
-        )
-    return path
+    return save_by_tf2onnx(net, (28, 28, 1), path, opset=17)
 
 
 @pytest.mark.keras

@@ -26,7 +26,7 @@ Feeds = dict[str, Array]
 ROWS = Rows({"x": 0}, frozenset({"batch"}))
 SPEC = TensorSpec("x", "float32", ("batch", "width"), (1, 3))
 GIVEN = [rows([1, 2, 3], [4, 5, 6]), rows([1, 2, 3])]
-YES, NO = "came out true", "came out false"
+YES, NO = "evaluated to true", "evaluated to false"
 
 
 def _domain(**other: Any) -> Domain:
@@ -73,7 +73,7 @@ def test_inputs_that_turn_it_are_found() -> None:
 def test_what_nothing_turns_is_in_doubt() -> None:
     turned = _turned(_decider(lambda x: False, name="c"))
     (doubt,) = turned.doubts["c"]
-    assert doubt.startswith("it never came out true: no inputs were found")
+    assert doubt.startswith("it never evaluated to true: no inputs were found")
     assert (turned.feeds, code_of(doubt)) == ([], "branch_not_taken")
 
 

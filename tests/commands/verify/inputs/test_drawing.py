@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from specs import spec
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.domains import known_domains
@@ -16,12 +17,6 @@ from prelu_tools.core.inputs import Wanted, draw
 from prelu_tools.core.options import Dim
 
 SAME, LAST = (0, 1, 2, 3), (0, 2, 3, 1)
-_EXAMPLES = {"batch": 1}
-
-
-def _spec(name: str, *shape: Dim, dtype: str = "float32") -> TensorSpec:
-    example = tuple(d if isinstance(d, int) else _EXAMPLES.get(d, 2) for d in shape)
-    return TensorSpec(name, dtype, shape, example)
 
 
 def _drawer(
@@ -38,39 +33,39 @@ def _sizes(runs: list[Feeds]) -> list[dict[str, tuple[int, ...]]]:
 @pytest.mark.parametrize(
     ("specs", "samples", "sizes"),
     [
-        pytest.param([_spec("a", "batch", 3)], 4, [{"a": (4, 3)}, {"a": (1, 3)}], id="free batch"),
-        pytest.param([_spec("a", "batch", 3)], 2, [{"a": (2, 3)}, {"a": (1, 3)}], id="two rows"),
-        pytest.param([_spec("a", "batch", 3)], 1, [{"a": (1, 3)}], id="one row"),
-        pytest.param([_spec("a", 1, 3)], 3, [{"a": (1, 3)}] * 3, id="batch of one"),
-        pytest.param([_spec("a", 4, 3)], 5, [{"a": (4, 3)}] * 2, id="fixed batch, rounded up"),
-        pytest.param([_spec("a", 4, 3)], 4, [{"a": (4, 3)}], id="fixed batch, just full"),
+        pytest.param([spec("a", "batch", 3)], 4, [{"a": (4, 3)}, {"a": (1, 3)}], id="free batch"),
+        pytest.param([spec("a", "batch", 3)], 2, [{"a": (2, 3)}, {"a": (1, 3)}], id="two rows"),
+        pytest.param([spec("a", "batch", 3)], 1, [{"a": (1, 3)}], id="one row"),
+        pytest.param([spec("a", 1, 3)], 3, [{"a": (1, 3)}] * 3, id="batch of one"),
+        pytest.param([spec("a", 4, 3)], 5, [{"a": (4, 3)}] * 2, id="fixed batch, rounded up"),
+        pytest.param([spec("a", 4, 3)], 4, [{"a": (4, 3)}], id="fixed batch, just full"),
         pytest.param(
-            [_spec("a", "batch", 3), _spec("b", "batch", 2), _spec("c")], 2,
+            [spec("a", "batch", 3), spec("b", "batch", 2), spec("c")], 2,
             [{"a": (2, 3), "b": (2, 2), "c": ()}, {"a": (1, 3), "b": (1, 2), "c": ()}],
             id="several, and a scalar",
         ),
         pytest.param(
-            [_spec("a", "batch", 3), _spec("c")], 16,
+            [spec("a", "batch", 3), spec("c")], 16,
             [{"a": (4, 3), "c": ()}, {"a": (1, 3), "c": ()}, *[{"a": (4, 3), "c": ()}] * 3],
             id="four values of a scalar",
         ),
         pytest.param(
-            [_spec("x", "batch", 7), _spec("h", 2, "batch", 5)], 3,
+            [spec("x", "batch", 7), spec("h", 2, "batch", 5)], 3,
             [{"x": (3, 7), "h": (2, 3, 5)}, {"x": (1, 7), "h": (2, 1, 5)}], id="states of an LSTM",
         ),
         pytest.param(
-            [_spec("c"), _spec("a", 4, 3), _spec("d", 2, 3)], 4,
+            [spec("c"), spec("a", 4, 3), spec("d", 2, 3)], 4,
             [{"c": (), "a": (4, 3), "d": (2, 3)}], id="batches of two sizes",
         ),
         pytest.param(
-            [_spec("a", 2, "t")], 4, [{"a": (2, 2)}, {"a": (2, 2)}],
+            [spec("a", 2, "t")], 4, [{"a": (2, 2)}, {"a": (2, 2)}],
             id="a free size beside a fixed batch",
         ),
         pytest.param(
-            [_spec("x", "n", 7), _spec("a", "n", "n")], 2, [{"x": (2, 7), "a": (2, 2)}] * 2,
+            [spec("x", "n", 7), spec("a", "n", "n")], 2, [{"x": (2, 7), "a": (2, 2)}] * 2,
             id="a graph",
         ),
-        pytest.param([_spec("c")], 3, [{"c": ()}] * 3, id="nothing but a scalar"),
+        pytest.param([spec("c")], 3, [{"c": ()}] * 3, id="nothing but a scalar"),
     ],
 )  # fmt: skip
 def test_sizes_of_what_is_drawn(
@@ -86,12 +81,12 @@ def test_first_sizes_may_be_those_of_one_batch() -> None:
 
 
 def test_the_first_row_is_run_again_alone() -> None:
-    together, alone = (run["a"] for run in _drawer(_spec("a", "batch", 3)).usual())
+    together, alone = (run["a"] for run in _drawer(spec("a", "batch", 3)).usual())
     assert np.array_equal(together[:1], alone)
 
 
 def test_another_run_has_other_values_and_the_sizes_that_it_is_given() -> None:
-    drawer = _drawer(_spec("a", "batch", "h", "w", "h"), _spec("m", "w"))
+    drawer = _drawer(spec("a", "batch", "h", "w", "h"), spec("m", "w"))
     assert drawer.free == {"h": 2, "w": 2}
     run = drawer.run({"h": 5, "w": 7}, 2, 1)
     assert _sizes([run]) == [{"a": (2, 5, 7, 5), "m": (7,)}]
@@ -101,7 +96,7 @@ def test_another_run_has_other_values_and_the_sizes_that_it_is_given() -> None:
 
 def test_rows_lie_along_their_own_axis() -> None:
     plain, states = (
-        _drawer(_spec("a", *shape)).usual()[0]["a"] for shape in (("batch", 3, 5), (3, "batch", 5))
+        _drawer(spec("a", *shape)).usual()[0]["a"] for shape in (("batch", 3, 5), (3, "batch", 5))
     )
     assert states.flags.c_contiguous
     assert np.array_equal(np.moveaxis(states, 1, 0), plain)
@@ -109,7 +104,7 @@ def test_rows_lie_along_their_own_axis() -> None:
 
 @pytest.mark.parametrize("batch", ["batch", 2])
 def test_a_seed_draws_the_same_twice(batch: Dim) -> None:
-    specs = [_spec("a", batch, "t", 3), _spec("s")]
+    specs = [spec("a", batch, "t", 3), spec("s")]
     first, second = (_drawer(*specs, seed=7).usual() for _ in range(2))
     other = _drawer(*specs, seed=8).usual()
     for one, two, three in zip(first, second, other, strict=True):
@@ -120,19 +115,19 @@ def test_a_seed_draws_the_same_twice(batch: Dim) -> None:
 
 
 def test_rows_are_not_repeated_from_run_to_run() -> None:
-    first, second = (run["a"] for run in _drawer(_spec("a", 2, 9)).usual())
+    first, second = (run["a"] for run in _drawer(spec("a", 2, 9)).usual())
     assert len({row.tobytes() for row in [*first, *second]}) == 4
 
 
 @pytest.mark.parametrize("batch", ["batch", 1])
 def test_booleans_without_rows_take_both_values(batch: Dim) -> None:
-    runs = _drawer(_spec("a", batch, 2), _spec("flag", dtype="bool")).usual()
+    runs = _drawer(spec("a", batch, 2), spec("flag", dtype="bool")).usual()
     assert {bool(run["flag"]) for run in runs} == {False, True}
 
 
 def test_types_and_ranges_are_kept() -> None:
     specs = [
-        _spec("a", "batch", 99, 2, dtype="float64"), _spec("b", "batch", 99, 2, dtype="int32")
+        spec("a", "batch", 99, 2, dtype="float64"), spec("b", "batch", 99, 2, dtype="int32")
     ]  # fmt: skip
     for run in _drawer(*specs, a=(0.0, 1.0)).usual():
         assert (run["a"].dtype, run["b"].dtype) == (np.float64, np.int32)
@@ -144,7 +139,7 @@ def test_types_and_ranges_are_kept() -> None:
 def test_a_batch_of_no_rows_is_no_input(shape: tuple[int, ...]) -> None:
     words = "input 'a' has no rows, so nothing would be compared: expected at least one"
     with pytest.raises(PReLUToolsError, match=f"^{words}$"):
-        _drawer(_spec("b", "batch", 2), _spec("a", *shape))
+        _drawer(spec("b", "batch", 2), spec("a", *shape))
 
 
 @pytest.mark.parametrize(
@@ -164,22 +159,22 @@ def test_a_size_that_a_candidate_fixes_is_kept(
     permutation: tuple[int, ...],
     known: list[Dim],
 ) -> None:
-    other = _spec("other", "n", 5)
-    specs, links = [other, _spec("x", *theirs)], [InputLink("a", "x", permutation)]
-    free = ([_spec("x", "n", 3, "p", "q")], [InputLink("a", "x", SAME)])
-    assert known_shapes([_spec("a", *mine)], [free, (specs, links), free]) == {"a": known}
+    other = spec("other", "n", 5)
+    specs, links = [other, spec("x", *theirs)], [InputLink("a", "x", permutation)]
+    free = ([spec("x", "n", 3, "p", "q")], [InputLink("a", "x", SAME)])
+    assert known_shapes([spec("a", *mine)], [free, (specs, links), free]) == {"a": known}
 
 
 def test_a_candidate_without_an_input_fixes_no_size_of_it() -> None:
-    other = ([_spec("z", "n")], [InputLink("b", "z", (0,))])
-    fixed = ([_spec("x", "n", 7)], [InputLink("a", "x", (0, 1))])
-    specs = [_spec("a", "batch", "t")]
+    other = ([spec("z", "n")], [InputLink("b", "z", (0,))])
+    fixed = ([spec("x", "n", 7)], [InputLink("a", "x", (0, 1))])
+    specs = [spec("a", "batch", "t")]
     assert known_shapes(specs, [other, fixed, other]) == {"a": ["batch", 7]}
 
 
 def test_what_is_plain_has_its_rows_first_and_takes_any_values() -> None:
-    drawer = _drawer(_spec("x", "batch", 3), _spec("h", 2, "batch"), _spec("s"),
-                     _spec("r", "batch", 3), r=(0.0, 1.0))  # fmt: skip
+    drawer = _drawer(spec("x", "batch", 3), spec("h", 2, "batch"), spec("s"),
+                     spec("r", "batch", 3), r=(0.0, 1.0))  # fmt: skip
     assert [drawer.is_plain(name) for name in "xhsr"] == [True, False, False, False]
 
 
@@ -189,7 +184,7 @@ def _of(domains: dict[str, Values], *specs: TensorSpec, samples: int = 4) -> Dra
 
 def test_values_that_go_with_the_number_of_rows_are_drawn_again_for_one() -> None:
     bound = Values(up_to="batch", is_whole=True)
-    drawer = _of({"a": bound}, _spec("a", "batch", 99), samples=16)
+    drawer = _of({"a": bound}, spec("a", "batch", 99), samples=16)
     together, alone = drawer.usual()
     assert (together["a"].max(), alone["a"].max()) == (16.0, 1.0)
     assert np.array_equal(alone["a"], drawer.run({}, 1, 0)["a"])
@@ -198,7 +193,7 @@ def test_values_that_go_with_the_number_of_rows_are_drawn_again_for_one() -> Non
 
 def test_rows_that_do_not_grow_are_sorted_and_the_first_is_run_again() -> None:
     falling = Values(0.0, 9.0, is_falling=True)
-    together, alone = _of({"a": falling}, _spec("a", "batch"), samples=16).usual()
+    together, alone = _of({"a": falling}, spec("a", "batch"), samples=16).usual()
     assert together["a"].tolist() == sorted(together["a"].tolist(), reverse=True)
     assert len(set(together["a"].tolist())) > 1
     assert 0.0 <= together["a"].min() < together["a"].max() <= 9.0
@@ -207,13 +202,13 @@ def test_rows_that_do_not_grow_are_sorted_and_the_first_is_run_again() -> None:
 
 def test_the_places_of_the_last_axis_may_have_limits_of_their_own() -> None:
     values = Values(0.0, 9.0, is_whole=True, tops=(1, 5))
-    drawn = _of({"a": values}, _spec("a", "batch", 99, 2), samples=4).usual()[0]["a"]
+    drawn = _of({"a": values}, spec("a", "batch", 99, 2), samples=4).usual()[0]["a"]
     assert drawn.max(axis=(0, 1)).tolist() == [1.0, 5.0]
     assert np.array_equal(drawn, np.round(drawn))
 
 
 def test_sizes_of_free_axes_are_those_of_a_run_or_of_the_example() -> None:
-    specs = [_spec("a", "batch", "h"), _spec("b", "w", 3)]
+    specs = [spec("a", "batch", "h"), spec("b", "w", 3)]
     plain = _of({"a": ANY, "b": ANY}, *specs)
     assert plain.sizes == {"batch": 1, "h": 2, "w": 2}
     assert plain.sizes_of({"a": np.zeros((5, 6)), "b": np.zeros((7, 3))}) == {
@@ -227,7 +222,7 @@ def test_sizes_of_free_axes_are_those_of_a_run_or_of_the_example() -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_each_run_goes_on_in_the_cycle_with_a_seed_of_its_own(number: int) -> None:
-    specs = [_spec("a", "batch", 5), _spec("b", "batch", 2), _spec("s"), _spec("t")]
+    specs = [spec("a", "batch", 5), spec("b", "batch", 2), spec("s"), spec("t")]
     found = _drawer(*specs, seed=7).run({}, 3, number)
     wanted = {name: Wanted("float32", sizes) for name, sizes in
               {"a": (5,), "b": (2,), "s": (), "t": ()}.items()}  # fmt: skip
@@ -241,7 +236,7 @@ def test_each_run_goes_on_in_the_cycle_with_a_seed_of_its_own(number: int) -> No
 
 def test_rows_that_do_not_grow_are_sorted_at_each_place() -> None:
     falling = Values(0.0, 9.0, is_falling=True)
-    drawn = _of({"a": falling}, _spec("a", "batch", 5), samples=16).usual()[0]["a"]
+    drawn = _of({"a": falling}, spec("a", "batch", 5), samples=16).usual()[0]["a"]
     assert np.array_equal(drawn, -np.sort(-drawn, axis=0))
     assert not np.array_equal(drawn, -np.sort(-drawn, axis=1))
 

@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 import pytest
+from specs import spec
 
-from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan
 from prelu_tools.commands.verify.inputs.linking import (
     InputLink,
@@ -24,12 +24,6 @@ from prelu_tools.core.prelu.layout import Layout
 
 SAME, LAST, FIRST = (0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)
 UNSAID = Layouts()
-_EXAMPLES = {"batch": 1}
-
-
-def _spec(name: str, *shape: Dim, dtype: str = "float32") -> TensorSpec:
-    example = tuple(d if isinstance(d, int) else _EXAMPLES.get(d, 2) for d in shape)
-    return TensorSpec(name, dtype, shape, example)
 
 
 def _plan(samples: int = 4, **ranges: tuple[float, float]) -> DrawPlan:
@@ -45,7 +39,7 @@ def _plan(samples: int = 4, **ranges: tuple[float, float]) -> DrawPlan:
 )
 def test_inputs_are_paired_by_name_or_else_by_order(left: str, right: str, pairs: str) -> None:
     links = link_inputs(
-        [_spec(name, "batch", 3) for name in left], [_spec(name, "n", 3) for name in right], UNSAID
+        [spec(name, "batch", 3) for name in left], [spec(name, "n", 3) for name in right], UNSAID
     )
     assert links == tuple(InputLink(one[0], one[1], (0, 1)) for one in pairs.split())
 
@@ -53,7 +47,7 @@ def test_inputs_are_paired_by_name_or_else_by_order(left: str, right: str, pairs
 def test_another_number_of_inputs() -> None:
     words = "it has 1 inputs (x); the reference has 2 (a, b)"
     with pytest.raises(PReLUToolsError, match=f"^{re.escape(words)}$"):
-        link_inputs([_spec("a", 1), _spec("b", 1)], [_spec("x", 1)], UNSAID)
+        link_inputs([spec("a", 1), spec("b", 1)], [spec("x", 1)], UNSAID)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +66,7 @@ def test_another_number_of_inputs() -> None:
 def test_inputs_of_another_type_are_cast(
     reference: str, candidate: str, narrow: str | None
 ) -> None:
-    (link,) = link_inputs(
-        [_spec("a", 2, dtype=reference)], [_spec("a", 2, dtype=candidate)], UNSAID
-    )
+    (link,) = link_inputs([spec("a", 2, dtype=reference)], [spec("a", 2, dtype=candidate)], UNSAID)
     assert link == InputLink("a", "a", (0,), narrow)
 
 
@@ -100,7 +92,7 @@ def test_the_order_of_axes(
     expected: tuple[int, ...],
 ) -> None:
     layouts = Layouts(*said) if said else UNSAID
-    (link,) = link_inputs([_spec("a", *reference)], [_spec("b", *candidate)], layouts)
+    (link,) = link_inputs([spec("a", *reference)], [spec("b", *candidate)], layouts)
     assert link.permutation == expected
 
 
@@ -124,7 +116,7 @@ def test_an_order_of_axes_that_cannot_be(
     )
     words = f"its input 'b' has shape {theirs}, but the reference's 'a' has shape {mine}"
     with pytest.raises(PReLUToolsError) as raised:
-        link_inputs([_spec("a", *reference)], [_spec("b", *candidate)], layouts)
+        link_inputs([spec("a", *reference)], [spec("b", *candidate)], layouts)
     assert str(raised.value) == words
 
 
@@ -143,20 +135,20 @@ def test_an_order_of_axes_that_cannot_be(
 def test_an_order_that_shapes_leave_open_is_the_same_one_at_first(
     reference: tuple[Dim, ...], candidate: tuple[Dim, ...], orders: tuple[tuple[int, ...], ...]
 ) -> None:
-    links = link_inputs([_spec("a", *reference)], [_spec("b", *candidate)], UNSAID)
+    links = link_inputs([spec("a", *reference)], [spec("b", *candidate)], UNSAID)
     assert (links[0].permutation, *links[0].others) == orders
     assert [other[0].permutation for other in other_links(links)] == list(orders[1:])
 
 
 def test_inputs_are_moved_alike() -> None:
-    specs = [_spec("a", "batch", 3, 3, 3), _spec("t", "batch", 1, 1, 1), _spec("v", "batch", 3)]
+    specs = [spec("a", "batch", 3, 3, 3), spec("t", "batch", 1, 1, 1), spec("v", "batch", 3)]
     first, last = other_links(link_inputs(specs, specs, UNSAID))
     assert [link.permutation for link in first] == [FIRST, SAME, (0, 1)]
     assert [link.permutation for link in last] == [LAST, SAME, (0, 1)]
 
 
 def test_an_input_that_a_candidate_does_not_have_is_left_out() -> None:
-    both = [_spec("a", "batch", 3), _spec("b", "batch", 3)]
+    both = [spec("a", "batch", 3), spec("b", "batch", 3)]
     assert link_inputs(both, both[1:], UNSAID) == (InputLink("b", "b", (0, 1)),)
 
 
@@ -184,7 +176,7 @@ def test_nothing_is_said_of_layouts_at_first() -> None:
 @pytest.mark.parametrize("layouts", [Layouts("nchw", None), Layouts(None, "nhwc")])
 def test_one_layout_alone_says_nothing(layouts: Layouts) -> None:
     assert layouts.permutation(4) is None
-    (link,) = link_inputs([_spec("a", 1, 3, 4, 5)], [_spec("b", 1, 3, 4, 5)], layouts)
+    (link,) = link_inputs([spec("a", 1, 3, 4, 5)], [spec("b", 1, 3, 4, 5)], layouts)
     assert link.permutation == SAME
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from specs import spec
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.feeds import (
@@ -15,14 +16,6 @@ from prelu_tools.commands.verify.inputs.feeds import (
     shapes_in_words,
 )
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import Dim
-
-_EXAMPLES = {"batch": 1}
-
-
-def _spec(name: str, *shape: Dim, dtype: str = "float32") -> TensorSpec:
-    example = tuple(d if isinstance(d, int) else _EXAMPLES.get(d, 2) for d in shape)
-    return TensorSpec(name, dtype, shape, example)
 
 
 def _save(path: Path, **arrays: object) -> Path:
@@ -31,7 +24,7 @@ def _save(path: Path, **arrays: object) -> Path:
 
 
 def test_what_was_saved_comes_back(tmp_path: Path) -> None:
-    specs = [_spec("a", "batch", 2), _spec("b/c", "batch", dtype="int64")]
+    specs = [spec("a", "batch", 2), spec("b/c", "batch", dtype="int64")]
     feeds = [
         {"a": np.ones((2, 2), np.float32), "b/c": np.arange(2)},
         {"a": np.zeros((1, 2), np.float32), "b/c": np.arange(1)},
@@ -47,26 +40,26 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
 def test_many_runs_are_told_apart(tmp_path: Path) -> None:
     feeds = [{"a": np.full((1,), i, np.float32)} for i in range(12)]
     save_feeds(tmp_path / "f.npz", feeds)
-    found = replay_feeds(tmp_path / "f.npz", [_spec("a", "batch")])
+    found = replay_feeds(tmp_path / "f.npz", [spec("a", "batch")])
     assert [run["a"].tolist() for run in found] == [[i] for i in range(12)]
 
 
 @pytest.mark.parametrize("name", ["run/a", "runx/a", "walk0/a", "run0", "0/a"])
 def test_a_name_that_only_looks_like_a_run_is_a_name(name: str, tmp_path: Path) -> None:
     path = _save(tmp_path / "f.npz", **{name: np.ones(2), "b": np.zeros(3)})
-    (found,) = replay_feeds(path, [_spec(name, "batch"), _spec("b", "batch")])
+    (found,) = replay_feeds(path, [spec(name, "batch"), spec("b", "batch")])
     assert list(found) == [name, "b"]
 
 
 def test_the_only_array_is_the_only_input(tmp_path: Path) -> None:
     path = _save(tmp_path / "f.npz", whatever=np.ones((2, 3)))
-    (found,) = replay_feeds(path, [_spec("a", "batch", 3)])
+    (found,) = replay_feeds(path, [spec("a", "batch", 3)])
     assert (list(found), found["a"].dtype) == (["a"], np.float32)
 
 
 def test_arrays_that_no_input_has_are_passed_over(tmp_path: Path) -> None:
     path = _save(tmp_path / "f.npz", a=np.ones(2), labels=np.arange(2))
-    (found,) = replay_feeds(path, [_spec("a", "batch")])
+    (found,) = replay_feeds(path, [spec("a", "batch")])
     assert list(found) == ["a"]
 
 
@@ -83,7 +76,7 @@ def test_an_input_that_is_not_there(
 ) -> None:
     path = _save(tmp_path / "f.npz", **arrays)
     with pytest.raises(UsageError) as raised:
-        replay_feeds(path, [_spec(name, "batch") for name in names])
+        replay_feeds(path, [spec(name, "batch") for name in names])
     assert str(raised.value) == f"{tmp_path}/{words}"
 
 
@@ -91,7 +84,7 @@ def test_an_input_without_rows_compares_nothing(tmp_path: Path) -> None:
     path = _save(tmp_path / "f.npz", a=np.ones(()), b=np.ones((0, 3)))
     words = "input 'b' has no rows, so nothing would be compared: expected at least one"
     with pytest.raises(PReLUToolsError) as raised:
-        replay_feeds(path, [_spec("a"), _spec("b", "batch", 3)])
+        replay_feeds(path, [spec("a"), spec("b", "batch", 3)])
     assert str(raised.value) == f"{path}: {words}"
 
 

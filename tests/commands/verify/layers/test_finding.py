@@ -134,7 +134,7 @@ def test_layers_are_looked_for_together() -> None:
 def test_a_candidate_may_not_be_searchable() -> None:
     search = _search({"y": Y})
     search.tensors = cast(Any, None)
-    assert search.one == Found(where="the tensors of such a candidate cannot be searched")
+    assert search.one == Found(where="the tensors of this kind of candidate cannot be searched")
 
 
 def test_a_search_that_fails_says_why() -> None:

@@ -75,8 +75,7 @@ def reports(exports: Exports, tmp_path_factory: pytest.TempPathFactory) -> Repor
             changed(exports(one), folder / f"{name}.onnx", change)
             for name, change in changes.items()
         ]
-        quick = ("--no-power", "--search-seconds", "0")
-        found = cli("verify", one.source, *paths, *quick, "--format", "json")
+        found = cli("verify", one.source, *paths, "--quick", "--format", "json")
         assert found.code == 1, found.words
         return dict(zip(changes, found.json["candidates"], strict=True))
 
@@ -129,7 +128,7 @@ def test_an_activation_that_became_another_is_missed(one: Sample, reports: Repor
 def test_a_use_that_is_gone_is_missed(one: Sample, reports: Reports) -> None:
     report = reports(one)["use gone"]
     assert report["verdict"] == "fail"
-    assert any("used 1 times, expected 2" in reason for reason in report["reasons"])
+    assert any("used 1 time, expected 2" in reason for reason in report["reasons"])
 
 
 @_for_each(*_EACH)

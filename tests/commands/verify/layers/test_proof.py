@@ -225,7 +225,7 @@ def test_calls_that_were_merged_are_found_by_their_values() -> None:
     case = _called(Case([PAIR], [flat()], {"y": Y}), 1)
     failed = case.judge.parities({})
     assert (failed[0].verdict, code_of(failed[0].difference)) == ("fail", "layer_calls_differ")
-    note = "used 1 times, expected 2: equal calls were merged (tensor 'y')"
+    note = "used 1 time, expected 2: equal calls were merged (tensor 'y')"
     assert case.settled() == (replace(failed[0], verdict="pass", difference=None, note=note),)
     case.search.reference.known_calls = [call(), call(2 * Y, 2 * X, 1)]
     case.search.tensors = Tensors({"y": Y, "z": 2 * Y})
@@ -236,7 +236,7 @@ def test_calls_that_are_not_found_are_in_doubt() -> None:
     case = _called(Case([PAIR], [flat()]), 1)
     assert case.said == (
         "inconclusive",
-        "a: used 1 times, expected 2, and its other calls were not found by their values "
+        "a: used 1 time, expected 2, and its other calls were not found by their values "
         f"({CAN.format(1)})",
         "layer_calls_differ",
     )
@@ -263,7 +263,7 @@ def _stand_in(slopes: Array, *more: PReLULayer) -> Case:
 def test_a_layer_in_the_place_of_a_call_has_its_slopes() -> None:
     found = _stand_in(SLOPES).settled()[0]
     assert (found.verdict, found.difference, found.note) == (
-        "pass", None, "used 1 times, expected 2: 'again' has its slopes too"
+        "pass", None, "used 1 time, expected 2: 'again' has its slopes too"
     )  # fmt: skip
     found = _stand_in(SLOPES, flat("once more")).settled()[0]
     assert str(found.note).endswith(": 'again', 'once more' has its slopes too")
@@ -275,8 +275,8 @@ def test_a_layer_of_other_slopes_in_the_place_of_a_call_is_a_failure() -> None:
         assert (found.verdict, found.slopes_equal) == ("fail", False)
         assert code_of(found.difference) == "slopes_differ"
         assert str(found.difference).startswith(
-            "a: used 1 times, expected 2, and again, in its place, has different slopes: 3 of 3 "
-            "slopes differ"
+            "a: used 1 time, expected 2, and again, which stands in its place, has different "
+            "slopes: 3 of 3 slopes differ"
         )
 
 
@@ -370,7 +370,7 @@ def test_without_looking_a_layer_may_have_another_name() -> None:
 def test_without_looking_calls_and_axes_are_in_doubt() -> None:
     fewer = Case([PAIR], [flat()])
     assert _unsearched(fewer) == [
-        ("inconclusive", f"a: used 1 times, expected 2 {ASK}", "layer_calls_differ", None)
+        ("inconclusive", f"a: used 1 time, expected 2 {ASK}", "layer_calls_differ", None)
     ]
     turned = _turned({})
     failed = turned.judge.parities({})[0]
@@ -396,7 +396,7 @@ def test_where_an_output_differs_a_node_may_be_to_blame() -> None:
     (found,) = blamed(case.judge.parities({}), case.judge, case.search.search)
     assert (found.verdict, found.node, found.found) == ("fail", "n", "values")
     assert found.difference == (
-        "a: replaced by tensor 't' of node 'n' (LeakyRelu): its slope is 0.5, expected 0.25"
+        "a: replaced by a LeakyRelu (tensor 't' of node 'n'): its slope is 0.5, expected 0.25"
     )
     assert code_of(found.difference) == "slopes_differ"
     right = Case([flat("a", QUARTERS)], tensors={"t": Y}, t=Maker("n", "LeakyRelu", 0.25))

@@ -140,7 +140,7 @@ def test_equal_calls_may_be_one_or_several(tmp_path: Path) -> None:
     twice = _net(tmp_path, "twice", f"{_CONV} p = PRelu(c, a) q = PRelu(c, a) y = Add(p, q)")
     merged, split = verify(twice, once), verify(once, twice)
     assert (merged.code, split.code) == (0, 0)
-    assert "used 1 times, expected 2: equal calls were merged" in _layer(merged)["note"]
+    assert "used 1 time, expected 2: equal calls were merged" in _layer(merged)["note"]
     assert _layer(split)["note"] == "used 2 times, expected 1"
 
 
@@ -157,10 +157,11 @@ def test_slopes_stored_again_for_a_call_have_to_be_the_same(
     assert layer["verdict"] == ("fail" if code else "pass")
     if code:
         assert (
-            "again, in its place, has different slopes: 3 of 3 slopes differ" in layer["difference"]
+            "again, which stands in its place, has different slopes: 3 of 3 slopes differ"
+            in layer["difference"]
         )
     else:
-        assert layer["note"] == "used 1 times, expected 2: 'again' has its slopes too"
+        assert layer["note"] == "used 1 time, expected 2: 'again' has its slopes too"
 
 
 def test_a_call_that_is_missing_fails_with_its_outputs(tmp_path: Path) -> None:
@@ -345,7 +346,7 @@ def test_a_node_in_the_place_of_a_layer_is_named_where_its_slope_is_wrong(
     found = verify(reference, _net(tmp_path, "r", body, k=np.float32(1.01)), option)
     assert found.code == 1
     assert [x["name"] for x in candidate(found)["layers"] if x["verdict"] == "fail"] == named
-    there = "replaced by tensor 'y' of node 'y' (LeakyRelu): its slope is 0.5, expected 0.25"
+    there = "replaced by a LeakyRelu (tensor 'y' of node 'y'): its slope is 0.5, expected 0.25"
     assert any(there in reason for reason in found.json["reasons"]) == bool(named)
 
 

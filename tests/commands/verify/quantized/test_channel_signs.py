@@ -78,13 +78,13 @@ def test_what_has_another_shape_is_not_seen(shape: tuple[int, ...]) -> None:
     other = VALUES.reshape(shape)
     assert signs.restored(VALUES, other) is other
     assert signs.n_kept == 0
-    assert "which was not seen" in str(signs.doubt)
+    assert "but this was not seen" in str(signs.doubt)
 
 
 def test_slopes_with_more_axes_than_the_values_are_not_seen() -> None:
     signs, other = ChannelSigns(BOTH.reshape(1, 1, 3)), -VALUES
     assert signs.restored(VALUES, other) is other
-    assert "which was not seen" in str(signs.doubt)
+    assert "but this was not seen" in str(signs.doubt)
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 1), (1, 3, 1, 1)])
@@ -95,7 +95,7 @@ def test_channels_lie_where_the_slopes_do(shape: tuple[int, ...]) -> None:
     assert np.array_equal(signs.restored(x, x * turned), x)
     assert signs.n_kept == 1
     assert str(signs.doubt) == (
-        "1 slopes are 1 / a where the reference has a, and their channels are not negated"
+        "1 slope is 1/a where the reference has a, but the channels are not negated"
     )
 
 
@@ -126,7 +126,7 @@ def test_inverse_slopes_are_right_in_negated_channels() -> None:
     (note,) = rig.layers.notes("net.onnx")
     assert code_of(note) == "channels_negated"
     assert str(note) == (
-        "net.onnx: 2 slopes of 1 layers are the inverse of the reference's, in channels that are "
+        "net.onnx: 2 slopes of 1 layer are 1/a where the reference has a; the channels are "
         "negated, which computes the same"
     )
 
@@ -135,12 +135,12 @@ def test_inverse_slopes_are_right_in_negated_channels() -> None:
     ("x", "is_seen", "verdict", "words"),
     [
         (X, True, "fail",
-         "2 slopes are 1 / a where the reference has a, and their channels are not negated"),
+         "2 slopes are 1/a where the reference has a, but the channels are not negated"),
         (X * NEGATED[:, ::-1] * [1, -1, -1], True, "fail",
-         "1 slopes are 1 / a where the reference has a, and their channels are not negated"),
+         "1 slope is 1/a where the reference has a, but the channels are not negated"),
         (X * NEGATED, False, "inconclusive",
-         "2 slopes are 1 / a where the reference has a; that is right if their channels are "
-         "negated, which was not seen"),
+         "2 slopes are 1/a where the reference has a; that is right if the channels are "
+         "negated, but this was not seen"),
     ],
     ids=["not negated", "one of them", "not seen"],
 )  # fmt: skip

@@ -152,8 +152,8 @@ def _factor(factor: float | None) -> Any:
 
 
 COUNTED = (
-    "net.onnx: 1,234 of 5,678 quantized tensors are within half a step of one of the reference's, "
-    "value by value"
+    "net.onnx: 1,234 of 5,678 quantized tensors match a tensor of the reference to within half a "
+    "step in every value"
 )
 
 
@@ -193,8 +193,8 @@ class _Layers:
         return ("layers", placement, agreed)
 
     def notes(self, label: str) -> tuple[str, ...]:
-        """None."""
-        return ()
+        """Of which model they are."""
+        return (Reason(label, "layers_noted"),)
 
     def power(self) -> str:
         """Some."""
@@ -260,8 +260,9 @@ def test_the_three_answers_are_put_together(
     assert found.layers == (("layers", {"n": "cpu"}, agreed) if layers else ())
     assert found.power == ("power" if layers else None)
     assert [note.code for note in found.notes if isinstance(note, Reason)] == [
-        "quantized_candidate", "int8_random_inputs", "int8_weights_compared"
+        "quantized_candidate", "int8_random_inputs", "layers_noted", "int8_weights_compared"
     ]  # fmt: skip
+    assert found.notes[2] == "net.onnx"
     assert [getattr(doubt, "code", None) for doubt in found.doubts] == ["int8_scales_too_wide"]
 
 
@@ -283,8 +284,9 @@ class _Session:
 
 
 @pytest.mark.parametrize("names", [("x", "t"), ("t",), ("x",), ()])
+@pytest.mark.parametrize("runs", [1, 2])
 def test_layers_are_watched_as_the_candidate_runs(
-    names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    names: tuple[str, ...], runs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _Session.opened = []
     monkeypatch.setattr(module, "Session", _Session)
@@ -293,8 +295,10 @@ def test_layers_are_watched_as_the_candidate_runs(
     graph = SimpleNamespace(node=[node], input=[SimpleNamespace(name="x")])
     proto = SimpleNamespace(graph=graph)
     model = SimpleNamespace(proto=proto, folder="folder")
-    plan: Any = SimpleNamespace(source=SimpleNamespace(model=model), feeds=[{"x": 1}, {"x": 2}],
-                                provider="cuda", label="net.onnx")  # fmt: skip
+    plan: Any = SimpleNamespace(
+        source=SimpleNamespace(model=model), feeds=[{"x": 1}, {"x": 2}][:runs],
+        provider="cuda", label="net.onnx",
+    )  # fmt: skip
     seen: list[Any] = []
 
     def tensors(known: Any) -> tuple[str, ...]:
@@ -308,7 +312,7 @@ def test_layers_are_watched_as_the_candidate_runs(
         return
     assert _Session.opened == [(("tapped", proto, ["t"]), "cuda", "net.onnx", "folder")]
     fed = [{"x": 1}, {"x": 2}] if "x" in names else [{}, {}]
-    assert seen == [(0, {**fed[0], "t": ("t", 1)}), (1, {**fed[1], "t": ("t", 2)})]
+    assert seen == [(0, {**fed[0], "t": ("t", 1)}), (1, {**fed[1], "t": ("t", 2)})][:runs]
 
 
 def test_what_a_file_means_runs_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,7 +162,7 @@ def test_sentences_are_whole() -> None:
     plan = _plan()
     plan.meaning.steps = {name: SimpleNamespace(is_coarse=True) for name in "abcd"}
     assert list(_doubts(plan)) == [
-        "the scales of a, b, c and 1 more are so wide that less than an eighth of the codes is "
+        "the scales of a, b, c and 1 more are so wide that fewer than an eighth of the codes are "
         "used: rounding could explain any weights"
     ]
     assert _notes(RANDOM) == [

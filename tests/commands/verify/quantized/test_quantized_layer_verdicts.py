@@ -130,7 +130,7 @@ def test_a_step_that_is_too_wide_proves_nothing() -> None:
     found = rig.parity()
     assert (found.verdict, code_of(found.difference)) == ("inconclusive", "slopes_too_coarse")
     assert str(found.difference) == (
-        "act: the step of its codes, 0.126, is too wide to show its slopes"
+        "act: its quantization step, 0.126, is too wide to show its slopes"
     )
     assert Rig(step=0.125).parity().verdict == "pass"
 

@@ -148,7 +148,7 @@ def test_parts_that_stay_narrow_are_named(count: int) -> None:
     made.stayed = tuple("abcdef"[:count])
     found, _ = _run(made)
     more = ", ..." if count == 6 else ""
-    words = f"computed in a narrower type even in float64: a, b, c, d, e{more}"
+    words = f"computed in a narrower type even in the float64 run: a, b, c, d, e{more}"
     assert found.notes == ([words] if count else [])
 
 

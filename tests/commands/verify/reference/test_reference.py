@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from told_source import (
+    ALL,
     ONE,
     PLAN,
     TWO,
@@ -21,12 +22,16 @@ from told_source import (
     ticks,
 )
 
+from prelu_tools.commands.verify.inputs.branch_search import BranchSearch
+from prelu_tools.commands.verify.reference import run as module
 from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Call, Reference
+from prelu_tools.commands.verify.reference.run import ReferencePlan
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.rounding.noise import SINGLE, Noise
 from prelu_tools.core.rounding.tolerance import Extent
 
@@ -79,6 +84,73 @@ def test_layers_are_not_kept_where_nobody_asks() -> None:
 def test_the_time_of_a_row_is_that_of_a_run_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks(monkeypatch)
     assert run(ToldSource(), TWO).seconds_per_row == 0.125
+
+
+# By others, who look at what was run
+
+
+def _looked(monkeypatch: pytest.MonkeyPatch, code: str = "a_code", **plan: Any) -> Any:
+    """The reference, and what each who looks at it was given; each says its own name."""
+    asked: dict[str, tuple[Any, ...]] = {}
+
+    def answer(name: str) -> Any:
+        return lambda *given: asked.update({name: given}) or [Reason(name, code)]
+
+    for name in ("untrained_notes", "depends_on_batch", "random_parts", "run_unobserved",
+                 "of_inputs", "of_slopes", "constant_outputs"):  # fmt: skip
+        monkeypatch.setattr(module, name, answer(name))
+    source = ToldSource(notes=("it is old",))
+    return run(source, TWO, ONE, plan=replace(PLAN, **plan)), asked, source
+
+
+def test_all_who_look_at_a_reference_are_asked_and_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked, source = _looked(monkeypatch)
+    assert found.notes == [
+        "it is old", "untrained_notes", "depends_on_batch", "of_inputs", "of_slopes"
+    ]  # fmt: skip
+    assert found.doubts == ["the reference: random_parts", "the reference run_unobserved"]
+    assert found.unmoved == ["constant_outputs"]
+    runs = found.feeds, found.outputs
+    assert asked == {
+        "untrained_notes": (source,), "depends_on_batch": (*runs, PLAN.rows),
+        "random_parts": (source,), "run_unobserved": (source, *runs),
+        "of_inputs": (found.feeds,), "of_slopes": (found.coverage,),
+        "constant_outputs": (*runs, PLAN.rows),
+    }  # fmt: skip
+
+
+def test_what_is_random_or_has_no_layers_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked, _ = _looked(monkeypatch, "random_node", layers=False)
+    assert found.doubts == ["the reference: random_parts"]
+    assert asked.keys().isdisjoint({"run_unobserved", "of_slopes"})
+
+
+@pytest.mark.parametrize("more", [[ALL, TWO], []])
+def test_inputs_that_turn_decisions_are_run_too(
+    more: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"": [Reason("it is never taken")]} if more else {}
+    theirs = {"c": [Reason("nor this")]}
+    turned = BranchSearch(list(more), {**own, **theirs}, [Reason("a note")])
+    asked: list[Any] = []
+
+    def search(source: Any, feeds: Any, turning: Any) -> BranchSearch:
+        asked.append((source, list(feeds), turning))
+        return turned
+
+    monkeypatch.setattr(module, "search_branches", search)
+    source, turning = ToldSource(), cast(Any, "whose")
+    found = run(source, TWO, plan=replace(PLAN, turning=turning))
+    assert asked == [(source, [TWO], turning)]
+    assert (found.feeds, len(found.outputs)) == ([TWO, *more], 1 + len(more))
+    assert (found.n_given, found.n_searched) == (1, 3 if more else 0)
+    said = ["the reference: it is never taken"] if more else []
+    assert (found.notes, found.doubts, found.untaken) == (["a note"], said, theirs)
+    assert len(source.fed) == (6 if more else 2)
+
+
+def test_nobody_s_decisions_are_turned_unless_that_is_asked_for() -> None:
+    assert ReferencePlan(False, True, 0.0, 3, {}, False, PLAN.rows).turning is None
 
 
 # Twice
@@ -232,7 +304,7 @@ def test_float64_that_is_not_to_be_had(wide: Model | None, words: str) -> None:
 )
 def test_parts_that_stayed_narrow_are_named(stayed: str, named: str) -> None:
     found = run(ToldSource(wide=_wide(), stayed=tuple(stayed)), TWO, plan=WIDE)
-    assert found.notes == [f"computed in a narrower type even in float64: {named}"]
+    assert found.notes == [f"computed in a narrower type even in the float64 run: {named}"]
 
 
 # What is asked of it later

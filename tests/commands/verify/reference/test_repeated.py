@@ -189,12 +189,13 @@ def test_what_is_random_or_rounds_otherwise_is_said() -> None:
     [
         (True, True, "d is in training mode: it drops values, unless the runtime removes it",
          "dropout_in_training_mode"),
-        (True, False, "d is in training mode if a value that the graph computes says so: it drops "
-         "values, unless the runtime removes it", "random_node"),
+        (True, False, "d is in training mode, depending on a value that the graph computes: it "
+                      "drops values, unless the runtime removes it", "random_node"),
         (False, True, "d draws random numbers: it gives different outputs each time, unless the "
          "runtime removes it", "random_node"),
-        (False, False, "d draws random numbers if a value that the graph computes says so: it "
-         "gives different outputs each time, unless the runtime removes it", "random_node"),
+        (False, False, "d draws random numbers, depending on a value that the graph computes: it "
+                       "gives different outputs each time, unless the runtime removes it",
+         "random_node"),
     ],
 )  # fmt: skip
 def test_parts_that_draw_random_numbers(drops: bool, certain: bool, words: str, code: str) -> None:

@@ -146,12 +146,12 @@ def test_a_decision_that_tracing_froze_does_not_pass(
     assert written.exists() == (code == 0)
     if how == "mean":
         assert (
-            "the condition at nets_of_test_verify_branches.py:16 came out true only for inputs"
+            "the condition at nets_of_test_verify_branches.py:16 evaluated to true only for inputs"
             in found.words
         )
     if code == 3:
         line = next(i for i, text in enumerate(_NETS.splitlines(), 1) if "tanh" in text)
         assert (
-            f"the condition at nets_of_test_verify_branches.py:{line} never came out false"
+            f"the condition at nets_of_test_verify_branches.py:{line} never evaluated to false"
             in found.words
         )

@@ -130,21 +130,15 @@ def test_keras_runs_in_float64(keras_nets: Path, tmp_path: Path) -> None:
     _check_calibrated(f"{keras_nets}:net", tmp_path)
 
 
-@pytest.mark.torch
-def test_a_real_torch_net_and_weights_that_are_off_by_a_little(tmp_path: Path) -> None:
-    source = sample("torch_layers.py:BlockNet").source
-    net = _exported(source, tmp_path)
-    assert verify(source, net).json["reference_precision"] == "float64"
-    wrong = changed(net, tmp_path / "wrong.onnx", scale_weight(1, 1 + 1e-4))
-    assert verify(source, wrong).code == 1
-
-
-@pytest.mark.keras
-def test_a_real_keras_net_and_weights_that_are_off_by_a_little(tmp_path: Path) -> None:
-    source = sample("keras_where.py:sequential_net").source
-    net = _exported(source, tmp_path)
-    assert verify(source, net).json["reference_precision"] == "float64"
-    wrong = changed(net, tmp_path / "wrong.onnx", scale_weight(1, 1 + 1e-4))
+@pytest.mark.parametrize("net", [
+    pytest.param("torch_layers.py:BlockNet", marks=pytest.mark.torch),
+    pytest.param("keras_where.py:sequential_net", marks=pytest.mark.keras),
+])  # fmt: skip
+def test_real_nets_and_weights_that_are_off_by_a_little(net: str, tmp_path: Path) -> None:
+    source = sample(net).source
+    right = _exported(source, tmp_path)
+    assert verify(source, right).json["reference_precision"] == "float64"
+    wrong = changed(right, tmp_path / "wrong.onnx", scale_weight(1, 1 + 1e-4))
     assert verify(source, wrong).code == 1
 
 
@@ -164,7 +158,7 @@ def test_a_module_that_makes_float32_of_it_is_named_or_falls_back(
     source = f"{torch_nets}:Net('{kind}')"
     found = verify(source, source)
     assert found.code == 0, found.json["reasons"]
-    named = any("even in float64" in note for note in found.json["notes"])
+    named = any("even in the float64 run" in note for note in found.json["notes"])
     assert _fell_back(found) or named
 
 
