@@ -55,7 +55,7 @@ def test_nothing_is_written_over_without_force(file: str, content: str, said: st
 def test_what_a_list_leaves_out_is_said_where_it_is_not_replaced() -> None:
     save_nets("net.onnx", "net-fast.onnx")
     assert init().code == 0
-    assert "already exists, and lists every model that was found: to write" in cli("init").words
+    assert "already exists, and lists every model that was found: delete it" in cli("init").words
     save_nets("net-opt.onnx", "other.onnx", "other-slim.onnx")
     said = (
         "prelu-tools.toml already exists, and does not list net-opt.onnx and other-slim.onnx: use"
