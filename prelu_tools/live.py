@@ -98,8 +98,8 @@ def opened(
     """A model as a source; a live torch module gets the modes back that its parts had.
 
     Args:
-        model: what to open.
-        name: what to call it, if it is an object.
+        model: the model to open.
+        name: its name, if it is an object.
         options: how to read it.
         inspecting: whether only its layers are looked at: then a file may be read without its
             framework.
@@ -132,10 +132,10 @@ def opened_together(
     """Models that are compared: one that does not know its inputs' shapes takes another's.
 
     Args:
-        reference: what the reference is called, and the reference.
-        candidates: the candidates, by what they are called.
+        reference: the reference's name, and the reference.
+        candidates: the candidates, by name.
         options: how to read them.
-        layouts: what the user said of the axis orders.
+        layouts: the user's axis orders.
         paths: whether candidates that are not objects are opened too.
 
     Yields:

@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Parity:
-    """What the fixture `prelu_parity` is: a call compares one candidate with one reference."""
+    """The type of the fixture `prelu_parity`: a call compares one candidate with one reference."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         """Nothing is read yet."""
@@ -61,8 +61,8 @@ class Parity:
         """Compare a candidate with its reference, and its figures with the baseline.
 
         Args:
-            reference: what is taken to be right: a live model, a path or any other SOURCE.
-            candidate: what is compared with it.
+            reference: the correct model: a live model, a path or any other SOURCE.
+            candidate: the model to compare with it.
             name: what to call this call; needed where a test makes several.
             factor: how many times as bad as before a figure may be, 1 or more; None for 2.
             **options: those of `prelu_tools.testing.assert_parity`.

@@ -37,7 +37,7 @@ class Values:
     tops: tuple[int, ...] = ()
     """The largest value at each place of the last axis, where these differ."""
     up_to: str = ""
-    """The name of a free size that the largest value goes with."""
+    """The name of a dynamic size that the largest value goes with."""
     is_falling: bool = False
     """Whether the values do not grow from row to row: lengths are often sorted so."""
     origin: Origin = "usual"
@@ -70,7 +70,7 @@ ANY = Values(is_any=True)
 
 @dataclass(frozen=True)
 class InputDomain:
-    """What was drawn for one input."""
+    """The domain that one input was drawn from."""
 
     name: str
     """The input."""
@@ -89,7 +89,7 @@ class InputDomain:
 @comparable
 @dataclass(frozen=True, eq=False)
 class SizesTried:
-    """The sizes of free axes, by their names, that a check was run at."""
+    """The sizes of dynamic axes, by their names, that a check was run at."""
 
     tried: tuple[Mapping[str, int], ...] = ()
     """Those that the reference takes, the example's first."""

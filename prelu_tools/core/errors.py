@@ -29,7 +29,7 @@ _NOT_FOR_314 = ("tensorflow", "keras", "tf2onnx")
 
 
 def remedy(package: str, extra: str) -> str:
-    """What to do where the package of an extra is not installed.
+    """What to do if the package of an extra is not installed.
 
     Args:
         package: the module that is missing.
@@ -74,10 +74,10 @@ class MissingToolError(PReLUToolsError):
 
 @contextmanager
 def explaining(what: str) -> Iterator[None]:
-    """Say in a sentence what a library raises within the block, whatever that is.
+    """Turn any exception of a library within the block into one sentence.
 
     Raises:
-        PReLUToolsError: it begins with `what`; one that comes from the block stays as it is.
+        PReLUToolsError: its text begins with `what`; one raised in the block is passed on.
     """
     try:
         yield
@@ -118,7 +118,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def missing_extra(error: BaseException) -> MissingExtraError | None:
-    """The error to show where a package of an extra is what is missing at the root of another."""
+    """The error to show if a missing package of an extra is the root cause of another."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, MissingExtraError):
         package = (getattr(seen, "name", None) or "").partition(".")[0]

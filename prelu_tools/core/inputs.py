@@ -63,8 +63,8 @@ def draw(
         if count > _MOST:
             raise PReLUToolsError(
                 f"{samples} rows of the input {name!r} are {count:,} values, which would need "
-                "too much memory: use fewer --samples, or smaller sizes with --input where they "
-                "are free"
+                "too much memory: use fewer --samples, or smaller sizes with --input if they are "
+                "dynamic"
             )
     generator = np.random.default_rng(seed)
     floating = [name for name, what in wanted.items() if _is_any_float(what)]
@@ -138,7 +138,7 @@ def _floating(generator: np.random.Generator, sizes: Sequence[int], kind: int) -
 
 
 def _wave(generator: np.random.Generator, sizes: Sequence[int]) -> Array:
-    """A sum of a few slow waves along the axes: what pictures and sounds look like from afar."""
+    """A sum of a few slow waves along the axes, like smooth images or audio."""
     total = np.zeros(sizes)
     for axis, size in enumerate(sizes):
         phase, turns = generator.uniform(0, 2 * np.pi), generator.uniform(0.25, 3.0)
@@ -148,7 +148,7 @@ def _wave(generator: np.random.Generator, sizes: Sequence[int]) -> Array:
 
 
 def pictures(wanted: Mapping[str, Wanted], rows: int, seed: int) -> dict[str, Array]:
-    """A batch as a net would meet it: what a kernel with a branch costs depends on it.
+    """A realistic batch: the cost of a kernel with a branch depends on its input.
 
     Inputs of three axes a row are pictures, whose amplitudes fall with 1/frequency (Field, 1987,
     https://doi.org/10.1364/JOSAA.4.002379), of mean 0 and deviation 1 a channel, channels first or,

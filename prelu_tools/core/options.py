@@ -14,7 +14,8 @@ Dim = int | str
 
 
 _FREE, _FREE_OF_MANY = 48, 16
-"""Sizes for dimensions that are free: many nets halve four times. Of a volume, the smaller one."""
+"""Sizes for dimensions that are dynamic: many nets halve four times. Of a volume, the smaller
+one."""
 
 
 def example_sizes(shape: Sequence[Dim]) -> tuple[int, ...]:
@@ -58,7 +59,7 @@ class OtherInputs:
     """The inputs of the model that a source is compared with."""
 
     model: str
-    """What that one is called."""
+    """Its name."""
     inputs: tuple[InputOption, ...]
     """Its inputs."""
     more: tuple[OtherInputs, ...] = ()
@@ -66,7 +67,7 @@ class OtherInputs:
 
     @property
     def note(self) -> str:
-        """What the user should know where they are used."""
+        """Notes for the user if they are used."""
         names = ", ".join(one.text for one in self.inputs)
         return f"the model's input sizes are not known: those of {self.model} are used ({names})"
 

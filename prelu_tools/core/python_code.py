@@ -13,7 +13,7 @@ from pathlib import Path
 _BASES = ("Module", "LightningModule", "Model", "Sequential")
 _MOST_BYTES = 1_000_000
 _OPEN = ("globals", "locals", "vars", "setattr", "exec", "eval", "__dict__", "modules")
-"""What may define a name that is nowhere in the code."""
+"""Statements that may define a name that is not visible in the code."""
 Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 Definition = ast.ClassDef | ast.FunctionDef
 
@@ -31,12 +31,12 @@ class Maker:
     needed: tuple[str, ...]
     """The arguments without which it cannot be called, as far as the file says."""
     is_plain: bool
-    """Whether nothing may change what its call takes: a decorator, a metaclass, `__new__`."""
+    """Whether its parameters are certain: no decorator, metaclass or `__new__`."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """What a file defines."""
+    """The definitions in a file."""
 
     makers: tuple[Maker, ...]
     """In the order of the file."""
@@ -118,7 +118,7 @@ def _is_plain(node: Definition) -> bool:
 
 
 def _inherited(tree: ast.Module) -> Iterator[Definition]:
-    """Functions and classes; a class with what it has from classes above it in the same file."""
+    """Functions and classes; a class with its inherited members from the same file."""
     known: dict[str, ast.ClassDef] = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
@@ -204,7 +204,7 @@ def _opens(node: ast.AST) -> bool:
 
 
 def _submodules(path: Path) -> list[str]:
-    """What may become a name of a package as it is imported."""
+    """Names that a package may get when it is imported."""
     if path.name != "__init__.py":
         return []
     return [entry.name.partition(".")[0] for entry in path.parent.iterdir()]

@@ -132,11 +132,11 @@ def inferred(proto: onnx.ModelProto, data_prop: bool = False) -> onnx.ModelProto
 def with_shapes(
     proto: onnx.ModelProto, shapes: Mapping[str, Sequence[int | str]]
 ) -> onnx.ModelProto:
-    """A copy of a model whose inputs have these sizes; what was known of other shapes goes.
+    """A copy of a model whose inputs have these sizes; other known shapes are dropped.
 
     Args:
         proto: the model.
-        shapes: sizes of inputs by their names; what is no number stays as it is.
+        shapes: sizes of inputs by name; entries that are not numbers change nothing.
     """
     copy = deepcopy(proto)
     del copy.graph.value_info[:]
@@ -151,7 +151,7 @@ def with_shapes(
 
 
 def _names_of_sizes(values: Iterable[onnx.ValueInfoProto]) -> set[str]:
-    """The names of free sizes; inference makes up others."""
+    """The names of dynamic sizes; inference makes up others."""
     return {size.dim_param for value in values for size in value.type.tensor_type.shape.dim} - {""}
 
 
@@ -212,7 +212,7 @@ def computed(
     values = [helper.make_tensor_value_info(name, 0, None) for name in feeds]
     outputs = [helper.make_tensor_value_info(tensor, 0, None)]
     plain, opsets = node, list(proto.opset_import)
-    if node.domain:  # onnxruntime's name for what ONNX has since, too
+    if node.domain:  # onnxruntime's name for an operator that ONNX has added since
         plain, opsets = deepcopy(node), [helper.make_opsetid("", onnx.defs.onnx_opset_version())]
         plain.domain = ""
     graph = helper.make_graph([plain], "node", values, outputs)

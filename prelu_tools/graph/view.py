@@ -30,7 +30,7 @@ Value = TypeVar("Value")
 
 
 class _Scoped(MutableMapping[str, Value]):
-    """What a body finds under a name: its own, or that of the graph around it.
+    """The tensor that a name means in a body: its own, or one of the graph around it.
 
     A name that the body has for anything else hides the one outside.
     """
@@ -107,11 +107,11 @@ class GraphView:
 
     @cached_property
     def budget(self) -> Budget:
-        """What looking at this model may take: one for all of its graphs."""
+        """The budget for analysing this model, shared by all of its graphs."""
         return self.outer.budget if self.outer is not None else Budget(self.model.n_bytes)
 
     def remembered(self, make: Callable[[GraphView], Value]) -> Value:
-        """What is made of this view: once, if nothing else will change the model."""
+        """Cached results of this view, if nothing else will change the model."""
         if not self.owned:
             return make(self)
         if make not in self._memory:
@@ -195,7 +195,7 @@ class GraphView:
         graph = self.graph
         if not self._typed:
             graph = inferred(self.model.proto).graph
-        values = [*graph.output, *graph.value_info, *graph.input]  # what comes last counts
+        values = [*graph.output, *graph.value_info, *graph.input]  # the last one counts
         return {value.name: value.type for value in values}
 
     def _type(self, tensor: str) -> onnx.TypeProto | None:
@@ -231,14 +231,14 @@ def is_own(node: onnx.NodeProto) -> bool:
 
 
 def is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:
-    """Whether a dimension has a size; exporters write -1 for one that is free."""
+    """Whether a dimension has a size; exporters write -1 for one that is dynamic."""
     return dim.HasField("dim_value") and dim.dim_value >= 0
 
 
 def all_views(model: OnnxModel) -> Iterator[GraphView]:
     """The main graph, and every body of an If, Loop or Scan, outer ones first.
 
-    Local functions are inlined first, so that what is in them has shapes and a place.
+    Local functions are inlined first, so that their nodes have shapes and a place.
     """
     proto = inferred(inlined(model.proto))
     if proto is model.proto:
@@ -251,7 +251,7 @@ def all_views(model: OnnxModel) -> Iterator[GraphView]:
 def _read_once(graph: onnx.GraphProto) -> None:
     """Have the result of a layer that is computed again in the same way read from the first.
 
-    In place. Not what may be a part of PReLU: two calls on one input stay two.
+    In place, except nodes that may be part of a PReLU: two calls on one input stay two.
     """
     first: dict[tuple[str, ...], onnx.NodeProto] = {}
     same: dict[str, str] = {}

@@ -54,7 +54,7 @@ def every_node(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
 
 
 def attribute_of(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
-    """The value of an attribute, or what it is where the node has none of that name."""
+    """The value of an attribute, or a default if the node does not have it."""
     for attribute in node.attribute:
         if attribute.name == name:
             return helper.get_attribute_value(attribute)

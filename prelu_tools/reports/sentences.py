@@ -76,7 +76,7 @@ def own_reasons(result: VerifyResult) -> tuple[str, ...]:
 
 
 def sizes_tried(result: VerifyResult) -> tuple[str, ...]:
-    """At most one sentence: the sizes of free axes that the models were run at."""
+    """At most one sentence: the sizes of dynamic axes that the models were run at."""
     if not result.sizes.tried:
         return ()
     said = [" ".join(f"{k}={v}" for k, v in sizes.items()) for sizes in result.sizes.tried]

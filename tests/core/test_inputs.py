@@ -274,7 +274,7 @@ def test_integers_of_three_axes_are_no_picture() -> None:
 def test_rows_that_fill_the_memory_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     words = (
         "2 rows of the input 'x' are 536,870,914 values, which would need too much memory: use "
-        "fewer --samples, or smaller sizes with --input where they are free"
+        "fewer --samples, or smaller sizes with --input if they are dynamic"
     )
     with pytest.raises(PReLUToolsError) as raised:
         draw({"x": Wanted("float32", (2**28 + 1,))}, 2, seed=0)

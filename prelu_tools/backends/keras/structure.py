@@ -105,7 +105,7 @@ class Structure:
         return found
 
     def zeros(self) -> dict[str, Array]:
-        """Inputs of zeros, two rows where the batch is free."""
+        """Inputs of zeros, two rows where the batch is dynamic."""
         rows = {s.shape[0] for s in self.inputs() if s.shape and isinstance(s.shape[0], str)}
         return {
             spec.name: np.zeros(

@@ -193,6 +193,6 @@ def _compress(indices: IntArray, patterns: list[Array]) -> IntArray:
 
 
 def _fits(indices: IntArray, input_shape: Shape) -> bool:
-    """Whether the slopes are the same along the batch and along every axis of a free size."""
+    """Whether the slopes are the same along the batch and along every axis of a dynamic size."""
     free = [axis for axis, size in enumerate(input_shape) if size is None]
     return all(indices.shape[axis] == 1 for axis in free)

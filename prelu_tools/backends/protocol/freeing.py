@@ -26,7 +26,7 @@ class FreedInputs:
     specs: tuple[TensorSpec, ...]
     """The inputs; the sizes that they were used at are their examples."""
     note: Reason
-    """What the user should know of it."""
+    """Notes on it for the user."""
 
 
 def freed_inputs(
@@ -35,7 +35,7 @@ def freed_inputs(
     label: str,
     takes: Callable[[Mapping[str, Array]], bool],
 ) -> FreedInputs | None:
-    """The inputs with those sizes free that all others leave free; None if there are none.
+    """The inputs with those sizes dynamic that all others leave dynamic; None if there are none.
 
     Args:
         specs: the inputs, with the sizes that the model was used at.
@@ -108,7 +108,7 @@ def _free_axes(specs: Sequence[TensorSpec], place: int, other: OtherInputs) -> d
 
 
 def _static(shape: Sequence[Dim]) -> Shape:
-    """The shape with None for what is free; rows count as free."""
+    """The shape with None for what is dynamic; rows count as dynamic."""
     return tuple(size if place and isinstance(size, int) else None
                  for place, size in enumerate(shape))  # fmt: skip
 

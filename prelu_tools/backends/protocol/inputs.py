@@ -39,8 +39,8 @@ def stated_spec(
     Args:
         name: its name.
         dtype: the numpy name of its type.
-        sizes: its sizes, or their names; None for a free size without a name.
-        given: what the user gave with `--input`, which may fix free sizes.
+        sizes: its sizes, or their names; None for a dynamic size without a name.
+        given: what the user gave with `--input`, which may fix dynamic sizes.
 
     Raises:
         UsageError: they have another number of dimensions.

@@ -60,7 +60,7 @@ class Conversion:
     model: OnnxModel
     """Every PReLU is one PRelu node; its slopes are tags. Large weights are in its `memory`."""
     tags: TagBook
-    """What the tags stand for."""
+    """The meaning of the tags."""
     parameters: Mapping[str, SlopeParameter]
     """The slope tensors by their key in `tags`."""
     route: str
@@ -72,7 +72,7 @@ class Conversion:
     input_layouts: tuple[Layout, Layout] | None = None
     """The axis order of the source's inputs and of the result's, where they were requested."""
     notes: tuple[str, ...] = ()
-    """What the user should know."""
+    """Notes for the user."""
     properties: Mapping[str, str] = field(default_factory=dict)
     """Metadata of the source's own model that is kept."""
     reference: Source | None = None

@@ -36,7 +36,7 @@ class LiveModel(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What the user should know of how they were found."""
+        """Notes on how they were found."""
         ...
 
     @property

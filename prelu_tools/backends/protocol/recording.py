@@ -171,7 +171,7 @@ class Recording:
     row_axes: Mapping[str, int]
     """The axis of the batch of each input that has one."""
     row_names: frozenset[str]
-    """The names of the free size of the batch; empty if it is fixed."""
+    """The names of the dynamic size of the batch; empty if it is fixed."""
     precision: Literal["float64", "float32"]
     """The precision of the values that candidates are compared with."""
     moved_runs: int
@@ -185,7 +185,7 @@ class Recording:
     ranges: Mapping[str, tuple[float, float]]
     """The requested ranges of inputs."""
     sizes: SizesTried = field(default_factory=SizesTried)
-    """Sizes of free axes."""
+    """Sizes of dynamic axes."""
     domains: tuple[InputDomain, ...] = ()
     """What was drawn for each input."""
     not_coarser: Mapping[str, str] = field(default_factory=dict)
@@ -193,6 +193,6 @@ class Recording:
     notes: tuple[Sentence, ...] = ()
     """What the user should know of the source and its runs."""
     doubts: tuple[Sentence, ...] = ()
-    """What keeps a comparison with it from proving anything."""
+    """Reasons why a comparison with it proves nothing."""
     source_file: RecordedFile | None = None
     """What it was read from; None if that is no file, and in records of older versions."""

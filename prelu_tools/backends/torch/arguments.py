@@ -32,9 +32,9 @@ class Arguments:
     leaves: tuple[Any, ...]
     """Every leaf of that; a tensor's is its `TensorSpec.name`, wrapped in `_Slot`."""
     notes: tuple[str, ...] = ()
-    """What the user should know of them."""
+    """Notes on them for the user."""
     is_assumed: bool = False
-    """Whether the batch is free by default."""
+    """Whether the batch is dynamic by default."""
     is_of_example: bool = False
     """Whether the sizes are those of the example, and no others were tried."""
 
@@ -191,7 +191,7 @@ def _least(spec: TensorSpec) -> int:
 
 
 def traced_sizes(spec: TensorSpec) -> tuple[int, ...]:
-    """The sizes of an input that a model is traced with: none of 1 if it is free."""
+    """The sizes of an input that a model is traced with: none of 1 if it is dynamic."""
     return tuple(
         max(_TRACED, size) if isinstance(dim, str) else size
         for dim, size in zip(spec.shape, spec.example, strict=True)
@@ -296,7 +296,7 @@ def _overridden(known: Arguments, given: Sequence[InputOption], label: str) -> A
 
 
 def _sizes_like(shape: Sequence[Dim], example: Sequence[int]) -> tuple[int, ...]:
-    """The example's own size for each dimension that is free."""
+    """The example's own size for each dimension that is dynamic."""
     if len(shape) != len(example):
         return example_sizes(shape)
     return tuple(

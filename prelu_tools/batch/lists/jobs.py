@@ -37,7 +37,7 @@ class JobList:
     path: str | None = None
     """The file that lists them; None if none, or more than one, does."""
     notes: tuple[str, ...] = ()
-    """What the user should know of how they were found."""
+    """Notes on how they were found."""
 
 
 def inspect_jobs(

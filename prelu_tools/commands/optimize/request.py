@@ -113,9 +113,9 @@ class OptimizeRequest:
     )
     options: SourceOptions = option(
         SHAPES,
-        "Sizes for timing, x:1,3,112,112, where the model leaves them free; by default those of "
-        "the example_inputs() that it was exported with, or the largest common ones that run fast "
-        "enough; repeatable.",
+        "Sizes for timing, x:1,3,112,112, if the model leaves them dynamic; by default those of "
+        "the example_inputs() that it was exported with, or the largest common ones that run "
+        "fast enough; repeatable.",
         factory=SourceOptions, where=("cli",), name="input", field="inputs", metavar="NAME:DIMS",
     )  # fmt: skip
     """How to read the source: the inputs' sizes that it is timed with, if it leaves them open."""

@@ -41,7 +41,7 @@ class TimedInputs:
 def draw_inputs(source: OnnxGraph, model: OnnxModel, request: OptimizeRequest) -> TimedInputs:
     """Inputs for timing and comparing; the user's own come first.
 
-    Sizes that the model leaves free are those of `--input` or `--inputs`, those of the
+    Sizes that the model leaves dynamic are those of `--input` or `--inputs`, those of the
     `example_inputs()` that the model was exported with, or the largest usual ones at which it runs
     in under a second. Where nothing is timed they are small.
 
@@ -105,7 +105,7 @@ def _timing_sizes(
     drawer: Drawer, model: OnnxModel, request: OptimizeRequest, specs: Sequence[TensorSpec],
     rows: int,
 ) -> tuple[Sizes, SizesFrom]:  # fmt: skip
-    """Sizes of free axes, and where they come from."""
+    """Sizes of dynamic axes, and where they come from."""
     if not drawer.free:
         return {}, "model"
     if request.options.inputs:

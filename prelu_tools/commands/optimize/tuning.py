@@ -68,7 +68,7 @@ class Choices:
     gains: dict[str, tuple[float, Ratio]] = field(default_factory=dict)
     """The seconds that a layer saves in the whole model, and its group's ratio against PRelu."""
     notes: list[str] = field(default_factory=list)
-    """What the user should know."""
+    """Notes for the user."""
 
 
 def by_cost(layers: Sequence[RewritableLayer]) -> Choices:

@@ -34,7 +34,7 @@ class CalibrationData:
     extra: Mapping[str, Array] = field(default_factory=dict)
     """Arrays that are no input of the model, of the rows held out: labels, for a metric."""
     notes: tuple[str, ...] = ()
-    """What the user should know of it."""
+    """Notes on it for the user."""
 
 
 def read_calibration(path: Path, specs: Sequence[TensorSpec], needs_extra: bool) -> CalibrationData:

@@ -95,7 +95,8 @@ def look(
         found: the model.
         feeds: the data.
         label: its name for messages.
-        shapes: of its inputs; where a size is free, no map keeps its width, whatever the data show.
+        shapes: of its inputs; where a size is dynamic, no map keeps its width, whatever the data
+            show.
 
     Raises:
         PReLUToolsError: it does not run on the data.

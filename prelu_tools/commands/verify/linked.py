@@ -19,7 +19,7 @@ class Linked:
     links: tuple[InputLink, ...]
     """How its inputs are fed."""
     layouts: Layouts
-    """What the user said of axis orders."""
+    """The user's axis orders."""
 
     @property
     def moved(self) -> frozenset[int]:

@@ -93,11 +93,11 @@ def ranges_option(needs: Needs) -> Any:
 
 
 ROLES = ("reference", "candidate")
-"""What models are called by what they are for."""
+"""The names of models by their role."""
 
 
 def refuse_unknown_layouts(names: Iterable[str], models: Iterable[str]) -> None:
-    """Reject an axis order for what is not a model of the check.
+    """Reject an axis order for something that is not a model of the check.
 
     Args:
         names: that have an axis order.

@@ -23,7 +23,7 @@ class BudgetError(PReLUToolsError):
 
 
 class Budget:
-    """What is left of the bytes and steps that reading a file may take.
+    """The remaining bytes and steps for reading a file.
 
     Args:
         size: bytes of the file, with the files that belong to it.
@@ -52,7 +52,7 @@ class Budget:
             )
 
     def take(self, n_bytes: int) -> None:
-        """Account for memory that is about to be filled with what the file does not store.
+        """Account for memory about to be filled with data that the file does not store.
 
         Args:
             n_bytes: how many bytes.

@@ -60,9 +60,9 @@ def flatten(value: Any, arrays: dict[str, Stored], place: str = "") -> Any:
 
 
 def rebuild(kind: Any, value: Any, load: Callable[[str], Array], place: str = "") -> Any:
-    """A value of a type from what `flatten` made of it; keys that the type lacks are passed over.
+    """Rebuild a value of a type from the result of `flatten`; unknown keys are skipped.
 
-    What is an array in the type, and not `Stored`, is loaded at once.
+    Arrays in the type that are not `Stored` are loaded at once.
 
     Args:
         kind: the type, as an annotation has it.

@@ -58,11 +58,11 @@ class NpzFile:
         return tuple(self._members)
 
     def faults(self) -> Iterator[str]:
-        """What no honest file of this kind is like; see `faults_of`."""
+        """Signs of a hostile file of this kind; see `faults_of`."""
         return faults_of(self._archive, self.path)
 
     def n_bytes(self, name: str) -> int:
-        """What an array takes, with its header, as the file states it."""
+        """The size of an array with its header, as the file states it."""
         return self._members[name].file_size
 
     def array(self, name: str) -> Array:
@@ -120,7 +120,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 
 def _explained(path: Path, read: Callable[[], Read]) -> Read:
-    """What is read; what goes wrong in a sentence."""
+    """The content; errors become one sentence."""
     try:
         return read()
     except PReLUToolsError:

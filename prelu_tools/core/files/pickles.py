@@ -107,7 +107,7 @@ def _named_by_file(path: Path) -> tuple[str, ...]:
 
 
 def in_words(wanted: tuple[str, ...]) -> str:
-    """What a file wants to run, for a sentence: the first few names."""
+    """The first few functions that a file would run, for a sentence."""
     if not wanted:
         return "code from the file"
     more = f" and {len(wanted) - _MOST} more" if len(wanted) > _MOST else ""

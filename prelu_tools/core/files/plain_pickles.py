@@ -88,7 +88,7 @@ class _Stack:
         return name in known and known[name]()
 
     def _marked(self) -> list[int]:
-        """What is above the last mark, the lowest first."""
+        """The values above the last mark, lowest first."""
         found = []
         while (value := self._values.pop()) != _MARK:
             found.append(value)

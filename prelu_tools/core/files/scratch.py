@@ -135,7 +135,7 @@ def _opened(made: Path) -> int:
 
 
 def thoroughly(tidy: Callable[[], None]) -> None:
-    """Put away what was begun, from the start once more if Ctrl-C or a signal comes in between."""
+    """Clean up; start over if Ctrl-C or a signal interrupts it."""
     try:
         tidy()
     except BaseException:
@@ -144,7 +144,7 @@ def thoroughly(tidy: Callable[[], None]) -> None:
 
 
 def clear(path: Path, forget: Forget | None) -> None:
-    """Remove what runs that were killed left next to a path.
+    """Remove leftovers of killed runs next to a path.
 
     Raises:
         OSError: another process does not let go of its folder.
@@ -154,7 +154,7 @@ def clear(path: Path, forget: Forget | None) -> None:
 
 
 def _clear(path: Path, forget: Forget | None) -> None:
-    """Remove what runs that were killed left next to a path; its folder is locked."""
+    """Remove leftovers of killed runs next to a path; its folder is locked."""
     for left in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
         with suppress(OSError):  # owned by another user, or in use
             descriptor = _opened(left)

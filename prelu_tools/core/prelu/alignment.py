@@ -23,7 +23,7 @@ class AxisAlignment(tuple[Permutation, ...]):
 
     @classmethod
     def usual(cls, rank: int) -> AxisAlignment:
-        """What frameworks do: nothing, channels to the front, channels to the end."""
+        """The orders that frameworks use: unchanged, channels first, channels last."""
         orders = [tuple(range(rank))]
         if rank >= 3:
             orders += [channels_first(rank), channels_last(rank)]

@@ -38,7 +38,7 @@ class CoverageBook:
             self._counts[layer] += negative.reshape(self._counts[layer].shape)
 
     def add(self, layer: str, counts: IntArray) -> None:
-        """Add what another book has of a layer.
+        """Add another book's counts of a layer.
 
         Args:
             layer: the layer's name.

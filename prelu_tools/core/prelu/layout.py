@@ -25,7 +25,7 @@ def inverse(permutation: Sequence[int]) -> Permutation:
 
 
 def moved_from(reference: Permutation | None, axes: Permutation | None) -> Permutation | None:
-    """How one file's axes became another one's, by what each states of a common source.
+    """How one file's axes became another's, according to the source that both state.
 
     Args:
         reference: how the source's axes were moved to the first one's; None if it is the source.

@@ -79,7 +79,7 @@ class SlopeTrack:
         return found
 
     def trends(self) -> tuple[str, ...]:
-        """What all looks together say, as words of the JSON contract, in a fixed order.
+        """The findings over all records, as words of the JSON contract, in a fixed order.
 
         `not_moving`: every slope had its first value at each of several looks. `pulled_to_zero`:
         the mean size fell at each of the last looks, to less than `SHRUNK` of the first.

@@ -28,11 +28,11 @@ class SlopeDifference:
     ambiguous: bool = False
     """The layout is unknown, and the answer depends on it: no verdict."""
     note: str | None = None
-    """What is unusual although nothing differs; None if nothing is."""
+    """An unusual fact although nothing differs; None if there is none."""
     moved: bool = False
     """Whether they are the same values, along other axes: right if the input's axes moved too."""
     rounded: bool = False
-    """Whether they differ by no more than what a form that rounds in between makes of slopes."""
+    """Whether they differ by no more than a form with intermediate rounding changes slopes."""
     n_equal: int = field(default=0, compare=False)
     """Slopes that are equal bit for bit, of those that are not all equal."""
 
@@ -160,7 +160,7 @@ def _repeats(left: Array, right: Array) -> bool:
 def in_type_of(reference: PReLULayer, candidate: PReLULayer) -> PReLULayer:
     """The reference's layer as the candidate's type can hold it, where that is a narrower one.
 
-    float16 cannot hold what float32 holds: the slopes to be expected are the nearest ones.
+    float16 cannot represent every float32 value: the nearest ones are expected.
     """
     kind, own = candidate.slopes.dtype, reference.slopes.dtype
     if own.kind != "f" or kind != np.float16 or own == kind:

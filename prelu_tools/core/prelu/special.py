@@ -66,8 +66,8 @@ def documented(
     Args:
         form: how the candidate spells PReLU.
         value: the input.
-        slope: what it met.
-        results: what the reference makes of it, and what the candidate does.
+        slope: the slope.
+        results: the reference's result, and the candidate's.
         provider: what ran the candidate; "" for its own framework.
         runtime: the version of onnxruntime; "" if it did not run it.
     """

@@ -82,7 +82,7 @@ def quantile(values: Array, share: float) -> float:
 def slope_health(
     slopes: Array, thresholds: Thresholds = DEFAULT_THRESHOLDS, start: float | None = None
 ) -> tuple[str, ...]:
-    """What the slopes say, as words of the JSON contract, in a fixed order.
+    """The health of the slopes, as words of the JSON contract, in a fixed order.
 
     `at_init`: all equal to `start`; where that is None, to 0.25 or to 0. `relu_like`,
     `identity_like`: all within `near` of 0 or 1. `leaky`: all in (0, 1) and not relu_like.

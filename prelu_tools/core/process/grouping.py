@@ -15,7 +15,7 @@ def grouped(items: Sequence[T], sizes: Sequence[int], budget: int = BUDGET) -> I
     """Neighbours together, as many as fit into the budget; one that is larger goes alone.
 
     Args:
-        items: what is to be grouped.
+        items: the items to group.
         sizes: bytes of each.
         budget: bytes of a group.
     """

@@ -14,7 +14,7 @@ from typing import Any
 
 
 class _LazyModule(ModuleType):
-    """Stands for a module until something of it is read; what is read is the module's own."""
+    """A stand-in for a module, which is loaded when one of its attributes is read."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(importlib.import_module(self.__name__), name)

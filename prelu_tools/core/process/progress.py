@@ -49,8 +49,8 @@ def counted(items: Iterable[Item], part: str, total: int | None = None) -> Itera
     """The items, with their progress reported to the listener.
 
     Args:
-        items: what to go through; of known length, unless `total` is given.
-        part: what is done with them, as in "running the reference".
+        items: the items; of known length, unless `total` is given.
+        part: the name of the step, as in "running the reference".
         total: how many steps there are.
     """
     listener = _listener.get()

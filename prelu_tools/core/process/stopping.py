@@ -12,7 +12,7 @@ class Stopped(BaseException):
     """The process was asked to end: it cleans up on the way out."""
 
     def __init__(self, number: int, text: str = "") -> None:
-        """Keep the number of the signal, and what is to be said."""
+        """Store the number of the signal, and the message."""
         super().__init__(text)
         self.number = number
 

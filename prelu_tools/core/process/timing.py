@@ -34,8 +34,8 @@ class Ratio:
 def ratio_of(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Ratio:
     """The ratio of two things that were timed round by round.
 
-    The interval is the bootstrap's over the rounds (Efron and Tibshirani, 1993, chapter 13): what
-    slows a whole round down cancels in its ratio.
+    The interval is the bootstrap's over the rounds (Efron and Tibshirani, 1993, chapter 13):
+    anything that slows a whole round down cancels in its ratio.
 
     Args:
         first: seconds of each round.

@@ -19,18 +19,18 @@ class WrongValueError(ValueError):
     """
 
     def __init__(self, expected: str, found: str | None = None) -> None:
-        """Keep what was found next to what was expected."""
+        """Store the found and the expected value."""
         super().__init__(expected)
         self.found = found
 
 
 class Kind(NamedTuple):
-    """What the value of an option may be. Its functions raise WrongValueError."""
+    """The kind of an option's value. Its functions raise WrongValueError."""
 
     read: Callable[[Any], Any]
     """The request's value for a plain value, as TOML has it."""
     schema: Mapping[str, Any]
-    """What `read` takes, as JSON Schema."""
+    """The values that `read` accepts, as JSON Schema."""
     annotation: str = "str"
     """The type of the keyword argument."""
     in_python: str = ""
@@ -217,7 +217,7 @@ def two_numbers(value: object) -> tuple[float, float] | None:
 
 
 def _listed(value: Any) -> Any:
-    """A list of what can be gone through in order; anything else as it is."""
+    """A list from an ordered iterable; anything else unchanged."""
     is_list = hasattr(value, "__iter__") and not isinstance(value, (str, bytes, Mapping))
     return list(value) if is_list else value
 

@@ -15,7 +15,7 @@ Place = Literal["cli", "api", "file"]
 
 
 class Needs(NamedTuple):
-    """What an option needs of the others: without it, it would be ignored."""
+    """The other options that an option needs: without them, it would be ignored."""
 
     holds: Callable[[Any], bool]
     """Whether it has an effect, by the values of all fields of the request."""
@@ -27,7 +27,7 @@ class Option(NamedTuple):
     """One option of a command."""
 
     kind: Kind
-    """What its value may be."""
+    """The kind of its value."""
     help: str
     """A sentence for `--help`."""
     name: str = ""
@@ -43,9 +43,9 @@ class Option(NamedTuple):
     metavar: str | None = None
     """What stands for the value in `--help`."""
     complete: tuple[str, ...] | Literal["source"] = ()
-    """What the shell offers."""
+    """The shell's completions."""
     needs: tuple[Needs, ...] = ()
-    """What it has no effect without."""
+    """The options without which it has no effect."""
     sources: str = ""
     """The kinds of sources that it has an effect on, in words; "" for all."""
     field: str = ""
@@ -66,10 +66,10 @@ def option(
     """A field of a request that is an option; its text is what documents it.
 
     Args:
-        kind: what its value may be.
+        kind: the kind of its value.
         text: a sentence for `--help`.
         default: of the field; or, with a factory, how the command line says it, if it does.
-        factory: what makes the default; it is called for requests only, so it may be slow.
+        factory: makes the default; it is called for requests only, so it may be slow.
         more: the other fields of `Option`.
     """
     known = None if default is MISSING else default

@@ -31,12 +31,12 @@ _VALUES = {
     "file": r"[\w./-]+\.\w+|FILE(?:\.\w+)?",
     "text": r"[^\s:,();]+:[\w.]+(?:,[\w.]+)*|(?:\w+=)?LOW,HIGH|[\w./-]+\.py(?::\w+)?",
 }
-"""What follows a flag and is its value: digits, a shape, a range, a file; never plain words."""
+"""The value after a flag: digits, a shape, a range, a file; never plain words."""
 _SHAPE = re.compile(r"^([^\s:]+):([\w.]+(?:,[\w.]+)*)$")
 
 
 def speaking(place: Spoken, *requests: type) -> Speak:
-    """What puts sentences into the words of a place.
+    """Rewrites sentences in the notation of a place.
 
     Args:
         place: `api` for Python, `file` for a check file.

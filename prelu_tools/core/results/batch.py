@@ -60,7 +60,7 @@ class BatchEntry:
     reasons: tuple[str, ...] = ()
     """Why it is neither a pass nor ok, in words; of an entry without a result, the error."""
     candidates: tuple[str, ...] = ()
-    """What was compared with it, as the user wrote it; for `verify` only."""
+    """Its candidates, as the user wrote them; for `verify` only."""
     file: str | None = None
     """The list that has it; None if it was given on the command line."""
     line: int | None = None
@@ -96,7 +96,7 @@ class BatchResult:
     """The results of all jobs, in the order in which they were given."""
 
     command: Command
-    """What was done with each."""
+    """The command."""
     entries: tuple[BatchEntry, ...]
     """One a job."""
     path: str | None = None
@@ -104,7 +104,7 @@ class BatchResult:
     workers: tuple[WorkerInfo, ...] = ()
     """The processes that ran them, those of a resumed run included."""
     notes: tuple[str, ...] = ()
-    """What the user should know of the run."""
+    """Notes on the run for the user."""
 
     @property
     def summary(self) -> dict[Status, int]:

@@ -50,7 +50,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _digest(value: Any) -> object:
-    """Something to hash, equal for what is equal."""
+    """A hashable value, equal for equal values."""
     if _is_array(value):
         return value.shape, str(value.dtype)
     if isinstance(value, Mapping):

@@ -47,7 +47,7 @@ class ExportResult(Shown):
     verification: VerifyResult | None
     """The comparison of the file with its source; None with `--no-verify`."""
     notes: tuple[str, ...] = ()
-    """What the user should know about the export."""
+    """Notes on the export for the user."""
     refused: tuple[RefusedRoute, ...] = ()
     """The converters that were tried before and failed, in order."""
     data_path: str | None = None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Inspected: TypeAlias = "InspectResult | SeriesResult"
 
 FAILING = {"error": ("error",), "warning": ("error", "warning"), None: ()}
-"""By what fails a model, the severities that do."""
+"""The severities that fail a model, by the value of `--fail-on`."""
 
 
 class KnownFinding(NamedTuple):
@@ -66,7 +66,7 @@ def known_model(path: str) -> str:
 
 
 def known_findings(path: str, findings: Iterable[Finding]) -> list[KnownFinding]:
-    """What a baseline has of a model's findings: those that may fail it."""
+    """The findings that a baseline stores for a model: those that could fail it."""
     failing = [one for one in findings if one.severity in FAILING["warning"]]
     return [as_known for _, as_known in _as_known(path, failing)]
 

@@ -25,7 +25,7 @@ class Finding:
     severity: Severity
     """How bad it is."""
     message: str
-    """What will happen and where, and what to do."""
+    """What will happen, where, and what to do."""
     layer: str | None = None
     """The layer it is about; None for the model as a whole."""
 
@@ -108,9 +108,9 @@ class InspectResult(Shown):
     others: tuple[OtherActivation, ...] = ()
     """LeakyRelu and Relu nodes, in the order of the graph."""
     refused: tuple[RefusedForm, ...] = ()
-    """What resembles PReLU but is not one; searched for only with `-v`."""
+    """Near misses of PReLU; searched for only with `-v`."""
     notes: tuple[str, ...] = ()
-    """What the user should know about how the model was read."""
+    """Notes on how the model was read."""
     failures: tuple[str, ...] = ()
     """Why the model fails a gate (`--fail-on`, `--expect-layers`)."""
     seconds: float = field(default=0.0, compare=False)

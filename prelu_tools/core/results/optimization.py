@@ -114,7 +114,7 @@ class OptimizeResult(Shown):
     verification: VerifyResult
     """The new file compared with the one it was made from."""
     notes: tuple[str, ...] = ()
-    """What the user should know."""
+    """Notes for the user."""
 
     def _in_short(self) -> str:
         gained = "" if self.latency is None else f", {self.latency.ratio.median:.2f} of the time"

@@ -133,7 +133,7 @@ class QuantizeResult(Shown):
     verification: VerifyResult | None
     """The file compared with the model in floating point, on the held-out data."""
     notes: tuple[str, ...] = ()
-    """What the user should know."""
+    """Notes for the user."""
     seconds: float = field(default=0.0, compare=False)
     """How long it took."""
 

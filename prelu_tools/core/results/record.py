@@ -45,7 +45,7 @@ class RecordResult(Shown):
     versions: Mapping[str, str]
     """Packages that took part."""
     notes: tuple[str, ...] = ()
-    """What the user should know."""
+    """Notes for the user."""
     doubts: tuple[str, ...] = ()
     """Reasons why no comparison with it can prove anything."""
 

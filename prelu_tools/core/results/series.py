@@ -17,7 +17,7 @@ class SeriesPoint:
     """One checkpoint, or one record of a training's log."""
 
     name: str
-    """What to call it: `step 100`, `epoch 3`, or its file's name."""
+    """Its name: `step 100`, `epoch 3`, or its file's name."""
     path: str
     """The file that it comes from."""
     step: int | None
@@ -87,11 +87,11 @@ class SeriesResult(Shown):
     points: tuple[SeriesPoint, ...]
     """In order."""
     layers: tuple[LayerSeries, ...]
-    """In the order of the first checkpoint; what only later ones have comes last."""
+    """In the order of the first checkpoint; layers of later ones only come last."""
     findings: tuple[Finding, ...]
-    """What was found: over all points, or while the training ran."""
+    """Findings over all points, or during training."""
     notes: tuple[str, ...] = ()
-    """What the user should know about how the points were read."""
+    """Notes on how the points were read."""
     failures: tuple[str, ...] = ()
     """Why it fails a gate (`--fail-on`, `--expect-layers`)."""
 

@@ -1,4 +1,4 @@
-"""What a training recorded about its slopes at one step."""
+"""The slopes of a training run at one step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LayerRecord:
     movement: Movement
     """Compared with the record before, and with the first."""
     gradient: float | None
-    """Euclidean norm of the last gradient of what its slopes come from; None if unknown."""
+    """Euclidean norm of the last gradient of the slopes' parameters; None if unknown."""
     weight_decay: float
     """The weight decay that applies to them."""
     is_trained: bool
@@ -53,4 +53,4 @@ class SlopeRecord:
     layers: tuple[LayerRecord, ...]
     """In the order of the model."""
     findings: tuple[Finding, ...] = ()
-    """What was warned of at this step."""
+    """Warnings at this step."""

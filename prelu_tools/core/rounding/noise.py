@@ -32,7 +32,7 @@ least: a kernel that adds in yet another order was off by twice as much."""
 SCALES = 4
 """How often it is measured, each time with the terms scaled otherwise, from 1 to 2."""
 TINY = 1e-30
-"""What stands for a sum that is 0, where something is divided by it."""
+"""The divisor in place of a sum that is 0."""
 HUGE = 1e30
 """Errors of at least this multiple of a sum are ignored, as are infinity and NaN."""
 
@@ -44,7 +44,8 @@ class Noise:
     seed: int
     """The seed of the random numbers."""
     unit: float = SINGLE
-    """What each result is rounded to at least: that of float16 for a model that computes so."""
+    """The coarsest unit that each result is rounded to: float16's for a model that computes in
+    float16."""
 
     def amount(self, unit: float, once: float, growth: float = 0.0) -> float:
         """The largest relative change of a value.

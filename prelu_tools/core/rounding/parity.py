@@ -46,7 +46,7 @@ class Border:
         """One run.
 
         Args:
-            spread: what its perturbed runs say.
+            spread: the spread in its perturbed runs.
             wrong: the values that are beyond their limit.
             unlike: those that are finite on one side only.
             difference: of the others.

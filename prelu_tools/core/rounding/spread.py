@@ -39,7 +39,8 @@ class Spread:
     lost: Array | None = None
     """Where a perturbed run was not finite; None if nowhere."""
     rough: Array | None = None
-    """What is made of rounding: the perturbed runs move it about as far as it is from 0."""
+    """Values that are only rounding: the perturbed runs move them by about their distance from
+    0."""
 
 
 class SpreadBook:
@@ -91,7 +92,7 @@ class SpreadBook:
 
     @np.errstate(all="ignore")
     def finished(self) -> Spread:
-        """What they say together."""
+        """Their combined spread."""
         if not self._floats or not self._base.size:
             return Spread(np.zeros((), np.float32), *self._borders(self._flipped))
         own = _own(self._norm, self._runs)
@@ -134,7 +135,7 @@ def _extent(values: Array) -> float:
 
 @np.errstate(all="ignore")
 def pooled(norm: Array, runs: int, base: Array) -> Array:
-    """The scale of what rounding does to each value.
+    """The scale of the effect of rounding on each value.
 
     Args:
         norm: of the differences from the unperturbed run: the root of the sum of their squares over
@@ -181,7 +182,8 @@ def _around(own: Array, values: Array) -> Array:
     """The spread of the neighbours of each value, to recognise one that is small by chance.
 
     The geometric mean along each axis, of the spread and of the spread relative to the values; the
-    smallest of them. What did not move at all does not count: it is exact, as the 0 of a ReLU.
+    smallest of them. Values that did not move at all do not count: they are exact, like the 0 of a
+    ReLU.
     """
     size = np.abs(values).astype(np.float32)
     logs = np.log(own)
@@ -201,7 +203,7 @@ def _around(own: Array, values: Array) -> Array:
 
 @np.errstate(all="ignore")
 def unit_of(values: Array, dtype: np.dtype[Any]) -> Array:
-    """The distance of each value to the next number of a type; of what is not finite, 0."""
+    """The distance of each value to the next number of a type; 0 for values that are not finite."""
     bits, smallest = _TYPES.get(dtype.name, _TYPES["float64"])
     _, exponent = np.frexp(values.astype(np.float64))
     exponent = np.where(values == 0, smallest, exponent)

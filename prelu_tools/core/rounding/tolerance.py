@@ -20,19 +20,19 @@ FACTOR = 16.0
 """Times the rounding of a value that the perturbed runs show. The worst honest pair was at 14 of
 them: see docs/verify.md."""
 SENSITIVITY = Tolerance(0.0, 0.0, False, "sensitivity", multiple=FACTOR, ulps=FACTOR / 2)
-"""What is used in place of `CALIBRATED` where the reference's perturbed runs are there."""
+"""Used in place of `CALIBRATED` if there are perturbed runs of the reference."""
 QUANTIZED = Tolerance(0.0, 0.0, False, "quantized")
 """The tolerance of a quantized candidate: the effect of rounding to its own codes, as drawn."""
 
 _FLUSHED = 2.0**-106
-"""Some kernels take what is below 2^-126 for 0, and what comes after may multiply it by thousands:
-a softmax times the number of its values."""
+"""Some kernels treat numbers below 2^-126 as 0, and later operators may multiply the difference by
+thousands: a softmax times the number of its values."""
 _RELATIVE = {"float64": (1e-7, 1e-9), "float32": (1e-4, 1e-5), "float16": (1e-2, 4e-3)}
 
 
 @dataclass
 class Extent:
-    """What is known of one tensor of the reference, over all runs."""
+    """The extent of one tensor of the reference, over all runs."""
 
     scale: float = 0.0
     """Largest absolute finite value."""
@@ -71,7 +71,7 @@ class Limit:
 
 
 def default_tolerance(dtype: np.dtype[Any]) -> Tolerance:
-    """What rounding alone may do to outputs of this type, after a few dozen layers.
+    """The effect of rounding on outputs of this type after a few dozen layers.
 
     Integers and booleans have to be equal.
     """
@@ -93,7 +93,7 @@ def limit_of(
             rounding is not known.
         extent: of the reference's tensor.
         dtype: the type of the candidate's: a narrower one than float32 rounds more, in proportion.
-        spread: what the perturbed runs say of each of its values; None if there are none.
+        spread: the spread of each of its values in the perturbed runs; None if there are none.
         values: the reference's values, of the same shape.
     """
     if tolerance.multiple is not None and spread is not None and values is not None:

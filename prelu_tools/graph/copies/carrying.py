@@ -105,7 +105,7 @@ class _Carrier:
 
         Args:
             graph: the graph.
-            tensor: what is carried.
+            tensor: the tensor to carry out.
             path: the rest of the way from this graph to it.
             given: the sequence's name before.
         """

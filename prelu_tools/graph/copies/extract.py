@@ -13,7 +13,7 @@ _FARTHEST = 16  # nodes before the layer
 
 
 def extract_around(located: LocatedLayer) -> tuple[onnx.ModelProto, tuple[str, ...], str]:
-    """What leads to the first call of a layer, the layer included, weights included.
+    """The nodes and weights up to and including the first call of a layer.
 
     Args:
         located: a layer of a main graph.

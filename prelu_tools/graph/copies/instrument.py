@@ -110,7 +110,7 @@ def single_layers(calls: Sequence[tuple[str, GraphView, Match]]) -> onnx.ModelPr
 
 
 def element_type(view: GraphView, match: Match) -> int:
-    """The `TensorProto.DataType` of what goes into a PReLU."""
+    """The `TensorProto.DataType` of a PReLU's input."""
     return view.element_type(match.x) or helper.np_dtype_to_tensor_dtype(match.slopes.dtype)
 
 
@@ -122,7 +122,7 @@ def _renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
 
 
 def _label(view: GraphView, name: str, layer: str) -> str:
-    """What a constant is called in the model of single layers: bodies may share names."""
+    """The name of a constant in the model of single layers: bodies may share names."""
     home, place = view.home(name)
     return place if home.outer is None else f"{layer}/{place}"
 

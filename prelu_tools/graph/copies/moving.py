@@ -91,7 +91,7 @@ class _Mover:
         view.graph.node.extend(nodes)
 
     def _moved(self, node: onnx.NodeProto, view: GraphView) -> list[onnx.NodeProto]:
-        """The node with what moves its inputs before it, and its outputs after."""
+        """The node with nodes before and after it that perturb its inputs and outputs."""
         operator, terms = node.op_type, _terms(node, view)
         rank = len(view.shape(node.input[0]) or ()) if node.input else 0
         narrow = view.element_type(node.output[0]) != TensorProto.DOUBLE  # a double adds exactly

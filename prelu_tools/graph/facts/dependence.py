@@ -14,7 +14,7 @@ from prelu_tools.graph.walk import bodies, is_onnx, reads
 
 
 class Dependence(IntEnum):
-    """What decides the value of a tensor; the larger one wins."""
+    """What the value of a tensor depends on; the larger one wins."""
 
     CONSTANT = 0
     SIZES = 1
@@ -31,7 +31,7 @@ def dependences(
 ) -> Iterator[tuple[onnx.NodeProto, Known]]:
     """Each node of a graph and of the bodies in it, with what its tensors depend on.
 
-    A node comes before those in its bodies. What a loop carries depends on all that goes in.
+    A node comes before those in its bodies. Values that a loop carries depend on all of its inputs.
 
     Args:
         graph: the graph; functions count as ordinary nodes.
@@ -59,7 +59,7 @@ def dependences(
 
 
 def output_dependence(model: OnnxModel, output: str) -> Dependence:
-    """What an output of a model depends on; functions count by what goes in.
+    """What an output of a model depends on; functions depend on all of their inputs.
 
     Raises:
         KeyError: the model has no such output.

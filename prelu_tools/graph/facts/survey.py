@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Survey(NamedTuple):
-    """What is in a model."""
+    """The content of a model."""
 
     layers: tuple[LocatedLayer, ...]
     """The PReLU layers, and where they are."""
     layer_findings: tuple[tuple[Finding, ...], ...]
-    """What the graph says of each of them."""
+    """Findings about each of them."""
     findings: tuple[Finding, ...]
-    """What the graph says of the model."""
+    """Findings about the model."""
     others: tuple[OtherActivation, ...]
     """LeakyRelu and Relu nodes that are part of no PReLU."""
     refused: tuple[RefusedForm, ...]
@@ -39,7 +39,7 @@ def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:
 
     Args:
         model: the model; its weights are not read.
-        explain: whether to look for what only resembles PReLU.
+        explain: whether to search for near misses.
         target: a name of `graph.targets.TARGETS` to forecast for; None for none.
     """
     meaning = None

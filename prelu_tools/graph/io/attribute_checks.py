@@ -27,7 +27,7 @@ def refuse_attributes(
 
     Args:
         attributes: all of them.
-        owner: what to call it in a message.
+        owner: its name in messages.
         in_function: whether they may refer to the attributes of a call.
 
     Raises:

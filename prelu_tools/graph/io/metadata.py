@@ -80,7 +80,7 @@ def stated_slopes(node: onnx.NodeProto) -> tuple[str, tuple[int, ...]] | None:
 
 
 def state_examples(sizes: Mapping[str, Sequence[int]]) -> dict[str, str]:
-    """The property that says at which sizes a model's inputs are used, where they are free."""
+    """The property that says at which sizes a model's inputs are used, where they are dynamic."""
     return {EXAMPLES: json.dumps({name: list(s) for name, s in sizes.items()})} if sizes else {}
 
 

@@ -46,7 +46,7 @@ class OnnxModel:
     file: Path | None
     """Where it was read from, with external data next to it; None for one that was never a file."""
     memory: dict[str, Array] = field(default_factory=dict)
-    """What tensors at the location `MEMORY` hold, by their `key`: arrays that never change."""
+    """The values of tensors at the location `MEMORY`, by their `key`: arrays that never change."""
 
     @property
     def opset(self) -> int:
@@ -69,7 +69,7 @@ class OnnxModel:
         return sum(file.stat().st_size for file in files if file.is_file())
 
     def tensor(self, name: str, values: Array) -> onnx.TensorProto:
-        """A tensor for this model's graph; what is large is not copied, but kept in `memory`."""
+        """A tensor for this model's graph; large values are not copied, but kept in `memory`."""
         data_type = onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
         if values.nbytes <= INLINE_LIMIT or data_type in _PACKED or not values.dtype.isnative:
             return numpy_helper.from_array(np.ascontiguousarray(values).reshape(values.shape), name)
@@ -87,13 +87,13 @@ class OnnxModel:
         set_place(tensor, {"location": MEMORY, "key": key})
 
     def forget_unused(self) -> None:
-        """Let go of what no tensor refers to any more."""
+        """Release arrays that no tensor refers to any more."""
         used = {place_of(t).get("key") for t in external_tensors(self.proto) if _in_memory(t)}
         for key in [key for key in self.memory if key not in used]:
             del self.memory[key]
 
     def take_in(self) -> None:
-        """Put what `memory` holds into the graph, in place: for small tensors, and a session."""
+        """Put the arrays of `memory` into the graph, in place: for small tensors and sessions."""
         for tensor in all_tensors(self.proto):
             if _in_memory(tensor):
                 tensor.CopyFrom(numpy_helper.from_array(self.values(tensor), tensor.name))

@@ -41,7 +41,7 @@ def placing(path: Path, force: bool) -> Iterator[Path]:
 
 
 def discard_unfinished(path: Path) -> None:
-    """Remove what a process that was killed left next to a path."""
+    """Remove leftovers of a killed process next to a path."""
     with suppress(OSError):
         clear(path, lambda left: _forget(left, path))
 
@@ -85,7 +85,7 @@ def _drop(names: set[str], path: Path) -> None:
 
 
 def _data_of(path: Path) -> set[str]:
-    """The names of the files in which a model keeps tensors; none of what is not a model."""
+    """The names of the files with a model's tensors; none for other files."""
     with suppress(PReLUToolsError):
         return locations_of(read_model(path).proto)
     return set()

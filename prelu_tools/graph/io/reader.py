@@ -158,7 +158,7 @@ class _Walker:
         return rest + self._placed(rest, *places[0])
 
     def _placed(self, rest: bytes, start: int, end: int) -> bytes:
-        """What makes values in this file external data.
+        """The entry that marks values in this file as external data.
 
         It comes last and so counts: a tensor may say of itself that its data are not external.
         """

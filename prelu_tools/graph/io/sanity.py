@@ -84,7 +84,7 @@ _SINGLE: Final = onnx.defs.OpSchema.FormalParameterOption.Single
 
 @dataclass(frozen=True)
 class _Needs:
-    """What an operator takes; anything, where it is unknown."""
+    """The inputs and attributes of an operator; anything if it is unknown."""
 
     needed: tuple[int, ...] = ()
     """The inputs that must not be "", by their places."""
@@ -97,7 +97,7 @@ class _Needs:
 
 
 class Operators:
-    """What the operators of ONNX take, by the versions that a model imports."""
+    """The inputs and attributes of ONNX operators, in the versions that a model imports."""
 
     def __init__(self, versions: Mapping[str, int]) -> None:
         """Look nothing up yet; `versions` are the opsets by their domains."""
@@ -105,7 +105,7 @@ class Operators:
         self._known: dict[str, _Needs] = {}
 
     def refuse_misuse(self, node: onnx.NodeProto) -> None:
-        """Look at what a node of ONNX has and its operator needs.
+        """Check a node against the requirements of its operator.
 
         Raises:
             BrokenGraphError: it lacks an input or an attribute, or has too many inputs.
@@ -148,8 +148,8 @@ def _graph(
 
     Args:
         graph: the graph.
-        outer: what the graphs around it have.
-        operators: what operators need.
+        outer: the tensors of the graphs around it.
+        operators: the requirements of operators.
         in_function: whether it is in a body of a function.
     """
     stored = [tensor.name for tensor in graph.initializer]
@@ -180,7 +180,7 @@ def _nodes(
     own: Collection[str],
     in_function: bool,
 ) -> None:
-    """The nodes of a graph or function; what they make becomes `known`."""
+    """Check the nodes of a graph or function; their outputs are added to `known`."""
     made = set(own)
     for node in nodes:
         refuse_no_text(node.name, node.op_type, node.domain, *node.input, *node.output)
@@ -214,7 +214,7 @@ def _refuse_circles(
     Args:
         nodes: those of one graph.
         ready: the tensors that exist before them; the nodes' own outputs are added.
-        known: that and what they make.
+        known: those tensors and their outputs.
     """
     is_sorted = True
     for node in nodes:

@@ -27,8 +27,8 @@ def refuse_existing(
 
     Args:
         path: of the file.
-        force: whether what is there may be replaced.
-        suffix: what its name has to end in.
+        force: whether an existing file may be replaced.
+        suffix: the required suffix of its name.
         what: what is written there, in words.
 
     Raises:
@@ -68,7 +68,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class WrittenModel:
-    """What `write_model` wrote."""
+    """The result of `write_model`."""
 
     n_bytes: int
     """Size of the file of the graph, in bytes."""

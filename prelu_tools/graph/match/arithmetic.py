@@ -40,7 +40,7 @@ def leak_of(node: onnx.NodeProto) -> float | None:
 
 
 def permutation(node: onnx.NodeProto, rank: int) -> tuple[int, ...]:
-    """What a Transpose node does to a tensor of this rank."""
+    """The permutation of a Transpose node on a tensor of this rank."""
     given = attributes(node).get("perm")
     return tuple(given.ints) if given else tuple(reversed(range(rank)))
 
@@ -69,10 +69,10 @@ def n_elements(operator: str, attrs: Attributes, inputs: Inputs) -> int:
 
 
 class Limits(NamedTuple):
-    """What a floating type can hold."""
+    """The limits of a floating type."""
 
     unit: float
-    """Half the distance from 1 to the next number: what one rounding changes, relatively."""
+    """Half the distance from 1 to the next number: the relative error of one rounding."""
     small: float
     """The smallest number above 0."""
     large: float
@@ -81,7 +81,7 @@ class Limits(NamedTuple):
 
 @lru_cache(maxsize=8)
 def limits_of(dtype: np.dtype[Any]) -> Limits:
-    """What a floating type can hold; numpy does not know bfloat16."""
+    """The limits of a floating type; numpy does not know bfloat16."""
     if dtype.kind != "f":
         return Limits(2.0**-8, 2.0**-133, (2 - 2.0**-7) * 2.0**127)
     known = np.finfo(dtype)

@@ -45,7 +45,7 @@ def read_constant(view: GraphView, tensor: str) -> Constant | None:
     """The values of a constant, computed now; None if it is none, or cannot be computed.
 
     Raises:
-        PReLUToolsError: the nodes that lead to it make too much of what is stored.
+        PReLUToolsError: the nodes that compute it expand stored data too much.
     """
     if not view.is_constant(tensor):
         return None

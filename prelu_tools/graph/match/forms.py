@@ -38,7 +38,7 @@ _NEGATIONS: Mapping[str, str] = {"Neg": "relu_neg", "Mul": "relu_mul", "Conv": "
 
 
 def name_of(probe: Running) -> str:
-    """The form of a region, by its last operator and by the one that cuts off what is positive."""
+    """The form of a region, by its last operator and by the one that cuts off positive values."""
     makers = {name: node for node in probe.nodes for name in node.output}
     root, kinds = probe.nodes[0].op_type, {node.op_type for node in probe.nodes}
     sides = [(node, probe.sides(node.output[0])) for node in reversed(probe.nodes)]

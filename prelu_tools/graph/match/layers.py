@@ -61,7 +61,7 @@ def locate_layers(
 
     Args:
         views: the graphs (`graph/view.py`).
-        missed: takes what only resembles PReLU.
+        missed: collects near misses.
         explain: see `find_prelus`.
     """
     groups: dict[tuple[str, str, bytes], list[tuple[int, GraphView, Match]]] = {}
@@ -83,7 +83,7 @@ def locate_layers(
 
 
 def _key(match: Match) -> tuple[str, str, bytes]:
-    """What makes two calls one layer: its parameter, its module, and the same slopes."""
+    """The identity of a layer: its parameter, its module, and its slopes."""
     known = properties(match.node)
     parameter = known.get(PARAMETER, "") if LAYER in known else match.parameter
     # What a file says of itself does not make two sets of slopes one.
@@ -166,7 +166,7 @@ def _name_from_parameter(match: Match) -> str:
 
 
 def without_role(tensor: str) -> str:
-    """What a slope tensor's name says of its layer: `act` of `act.weight`."""
+    """The layer in the name of a slope tensor: `act` of `act.weight`."""
     return _SLOPE_NAMES.sub("", tensor)
 
 

@@ -28,12 +28,12 @@ _THRESHOLDS: Final = ("Max", "Min", "Clip", "Less", "LessOrEqual", "Greater", "G
 _FAR: Final = 1e-2  # what no rounding makes of 1
 _ADDING: Final = ("Add", "Sub", "Sum", "Mean", "Where")
 _ROUNDING: Final = ("Add", "Sub", "Sum", "Mean", "Pow", "Sqrt")
-"""Without any of these, what is positive is not touched."""
+"""Without any of these, positive values are unchanged."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a region that computes PReLU makes of its input."""
+    """The PReLU that a region computes from its input."""
 
     slopes: Array
     """Such that they broadcast to x."""
@@ -51,9 +51,9 @@ class Miss:
 
     x: float
     y: float
-    """What the region makes of it."""
+    """The region's output for it."""
     wanted: float
-    """What PReLU would."""
+    """PReLU's output for it."""
 
     def __str__(self) -> str:
         """One sentence."""
@@ -64,10 +64,10 @@ class Probe(Running):
     """One region from x to y, which structure says to compute a multiple of x on either side."""
 
     def ask(self) -> Answer | Miss | None:
-        """What it answers: PReLU, nearly PReLU, or neither.
+        """The result of the probe: PReLU, nearly PReLU, or neither.
 
         Raises:
-            PReLUToolsError: its constants make too much of what is stored.
+            PReLUToolsError: its constants expand stored data too much.
         """
         dtype = self._region.dtype
         order = self._layout
@@ -81,7 +81,7 @@ class Probe(Running):
 
     @cached_property
     def form(self) -> str:
-        """What it is called (`FORMS`)."""
+        """The name of the form (`FORMS`)."""
         return name_of(self)
 
     def near(self) -> Miss | None:

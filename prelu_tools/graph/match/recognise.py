@@ -91,7 +91,7 @@ def find_prelus(
 
     Args:
         view: the graph.
-        missed: takes what only resembles PReLU.
+        missed: collects near misses.
         explain: whether to look for that among thresholds, caps and gates, too.
     """
     search = _Search(view, explain)

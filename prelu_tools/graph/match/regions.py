@@ -55,7 +55,7 @@ JOINED: Final = -2
 
 
 class Trace(NamedTuple):
-    """What structure says of a tensor, as a function of x."""
+    """A tensor as a function of x, by its structure."""
 
     degree: int | None = 1
     """f(k x) = k^degree f(x) for every k > 0; None if no degree has that."""
@@ -81,7 +81,7 @@ class Region:
         self._still: dict[str, Array | None] = {}
         self.sides: dict[str, tuple[bool, bool]] = {}
         self.made: dict[str, Array] = {}
-        """What `graph/match/probing.py` has computed of tensors, for its numbers as x."""
+        """The tensors that `graph/match/probing.py` has computed for its values of x."""
 
     @property
     def rank(self) -> int | None:
@@ -97,7 +97,7 @@ class Region:
         return np.dtype(helper.tensor_dtype_to_np_dtype(kind)) if kind in FLOATS else None
 
     def trace(self, tensor: str) -> Trace | None:
-        """What structure says of a tensor; None if it is not an element-wise function of x."""
+        """A tensor's structure; None if it is not an element-wise function of x."""
         if tensor not in self._traces:
             self._traces[tensor] = None  # while it is visited: a cycle is not a path
             self._traces[tensor] = self._traced(tensor)
@@ -297,14 +297,14 @@ class Region:
         return self._still[tensor] is not None
 
     def constant(self, tensor: str) -> Array | None:
-        """The values of what `is_still`; None if they cannot be computed."""
+        """The values of a tensor that `is_still`; None if they cannot be computed."""
         if tensor not in self._still:
             found = read_constant(self.view, tensor)
             self._still[tensor] = None if found is None else found.values
         return self._still[tensor]
 
     def _filled(self, tensor: str) -> Array | None:
-        """What zeros_like(x), or a constant expanded to x, is made of; None for anything else."""
+        """The constant in zeros_like(x), or in a constant expanded to x; None for anything else."""
         node = self.view.maker(tensor)
         if node is None or node.op_type not in ("Expand", "ConstantOfShape", "CastLike"):
             return None

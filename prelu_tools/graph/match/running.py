@@ -72,9 +72,9 @@ class Running:
         return known[tensor]
 
     def ends(self, dtype: np.dtype[Any]) -> Array:
-        """What comes out for x = 1 and x = -1.
+        """The outputs for x = 1 and x = -1.
 
-        Where constants are small, all numbers are computed at once, and kept for what follows.
+        If constants are small, all numbers are computed at once, and kept for later use.
         """
         made, numbers = self._region.made, np.concatenate([[1, -1], probes(dtype)]).astype(dtype)
         if not made:
@@ -105,7 +105,7 @@ class Running:
     def _run_all(
         self, plan: list[_Planned], made: dict[str, Array], replaced: Mapping[str, Array] | None
     ) -> None:
-        """Compute what nodes make, in place."""
+        """Compute the outputs of nodes, in place."""
         n_bytes = 0
         for node, step, attrs, inputs in plan:
             arrays: list[Array | None] = []
@@ -129,7 +129,7 @@ class Running:
         return self._planned(self.nodes)
 
     def _planned(self, nodes: Iterable[onnx.NodeProto]) -> list[_Planned]:
-        """The nodes from x on, with what is constant."""
+        """The nodes from x on, with constants."""
         region, plan = self._region, []
         for node in reversed(tuple(nodes)):
             if node.op_type == "Shape" or region.is_still(node.output[0]):

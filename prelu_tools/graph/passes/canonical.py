@@ -26,7 +26,7 @@ from prelu_tools.graph.walk import free_name, inner_names
 
 
 def fuse_prelus(model: OnnxModel, wanted: Callable[[Match], bool]) -> None:
-    """Replace every wanted form by one PRelu node, in place, in bodies too; what is unused goes."""
+    """Replace every wanted form by one PRelu node, in place, in bodies too; prune the rest."""
     view = GraphView(model, owned=True)  # until all are found
     graph = model.proto.graph
     numbers = itertools.count()
@@ -54,7 +54,7 @@ def replace_by_prelu(graph: onnx.GraphProto, match: Match, slope: str) -> None:
 
 
 def prelu_output(match: Match) -> str:
-    """What `replace_by_prelu` calls the output of the PRelu itself."""
+    """The name that `replace_by_prelu` gives the output of the PRelu itself."""
     output = match.node.output[0]
     return output if match.order is None else f"{output}/prelu"
 
@@ -73,7 +73,7 @@ def settle_slopes(
 
     Args:
         model: every PReLU that is known is one PRelu node, its slopes are tags.
-        tags: what they stand for.
+        tags: the meaning of the tags.
         parameters: the slope tensors by their key in `tags`.
         is_verified: whether the result will be compared with its source, layer by layer: then calls
             may be missing, which a converter merges with equal ones, or drops if nothing reads
@@ -116,7 +116,7 @@ def settle_slopes(
     missing = _missing(counts, parameters)
     if missing and not (is_verified and _only_fewer(counts, parameters)):
         raise PReLUToolsError(unknown_form(missing))
-    # What the exporter called like a slope makes way for it.
+    # A tensor that the exporter named like a slope is renamed.
     rename_values(graph, {name: f"{name}/exported" for name in settled.values})
     for node, name in slopes:
         node.input[1] = name
@@ -195,5 +195,5 @@ def _missing(
 
 
 def unknown_form(missing: Iterable[str]) -> str:
-    """What is wrong with a conversion that lacks calls."""
+    """The error for a conversion that lacks calls."""
     return f"the converter wrote a PReLU in an unknown form: {', '.join(missing)}"

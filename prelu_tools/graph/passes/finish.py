@@ -25,7 +25,7 @@ from prelu_tools.graph.passes.tidy import tidy
 from prelu_tools.graph.walk import all_nodes
 
 IR_VERSION = 10
-"""What is written: the first with metadata on nodes (onnx 1.16); onnxruntime 1.18 loads it."""
+"""The IR version to write: the first with metadata on nodes (onnx 1.16; onnxruntime 1.18)."""
 _NEWER_TYPES = range(onnx.TensorProto.INT4 + 1, 64)  # of later versions
 
 
@@ -41,11 +41,11 @@ def finish(
 
     Args:
         model: every PReLU is one PRelu node, its slopes are tags.
-        tags: what they stand for.
+        tags: the meaning of the tags.
         parameters: the slope tensors by their key in `tags`.
         kept_names: initializers that carry a name of the source.
-        properties: what the model says of itself, as metadata; the hash of its weights is added
-            where they name none of the source.
+        properties: metadata of the model; the hash of its weights is added if they contain no hash
+            of the source.
         is_verified: see `settle_slopes`.
 
     Returns:
@@ -104,11 +104,11 @@ def check(model: OnnxModel) -> None:
 
 
 def check_slopes(model: OnnxModel, what: str) -> None:
-    """What `inspect` calls an error is one: onnx accepts slopes that no runtime can use.
+    """Findings that `inspect` calls errors are errors: onnx accepts slopes that no runtime can use.
 
     Args:
         model: the model.
-        what: what is done with it, as in "exported".
+        what: the verb, as in "exported".
 
     Raises:
         PReLUToolsError: a layer has one.

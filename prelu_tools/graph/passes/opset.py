@@ -30,7 +30,7 @@ def inline_functions(model: OnnxModel) -> None:
 def raise_opset(model: OnnxModel, wanted: int) -> OnnxModel:
     """The model in a newer opset of the default domain; the same one if it has it already.
 
-    What nodes of the main graph say of themselves stays; inferred types are lost.
+    Metadata of main-graph nodes stays; inferred types are lost.
 
     Raises:
         PReLUToolsError: it is of a newer opset, or has an operator that onnx cannot convert.

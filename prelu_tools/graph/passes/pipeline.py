@@ -43,7 +43,7 @@ AFTER_TRACING: tuple[GraphPass, ...] = (drop_idle_casts,)
 
 @dataclass(frozen=True)
 class PassResult:
-    """What one pass did."""
+    """The result of one pass."""
 
     name: str
     """The pass."""

@@ -33,7 +33,7 @@ class Canonical:
     model: OnnxModel
     """A copy of the original, functions inlined."""
     tags: TagBook
-    """What the tags stand for."""
+    """The meaning of the tags."""
     parameters: Mapping[str, SlopeParameter]
     """The slope tensors by their key in `tags`."""
     n_hidden: int

@@ -64,7 +64,7 @@ def repair_slopes(
         model: the model; its slopes become their own initializers where they change.
         axis: where a slope has two readings, the axis of the node's input that is meant (1: the
             channels of NCHW, -1: the last); None to reject it. It is not used if there is no doubt.
-        inputs: sizes of what is dynamic, by which the channels may be known.
+        inputs: sizes for dynamic axes, which may determine the channels.
 
     Returns:
         What was changed; () for a model that was right.
@@ -133,7 +133,7 @@ class _Site:
     opset: int
 
     def repair(self, axis: int | None) -> Repair | None:
-        """What has to be done with its slope; None for nothing."""
+        """The repair of its slope; None for none."""
         size, found = self.slopes.size, self.slopes.shape
         rank = None if self.shape is None else len(self.shape)
         if size == 1 or max(found) != size or (rank is not None and rank < 3):

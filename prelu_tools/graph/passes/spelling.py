@@ -27,7 +27,7 @@ def spell_out(
     slope that was not seen in the source: its node stays, for verification to find.
 
     Args:
-        model: what a converter wrote, with tags for slopes.
+        model: a converter's output, with tags for slopes.
         tags: the tags.
         learned: the values of parameters and buffers that are one number throughout.
         shown: slopes that the graph shows as they are, and the tags for them.

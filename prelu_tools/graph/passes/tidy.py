@@ -72,7 +72,7 @@ def tidy(graph: onnx.GraphProto, keep: Mapping[str, str]) -> None:
 
 
 def _strip(graph: onnx.GraphProto) -> None:
-    """Drop what exporters note for themselves: source paths, stack traces, their own names."""
+    """Drop exporters' private metadata: source paths, stack traces, names."""
     for node in graph.node:
         node.doc_string = ""
         if LAYER not in properties(node):

@@ -60,7 +60,7 @@ class Draft:
         self._tensors = tensors
 
     def constant(self, number: str, slopes: Array) -> str:
-        """A constant: one for each slope, or 0 for all; what is made of slopes has their name."""
+        """A constant: one for each slope, or 0 for all; if made from slopes, it has their name."""
         own = self._parameter
         match number:
             case "0":
@@ -90,7 +90,7 @@ class Draft:
         self.nodes.append(node)
 
     def state_slopes(self) -> None:
-        """Note on the last node what it has no tensor for: the name and the shape of the slopes."""
+        """Add the slopes' name and shape to the last node as metadata, if no tensor has them."""
         props = self.nodes[-1].metadata_props
         props.add(key=SLOPE_NAME, value=self._parameter)
         props.add(key=SLOPE_SHAPE, value=",".join(map(str, self.slopes.shape)))

@@ -27,7 +27,7 @@ _LINEAR: Final = ("AveragePool", "GlobalAveragePool", "Identity")
 """Operators that map d * y to d * y, channel by channel."""
 _PER_CHANNEL: Final = (*_LINEAR, "MaxPool", "GlobalMaxPool")
 """The same for d > 0."""
-_POWER: Final = 0.5  # of the whole way: activations gain what the weights after lose
+_POWER: Final = 0.5  # of the full factor: activations gain what later weights lose
 _LEAST: Final = 1e-3  # of the largest channel: a smaller one is treated as one of this size
 
 
@@ -50,7 +50,7 @@ def equalize(proto: onnx.ModelProto, peaks: Mapping[str, Array]) -> int:
 
     Args:
         proto: every PReLU is a PRelu node.
-        peaks: by the name of what goes into a PReLU, the largest size of each channel after it.
+        peaks: by the name of a PReLU's input, the largest size of each channel after it.
 
     Returns:
         How many layers were equalized.
@@ -137,7 +137,7 @@ def _readers(
     tensor: str, users: Mapping[str, Sequence[onnx.NodeProto]], outputs: set[str],
     through: Sequence[str],
 ) -> list[onnx.NodeProto]:  # fmt: skip
-    """The layers that read a tensor, through what keeps its channels; none if others read it."""
+    """The layers that read a tensor past operators that keep channels; none if others read it."""
     found: list[onnx.NodeProto] = []
     left = [tensor]
     while left:

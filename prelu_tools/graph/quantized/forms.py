@@ -55,7 +55,7 @@ class IntegerPlace:
     source: onnx.NodeProto
     """The DequantizeLinear that its input comes from."""
     result: onnx.NodeProto | None
-    """The QuantizeLinear that its result comes to, after what codes go through; None for none."""
+    """The QuantizeLinear after its result, past operators that only move values; None for none."""
     keeps_scale: bool
     """Whether that one has the scale of its input; true if there is none."""
     codes: np.dtype[Any]
@@ -149,7 +149,7 @@ class IntegerWriter:
         return found
 
     def _quantizer(self, tensor: str) -> onnx.NodeProto | None:
-        """What quantizes a tensor, or what codes of it go through."""
+        """The QuantizeLinear of a tensor, past operators that only move values."""
         found = [n for name in [tensor, *followers(self._users, tensor)]
                  for n in self._users.get(name, []) if n.op_type == "QuantizeLinear"]  # fmt: skip
         return found[0] if found else None

@@ -13,11 +13,11 @@ from prelu_tools.graph.match.layers import LocatedLayer, without_role
 from prelu_tools.graph.match.recognise import Match
 from prelu_tools.graph.view import GraphView
 
-_SUFFIX = "_quantized"  # what onnxruntime's quantizer appends to a tensor that it quantizes
+_SUFFIX = "_quantized"  # onnxruntime's suffix for a quantized tensor
 
 
 def quantized_layers(found: Sequence[LocatedLayer]) -> tuple[LocatedLayer, ...]:
-    """The layers of what a quantized model means, called as before it was quantized.
+    """The layers of a quantized model's meaning, named as before quantization.
 
     Slopes that are repeated along an axis, as some forms need them, count once.
     """
@@ -39,7 +39,7 @@ def _settled(item: LocatedLayer, names: set[str]) -> LocatedLayer:
 
 
 def _once(slopes: Array) -> Array:
-    """Slopes without what is repeated along axes; an axis of different slopes stays whole."""
+    """Slopes without repetition along axes; an axis with different slopes stays whole."""
     found = slopes
     varying = [axis for axis, size in enumerate(slopes.shape) if size > 1]
     if len(varying) < 2:

@@ -39,7 +39,7 @@ def weight_steps(model: OnnxModel, names: Iterable[str]) -> dict[str, WeightStep
     """The steps of weights.
 
     Args:
-        model: what a quantized model means.
+        model: the meaning of a quantized model.
         names: the tensors that DequantizeLinear makes of stored codes.
 
     Raises:

@@ -115,7 +115,7 @@ class FloatWriter:
         return values
 
     def stated(self, scale: str, zero: str, node: onnx.NodeProto) -> Codes:
-        """What a node says of the codes that it reads or writes."""
+        """The parameters of the codes that a node reads or writes."""
         values = self.constant(scale)
         kind = attribute_of(node, "output_dtype")
         wanted = helper.tensor_dtype_to_np_dtype(kind) if kind else np.uint8
@@ -169,7 +169,7 @@ class FloatWriter:
         return output
 
     def operand(self, name: str, codes: Codes, axis: int = 1) -> str:
-        """What an operator on codes reads: an activation or a stored weight, as real numbers."""
+        """The input of an operator on codes, an activation or a stored weight, as real numbers."""
         if self.view.is_constant(name):
             return self.weight(name, codes, axis)
         return self.reals(name, codes)

@@ -26,7 +26,7 @@ from prelu_tools.graph.view import GraphView, all_views
 
 @dataclass(frozen=True)
 class Fitted:
-    """What was done with one call of a layer."""
+    """The change to one call of a layer."""
 
     layer: str
     """The layer's name."""
@@ -53,7 +53,7 @@ def fitted(
     Args:
         model: every PReLU is a PRelu node; others stay as they are.
         runtime: one of the table of slope shapes.
-        name: what the user calls it.
+        name: the user's name for it.
         may_refuse: whether a runtime that refuses a node leaves it to another one.
 
     Returns:
@@ -95,7 +95,7 @@ def _nothing(layer: str, shape: Shape | None, slope: Sequence[int], name: str) -
 
 
 def _write(model: OnnxModel, edits: Sequence[_Edit]) -> None:
-    """Put what was planned in the place of the nodes, in place."""
+    """Replace the nodes as planned, in place."""
     main = model.proto.graph
     drop_slopes(main, [edit.match.node for edit in edits])
     tensors = Tensors(main)

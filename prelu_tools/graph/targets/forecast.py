@@ -33,15 +33,15 @@ class Target:
     types: Mapping[int, str]
     """Types that it has a PRelu kernel for, as `TensorProto.DataType`, with their names."""
     remark: str
-    """What it does with a PRelu node."""
+    """Its treatment of a PRelu node."""
     source: str
     """Where that is from."""
     measured: str | None = None
     """Its name in the table of slope shapes, or in `RULES`; None if neither knows it."""
     of_forms: Callable[[LocatedLayer], Iterator[Finding]] = lambda _: iter(())
-    """What it has to say of a layer that is no PRelu node."""
+    """A remark on layers that are not PRelu nodes."""
     of_model: Callable[[Iterable[GraphView]], Iterator[Finding]] = lambda _: iter(())
-    """What it has to say of the graphs of a model."""
+    """A remark on the graphs of a model."""
 
 
 _PAGE = "docs/runtimes.md"
@@ -106,12 +106,12 @@ TARGETS: Mapping[str, Target] = {
 
 
 def forecast_model(views: Iterable[GraphView], name: str) -> Iterator[Finding]:
-    """What the runtime `name` of `TARGETS` does with the rest of a model."""
+    """How the runtime `name` of `TARGETS` treats the rest of a model."""
     return TARGETS[name].of_model(views)
 
 
 def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
-    """What the runtime `name` of `TARGETS` does with a layer."""
+    """How the runtime `name` of `TARGETS` treats a layer."""
     target = TARGETS[name]
     layer = located.layer.name
     view, match = located.calls[0]
@@ -140,7 +140,7 @@ def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
 
 
 def _measured(located: LocatedLayer, name: str, target: Target) -> tuple[str | None, str]:
-    """What a runtime makes of the slope's shape, as was measured, and what is wrong with it."""
+    """A runtime's measured treatment of the slope's shape, and the problem with it."""
     view, match = located.calls[0]
     shape, slope = view.shape(match.x), view.shape(match.node.input[1])
     if target.measured is None or shape is None or slope is None or None in slope:
@@ -163,7 +163,7 @@ def _measured(located: LocatedLayer, name: str, target: Target) -> tuple[str | N
 
 
 def _advice(plan: Plan | None, name: str) -> str:
-    """What is right there, and what writes it so."""
+    """The form that is right there, and the command that writes it."""
     if plan is None:
         return "all forms that were tried give wrong values there"
     if plan.way == "prelu":

@@ -63,7 +63,7 @@ def measured_runtimes() -> Mapping[str, str]:
 
 
 def answer_of(runtime: str, shape: Shape, slope: Sequence[int], way: Way = "prelu") -> str | None:
-    """What a runtime makes of a slope: `right`, `wrong` or `refused`; None if it is unknown.
+    """A runtime's treatment of a slope: `right`, `wrong` or `refused`; None if unknown.
 
     Args:
         runtime: one of the table's, or of `RULES`.

@@ -52,8 +52,8 @@ def form_findings(located: LocatedLayer) -> Iterator[Finding]:
 def webgpu_findings(views: Iterable[GraphView]) -> Iterator[Finding]:
     """Floating-point nodes for whose operators WebGPU has no kernel.
 
-    What computes sizes is on the CPU in any case, and operators that were not measured are passed
-    over.
+    Operators that compute sizes are on the CPU in any case; operators that were not measured are
+    skipped.
     """
     known = _table()
     found: dict[str, int] = {}

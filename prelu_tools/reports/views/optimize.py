@@ -96,7 +96,7 @@ _SIZES: Mapping[SizesFrom, str] = {
     "search": "the largest common size that runs fast enough to be timed; --input sets another",
     "default": "a small size, because the model does not say which is used; set it with --input",
 }
-"""What is said of the sizes that a model with free sizes was timed at."""
+"""What is said of the sizes that a model with dynamic sizes was timed at."""
 
 
 def _proven(result: OptimizeResult) -> str:

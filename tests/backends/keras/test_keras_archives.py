@@ -368,7 +368,7 @@ def test_an_archive_without_its_parts_is_refused(saved: Saved, tmp_path: Path) -
     assert "has no model.weights.h5" in _refusal(_zipped(path, members))
     changed = {**members, "model.weights.h5": weights, "config.json": b"not json"}
     assert "cannot be read as a Keras archive" in _refusal(_zipped(path, changed))
-    assert "holds no JSON object" in _refusal(_zipped(path, {**changed, "config.json": b"[]"}))
+    assert "is not a JSON object" in _refusal(_zipped(path, {**changed, "config.json": b"[]"}))
     assert "has no model" in _refusal(_zipped(path, {**changed, "config.json": b"{}"}))
     broken = {**members, "model.weights.h5": weights[:1000]}
     assert "cannot be read: it is not an HDF5 file" in _refusal(_zipped(path, broken))

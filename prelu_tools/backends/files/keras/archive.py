@@ -156,7 +156,7 @@ def _json(archive: zipfile.ZipFile, name: str, path: Path) -> Mapping[str, Any]:
         )
     found = json.loads(archive.read(name))
     if not isinstance(found, dict):
-        raise PReLUToolsError(f"{path} is not a Keras archive: its {name} holds no JSON object")
+        raise PReLUToolsError(f"{path} is not a Keras archive: its {name} is not a JSON object")
     return found
 
 

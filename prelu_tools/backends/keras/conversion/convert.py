@@ -55,7 +55,7 @@ def convert_program(
         calls: what is known of the slopes of each of its taps.
         wanted: the properties of the result.
         show: whether to let the framework write to standard error.
-        notes: what the user should know.
+        notes: notes for the user.
 
     Raises:
         PReLUToolsError: tf2onnx cannot convert it.

@@ -22,7 +22,7 @@ _KEYS = (DispatchKey.CompositeImplicitAutograd, DispatchKey.Autograd)
 
 @contextmanager
 def free_lengths() -> Iterator[None]:
-    """Within the block the length of a sequence stays free; afterwards torch is restored.
+    """Within the block the length of a sequence stays dynamic; afterwards torch is restored.
 
     For the operators that ONNX has: of `nn.RNN` the loop itself is exported.
     """

@@ -86,7 +86,7 @@ def _name(placeholder: str, path: Sequence[str]) -> str:
 
 
 def _spec(name: str, value: torch.Tensor, names: dict[str, str]) -> TensorSpec:
-    """An input, with a name for each dimension that is free; equal ones share it."""
+    """An input, with a name for each dimension that is dynamic; equal ones share it."""
     sizes = [
         size if isinstance(size, int) else names.setdefault(str(size), free_size(name, axis))
         for axis, size in enumerate(value.shape)

@@ -64,7 +64,7 @@ class Judged:
     results: list[dict[str, Array]] = field(default_factory=list)
     """The outputs of each run; empty if it could not be run."""
     notes: tuple[str, ...] = ()
-    """What the user should know."""
+    """Notes for the user."""
 
 
 class CandidateJudge:

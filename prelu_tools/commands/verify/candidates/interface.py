@@ -20,7 +20,7 @@ def compare_inputs(
 ) -> Iterator[InterfaceDifference]:
     """The differences of a candidate's inputs; none of them fails by itself.
 
-    Axes that were moved are no difference, and a size that is free where it was fixed is none.
+    Axes that were moved are no difference, and a size that is dynamic where it was fixed is none.
     """
     own = {spec.name: spec for spec in reference}
     theirs = {spec.name: spec for spec in candidate}

@@ -35,7 +35,7 @@ class OutputJudge:
         Args:
             references: its outputs by name, for each run.
             extents: what is known of them.
-            layouts: what the user said.
+            layouts: the user's axis orders.
             moved: the ranks of the inputs that had to be moved to another layout.
             tolerance: what they may differ by.
             spreads: the spread in the perturbed runs, for each run; None if there were none.

@@ -92,7 +92,7 @@ class Drawer:
             shapes: their shapes; see `known_shapes`.
             plan: what to draw.
             domains: the values that each may take.
-            examples: sizes of free axes in the place of those of the example.
+            examples: sizes of dynamic axes in the place of those of the example.
         """
         self.rows: Rows = find_rows(shapes)
         self._specs = specs
@@ -103,12 +103,12 @@ class Drawer:
 
     @property
     def sizes(self) -> Sizes:
-        """The example's size for each free axis."""
+        """The example's size for each dynamic axis."""
         return self._examples
 
     @property
     def free(self) -> Sizes:
-        """The example's size for each free axis that does not count rows."""
+        """The example's size for each dynamic axis that does not count rows."""
         return {n: size for n, size in self._examples.items() if n not in self.rows.names}
 
     def is_plain(self, name: str) -> bool:
@@ -138,7 +138,7 @@ class Drawer:
         return runs
 
     def sizes_of(self, feeds: Mapping[str, Array]) -> Sizes:
-        """The sizes of free axes in a run."""
+        """The sizes of dynamic axes in a run."""
         return {
             size: feeds[name].shape[axis]
             for name, shape in self._shapes.items()
@@ -150,7 +150,7 @@ class Drawer:
         """One run.
 
         Args:
-            sizes: of free axes; the example's for those that it lacks.
+            sizes: of dynamic axes; the example's for those that it lacks.
             count: the rows.
             number: which run it is: another one has other values.
         """

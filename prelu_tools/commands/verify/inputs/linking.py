@@ -34,7 +34,7 @@ class InputLink:
 
 @dataclass(frozen=True)
 class Layouts:
-    """What the user said of the axis orders; None if nothing was said."""
+    """The user's axis orders; None if there are none."""
 
     reference: Layout | None = None
     candidate: Layout | None = None

@@ -29,7 +29,7 @@ def asking(
         others: what it is compared with; the first that knows its inputs is used, and the others'
             inputs are passed on too.
         ready: those of them that are open, by their spelling; takes what is opened here.
-        layouts: what the user said of the axis orders, the source's own first.
+        layouts: the user's axis orders, the source's own first.
     """
     is_asking = False
 

@@ -51,13 +51,13 @@ class InputPlan:
     rows: Rows
     """Where their rows are."""
     sizes: SizesTried = field(default_factory=SizesTried)
-    """The sizes of free axes."""
+    """The sizes of dynamic axes."""
     inputs: tuple[InputDomain, ...] = ()
     """What was drawn for each input."""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """For an input's name the values that it may take, at the sizes of the example."""
     notes: list[str] = field(default_factory=list)
-    """What the user should know of them."""
+    """Notes on them for the user."""
     doubts: list[str] = field(default_factory=list)
     """Reasons why a comparison on them would prove nothing."""
 
@@ -154,7 +154,7 @@ class _Planner:
         return [Probe(run, drawer.sizes_of(run)) for run in runs]
 
     def _choose_rows(self) -> None:
-        """See whether rows are free where another input has a fixed first size."""
+        """See whether rows are dynamic where another input has a fixed first size."""
         fixed = of_one_batch(self._shapes)
         drawer = self.drawer()
         if fixed is None or not drawer.rows.names:

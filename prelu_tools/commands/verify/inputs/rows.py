@@ -53,11 +53,11 @@ def mixed(rows: Rows, run: Feeds, other: Feeds, places: Array) -> Feeds:
 def find_rows(shapes: Mapping[str, Sequence[Dim]]) -> Rows:
     """Find the rows of inputs of these shapes.
 
-    A free size counts the rows if it is called `batch`, otherwise if it is an input's first. Where
-    it has a name, that is looked for on the other axes of the other inputs too: the states of an
-    LSTM are [layers, batch, features]. Other first sizes that are free are taken for the same,
-    unless they stand next to it somewhere. A size that an input has twice counts the nodes of a
-    graph, say, and no rows. Where no first size is free, they all are of one batch.
+    A dynamic size counts the rows if it is called `batch`, otherwise if it is an input's first.
+    Where it has a name, that is looked for on the other axes of the other inputs too: the states of
+    an LSTM are [layers, batch, features]. Other first sizes that are dynamic are taken for the
+    same, unless they stand next to it somewhere. A size that an input has twice counts the nodes of
+    a graph, say, and no rows. Where no first size is dynamic, they all are of one batch.
     """
     twice = {size for shape in shapes.values() for size in shape if list(shape).count(size) > 1}
     first = [s[0] for s in shapes.values() if s and isinstance(s[0], str) and s[0] not in twice]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 Sizes = dict[str, int]
-"""A size for each name of a free axis."""
+"""A size for each name of a dynamic axis."""
 
 STEPS = (1, 2, 4, 8, 16, 32, 64)
 """Sizes of nets that halve their maps a few times are multiples of this."""
@@ -17,8 +17,8 @@ def other_sizes(examples: Mapping[str, int]) -> list[Sizes]:
     """Sizes other than the example's: a few, preferably small.
 
     Larger ones, which most nets take; then primes; smaller ones, odd and even in turn; equal odd
-    ones; even ones that are no multiples of 4. Where several are free they differ from each other,
-    so that one taken for another is seen, unless it is said that they are equal.
+    ones; even ones that are no multiples of 4. Where several are dynamic they differ from each
+    other, so that one taken for another is seen, unless it is said that they are equal.
 
     Args:
         examples: a size for each name.

@@ -27,7 +27,7 @@ class Probe:
     feeds: Feeds
     """The inputs."""
     sizes: Sizes
-    """The sizes of its free axes."""
+    """The sizes of its dynamic axes."""
 
 
 def find_tables(look: Look, names: Sequence[str], probes: Sequence[Probe]) -> dict[str, Values]:
@@ -36,8 +36,8 @@ def find_tables(look: Look, names: Sequence[str], probes: Sequence[Probe]) -> di
     An input is 0, then 1 everywhere. How far the positions of each lookup move shows whether they
     are made of the input, and by which factor: ids may be cast, reshaped, have the offset of their
     field added, or be put together, `country * 5 + device`. What is looked up in something as long
-    as a free axis goes with that; a second run at other sizes shows it. A floating input is one of
-    ids if its fractions make no difference and the positions grow evenly with it.
+    as a dynamic axis goes with that; a second run at other sizes shows it. A floating input is one
+    of ids if its fractions make no difference and the positions grow evenly with it.
 
     Args:
         look: runs the model; see `Source.lookups`.

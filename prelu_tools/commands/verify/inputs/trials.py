@@ -113,7 +113,7 @@ def _within(values: Array, limits: tuple[float, float] | None) -> Array:
 
 
 def by_sizes(feeds: Sequence[Feeds], domain: Domain) -> Iterator[Feeds]:
-    """Batches with other sizes wherever the model leaves them free, one size at a time."""
+    """Batches with other sizes wherever the model leaves them dynamic, one size at a time."""
     names = dict.fromkeys(
         size
         for spec in domain.specs

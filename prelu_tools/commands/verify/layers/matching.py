@@ -64,7 +64,7 @@ class LayerJudge:
         Args:
             reference: the reference, which was run.
             found: the candidate's layers.
-            layouts: what the user said.
+            layouts: the user's axis orders.
             tolerance: the tolerance for the layers' outputs.
             pairs: which layer is which; None to pair them by name and by order.
             narrow: the type that the candidate computes in.

@@ -36,7 +36,7 @@ def compare_special_values(
         candidate: the one that is compared with it.
         provider: what runs the candidate; "" for its own framework.
         runtime: the version of onnxruntime; "" if it does not run it.
-        layouts: what the user said.
+        layouts: the user's axis orders.
         strict: whether a difference for an infinite or NaN input is a failure.
 
     Raises:

@@ -21,7 +21,7 @@ RUNS = 6
 FEWEST = 2
 """Perturbed runs of a slow model."""
 SECONDS = 60.0
-"""What they may take, above which there are fewer."""
+"""Their time limit, above which there are fewer."""
 SPREAD = "spread"
 """Where the spread of a layer's output is in the stash: in the place of a precision."""
 _DEARER = 3.0  # times the duration of an unperturbed run
@@ -29,7 +29,7 @@ _DEARER = 3.0  # times the duration of an unperturbed run
 
 @dataclass
 class PerturbedRuns:
-    """What the perturbed runs of a reference show."""
+    """The spread in the perturbed runs of a reference."""
 
     runs: int
     """How many there were of each input."""
@@ -108,7 +108,7 @@ class _Layers:
         self._seen.add((layer, call))
 
     def finish(self, runs: int) -> None:
-        """Make a scale of what was summed up over the runs of one input."""
+        """Turn the sums over the runs of one input into a scale."""
         for layer, call in self._seen:
             key = (SPREAD, self.run, layer, call)
             base = self._stash.get(("float32", self.run, layer, call))

@@ -61,19 +61,19 @@ class Reference:
     precision: Literal["float64", "float32"] = "float32"
     """The precision of `outputs` and of the stash."""
     moved: PerturbedRuns | None = None
-    """What its perturbed runs say of its outputs; None if its operators cannot be moved."""
+    """The spread of its outputs in perturbed runs; None if its operators cannot be perturbed."""
     n_searched: int = 0
     """Rows that a search added, in feeds after the others."""
     seconds_per_row: float = 0.0
-    """What a run takes, as far as it was measured: how long a search may be."""
+    """Seconds per run, as far as measured, which limit a search."""
     seconds: float = 0.0
-    """What it took to run all inputs once."""
+    """Seconds to run all inputs once."""
     n_given: int = 0
     """Feeds that were drawn or replayed."""
     notes: list[str] = field(default_factory=list)
-    """What the user should know."""
+    """Notes for the user."""
     doubts: list[str] = field(default_factory=list)
-    """What keeps a comparison with it from proving anything."""
+    """Reasons why a comparison with it proves nothing."""
     unmoved: dict[str, bool] = field(default_factory=dict)
     """Outputs that are the same for all inputs, and whether each holds floating numbers."""
     untaken: dict[str, list[Reason]] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Reference:
     known_calls: Sequence[Call] | None = None
     """The calls in that run, of a reference that cannot be run again; None for one that can."""
     coarser: dict[float, PerturbedRuns] = field(default_factory=dict)
-    """See `moved_to`: what was run so far."""
+    """See `perturbed_to`: the runs so far."""
 
     @property
     def is_random(self) -> bool:

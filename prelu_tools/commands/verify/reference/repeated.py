@@ -27,12 +27,12 @@ _GROSS = 1e-2  # relative to the largest value: more than the effect of another 
 
 @dataclass
 class RepeatedRun:
-    """What running a model again has shown."""
+    """The result of running a model again."""
 
     doubts: list[Reason] = field(default_factory=list)
-    """What keeps a comparison from proving anything."""
+    """Reasons why a comparison proves nothing."""
     notes: list[Reason] = field(default_factory=list)
-    """What the user should know."""
+    """Notes for the user."""
 
 
 def run_again(runner: Runner, feeds: Sequence[Feeds], results: Results) -> RepeatedRun:
@@ -105,7 +105,7 @@ def _is_rounding(results: Results) -> bool:
 
 
 def is_near(left: Array, right: Array, share: float | None = None) -> bool:
-    """Whether results differ by no more than what another kernel may change; integers not at all.
+    """Whether results differ by at most the effect of another kernel; integers not at all.
 
     Args:
         left: a result.
@@ -141,7 +141,7 @@ def _other_kernel() -> Reason:
 
 
 def random_parts(source: Source) -> list[Reason]:
-    """What of a model draws random numbers, whether or not a runtime takes it out."""
+    """The parts of a model that draw random numbers, even if a runtime may remove them."""
     return [_random_part(part) for part in source.random_parts()]
 
 
@@ -182,7 +182,7 @@ def depends_on_batch(feeds: Sequence[Feeds], results: Results, rows: Rows) -> li
 
 
 def _first_row(values: Array) -> Array:
-    """A batch of the first row; all there is of what has no axis."""
+    """A batch of the first row; inputs without an axis are passed whole."""
     return values[:1] if values.ndim else values
 
 

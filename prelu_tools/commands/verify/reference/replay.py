@@ -44,7 +44,7 @@ _OF_RUNS = ("input_one_value", "no_negative_input")  # notes that depend on whic
 
 
 def refuse_fixed_options(recording: Recording, request: VerifyRequest) -> None:
-    """Reject what would be ignored, because the record has it already.
+    """Reject options that would be ignored because the record fixes them.
 
     Raises:
         UsageError: an option asks for other inputs than those of the record.
@@ -219,7 +219,7 @@ class _Player:
         return found
 
     def _add_limits(self, reference: Reference, parts: Sequence[Part]) -> None:
-        """What rounding may do to each value: in float32, and in narrower types."""
+        """The effect of rounding on each value: in float32, and in narrower types."""
         recording = self.recording
         if self.request.tolerance.multiple is None or not recording.moved_runs:
             return

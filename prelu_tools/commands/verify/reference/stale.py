@@ -17,11 +17,11 @@ _SAVED_MODEL = "saved_model.pb"
 
 
 def stale_notes(record: str, made_of: RecordedFile, opened: Sequence[Linked]) -> Iterator[Reason]:
-    """What is known of the source's file since it was recorded.
+    """Whether the source's file has changed since it was recorded.
 
     Args:
         record: the record's file.
-        made_of: what it was recorded from; nothing of what it says is trusted.
+        made_of: the recorded source, as the file states it; untrusted.
         opened: the candidates.
     """
     changed = _changed(Path(record).parent, made_of)

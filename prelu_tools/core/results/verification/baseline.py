@@ -30,24 +30,24 @@ _MOST_NAMES = 4
 
 @dataclass(frozen=True)
 class Entry:
-    """What a baseline knows of one check."""
+    """The figures of one check in a baseline."""
 
     seed: int
     """The seed of the inputs."""
     samples: int
     """Rows of input that were drawn or replayed."""
     figures: Figures
-    """What was measured."""
+    """The figures."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What earlier runs measured, by the name of the check."""
+    """The figures of earlier runs, by the name of the check."""
 
     path: str
     """The file."""
     entries: Mapping[str, Entry] = field(default_factory=dict)
-    """What is known of each check."""
+    """The figures of each check."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Measured:
 
 
 def entry_of(result: VerifyResult, names: Mapping[str, str] | None = None) -> Entry:
-    """What a baseline is to remember of a verification.
+    """The figures of a verification for a baseline.
 
     Args:
         result: what was found.
@@ -77,11 +77,11 @@ def compared_with(
     factor: float = DEFAULT_FACTOR,
     names: Mapping[str, str] | None = None,
 ) -> VerifyResult:
-    """A verification with what its baseline says of it: its verdict is the worse of both.
+    """A verification combined with its baseline: the verdict is the worse of both.
 
     Args:
         result: what was found.
-        baseline: what an earlier run found.
+        baseline: the figures of an earlier run.
         check: the name under which the baseline may know it.
         factor: how many times as bad a figure may be; 1 or more.
         names: as for `entry_of`.

@@ -44,7 +44,7 @@ class DecisionBook:
         ]
 
     def add(self, decisions: Iterable[Decision]) -> None:
-        """Take what one run, or several, have shown."""
+        """Add the decisions of one run or several."""
         for decision in decisions:
             known = self._decisions.get(decision.name)
             ways = tuple(dict.fromkeys([*(known.ways if known else ()), *decision.ways]))

@@ -113,7 +113,7 @@ class LayerParity:
     node: str | None = None
     """Where it is in the candidate: its first node, or its first call."""
     note: str | None = None
-    """What is unusual although nothing differs, in words; None if nothing is."""
+    """An unusual fact although nothing differs, in words; None if there is none."""
     found: Found = "pattern"
     """How it was found in the candidate: by its pattern, or by its values; or not at all; `rounded`
     by a pattern that equals PReLU up to rounding, and whose slopes are equal up to that; or

@@ -45,7 +45,7 @@ class WorseFigure:
     """A figure that got worse than the baseline allows."""
 
     part: str
-    """What it belongs to: `net.onnx[cpu] output y`, `net.onnx[cpu] layer act`, `net.onnx[cpu]`."""
+    """Its owner: `net.onnx[cpu] output y`, `net.onnx[cpu] layer act`, `net.onnx[cpu]`."""
     figure: str
     """Its name: `max_abs_diff`, `coverage`."""
     before: float
@@ -58,7 +58,7 @@ class WorseFigure:
 
 @dataclass(frozen=True)
 class BaselineReport:
-    """A verification compared with what an earlier one measured."""
+    """A verification compared with the figures of an earlier one."""
 
     path: str
     """The baseline file."""
@@ -104,11 +104,11 @@ class VerifyResult(Shown):
     n_searched: int = 0
     """Additional rows of input, from the search for unreached slopes."""
     notes: tuple[str, ...] = ()
-    """What the user should know about how the check was done."""
+    """Notes on how the check was done."""
     baseline: BaselineReport | None = None
     """The comparison with an earlier run; None if it was not requested."""
     sizes: SizesTried = field(default_factory=SizesTried)
-    """The sizes of free axes at which the models were run."""
+    """The sizes of dynamic axes at which the models were run."""
     inputs: tuple[InputDomain, ...] = ()
     """The domain of each random input; empty if all inputs were replayed."""
     quick: bool = False

@@ -25,7 +25,7 @@ def state_groups(model: OnnxModel) -> None:
 
 
 def state_output_padding(model: OnnxModel) -> None:
-    """Say what a transposed convolution adds at the end, in place: tf2onnx takes off less than 0.
+    """State the padding at the end of a transposed convolution, in place; tf2onnx's is negative.
 
     Where the stride is larger than the kernel, the output ends with places that no input reaches.
     """

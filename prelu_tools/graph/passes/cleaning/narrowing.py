@@ -51,7 +51,7 @@ class _Narrowing:
 
     def __init__(self, model: OnnxModel) -> None:
         self.nodes: list[onnx.NodeProto] = []
-        """What takes the place of the graph's nodes."""
+        """The new nodes of the graph."""
         self.added: list[onnx.TensorProto] = []
         """Kernels of fewer dimensions, and axes."""
         self.equal: dict[str, str] = {}

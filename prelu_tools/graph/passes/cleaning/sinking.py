@@ -43,7 +43,7 @@ Through = Callable[[onnx.NodeProto, Permutation], bool]
 
 
 def sink_transposes(model: OnnxModel) -> None:
-    """Cancel Transposes of the main graph through what acts on each element, in place.
+    """Cancel Transposes of the main graph through element-wise operators, in place.
 
     Where that would leave more of them than there were, the graph stays as it is.
     """
@@ -70,7 +70,7 @@ def reduce_before_transposing(model: OnnxModel) -> None:
 
 
 def cancel_transposes(model: OnnxModel) -> None:
-    """Cancel what undoes itself around the PRelu nodes of the main graph, in place.
+    """Cancel inverse operators around the PRelu nodes of the main graph, in place.
 
     A Transpose before a PRelu moves after it where only Transposes follow, and two in a row become
     one or none. So there are never more of them than before.
@@ -113,7 +113,7 @@ class _Sinking:
     def __init__(self, model: OnnxModel, through: Through) -> None:
         """Take every node, then the outputs; the graph stays as it is."""
         self.nodes: list[onnx.NodeProto] = []
-        """What takes the place of the graph's nodes."""
+        """The new nodes of the graph."""
         self._added: list[onnx.TensorProto] = []  # constants in another axis order
         self._equal: dict[str, str] = {}  # tensors that turned out to equal another one
         self._outputs: dict[str, str] = {}  # tensors that turned out to be an output of the graph
