@@ -9,6 +9,8 @@ assert_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import signature
@@ -28,10 +30,14 @@ from prelu_tools.reports.headline import first_of
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
 
-__all__ = ["assert_parity", "assert_slopes_equal"]
+__all__ = ["ParityWarning", "assert_parity", "assert_slopes_equal"]
 P = ParamSpec("P")
 R = TypeVar("R")
 __unittest = True  # unittest shows no line of this module in a traceback
+
+
+class ParityWarning(UserWarning):
+    """A check passed, but proves less than it seems to: all slopes are initial, for example."""
 
 
 def _with_parameters_of(
@@ -76,7 +82,8 @@ def assert_parity(reference: Model, *candidates: Model, **options: Any) -> Verif
             shapes, or `inputs`, an `.npz` file or numpy arrays by name.
 
     Returns:
-        The result, if it passes.
+        The result, if it passes. What makes it prove less than it seems to (its `warnings`) is
+        issued as a `ParityWarning` at the line of the test.
 
     Raises:
         AssertionError: the models differ, or there is no verdict; the message says where.
@@ -88,7 +95,17 @@ def assert_parity(reference: Model, *candidates: Model, **options: Any) -> Verif
     result = spoken(verified(reference, candidates, given.arguments, in_test=True), in_python)
     if result.verdict != "pass":
         raise AssertionError(_message(result))
+    for note in result.warnings:
+        warnings.warn(note, ParityWarning, stacklevel=_of_the_caller())
     return result
+
+
+def _of_the_caller() -> int:
+    """The `stacklevel` of the first frame outside the package, as its caller has to give it."""
+    level = 1
+    while sys._getframe(level).f_globals["__name__"].partition(".")[0] == "prelu_tools":
+        level += 1
+    return level
 
 
 def _by_its_name_today(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from onnx import numpy_helper
 
 from prelu_tools import verify
 from prelu_tools.core.errors import UsageError
-from prelu_tools.testing import assert_parity, assert_slopes_equal
+from prelu_tools.testing import ParityWarning, assert_parity, assert_slopes_equal
 
 pytestmark = pytest.mark.torch
 
@@ -134,6 +135,18 @@ def test_the_first_line_is_the_reason_which_is_all_that_a_summary_shows(exported
     assert re.search(r"\(and \d+ more reasons?\)$", first)
     with pytest.raises(AssertionError, match=r"^1: 1 of 4 slopes differ"):
         assert_slopes_equal(torch_net(), _spoilt(exported, 1.5), inputs=SHAPE)
+
+
+def test_a_pass_that_proves_less_warns_at_the_line_of_the_test(exported: Path) -> None:
+    with warnings.catch_warnings(record=True) as quiet:
+        assert_parity(torch_net(), exported, inputs=SHAPE)
+    assert not [one for one in quiet if one.category is ParityWarning]
+    net = torch_net()
+    net[1].weight.data.fill_(0.25)
+    with pytest.warns(ParityWarning, match="all 4 slopes of .* have their initial value") as seen:
+        result = assert_parity(net, net, inputs=SHAPE)
+    assert [str(one.message) for one in seen] == list(result.warnings)
+    assert {one.filename for one in seen} == {__file__}
 
 
 def test_another_net_fails_and_another_seed_of_inputs_does_not(exported: Path) -> None:

@@ -43,14 +43,14 @@ def export(
     Args:
         source: the model.
         output: the file to write, completely or not at all.
-        opset: opset of the result; None for 18, or a newer one of an ONNX file.
+        opset: opset of the result; None for 18, or that of an ONNX file with a newer one.
         dtype: type of the weights, inputs and outputs; None for the source's own.
         target: `portable` for one PRelu node per call; `onnxruntime-cpu` for the forms that a
             cost model predicts to be fastest there; another runtime for PReLU rewritten where that
             would misread it.
         slope_axis: for an ONNX file with slopes `[C]` that fit two axes: the axis that they belong
             to, 1 for the channels of NCHW, -1 for the last.
-        input_layout: axis order of the inputs of a Keras model, of rank 3 and above.
+        input_layout: axis order of a Keras model's inputs that have 3 or more dimensions.
         route: `tf2onnx` or `torch`, the backend on which Keras runs and from which a Keras model is
             converted; Keras must not be imported yet, or run on it already.
         external_data: whether large weights go to a second file next to the model.

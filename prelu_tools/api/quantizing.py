@@ -36,7 +36,7 @@ def quantize(
     A file that fails its check is part of the result and is not written.
 
     Args:
-        source: an ONNX model in floating point: a path, or an `onnx.ModelProto`.
+        source: a floating-point ONNX model: a path, or an `onnx.ModelProto`.
         output: the file to write, completely or not at all.
         calibration: inputs as the model takes them, one row per sample: arrays by name, or the path
             of an `.npz` file or of a folder. A quarter of the rows is held out.
@@ -51,7 +51,7 @@ def quantize(
         tune: whether to time the integer forms in the model; False takes the most exact ones.
         tune_seconds: how long timing may take.
         threads: number of onnxruntime threads while timing.
-        verify: whether to compare the file with the model in floating point.
+        verify: whether to compare the file with the floating-point model.
         force: whether to replace an existing file.
         verbose: whether to show the frameworks' own messages.
 

@@ -52,7 +52,7 @@ class MissingExtraError(PReLUToolsError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         """Build the sentence."""
         super().__init__(
-            f"{package} is needed {purpose} but not installed: {remedy(package, extra)}"
+            f"{package} is needed {purpose} but is not installed: {remedy(package, extra)}"
         )
 
 
@@ -67,7 +67,7 @@ class MissingToolError(PReLUToolsError):
 
     def __init__(self, name: str, purpose: str, advice: str) -> None:
         """Build the sentence."""
-        super().__init__(f"{name} is needed {purpose} but not installed: {advice}")
+        super().__init__(f"{name} is needed {purpose} but is not installed: {advice}")
         self.name = name
         self.advice = advice
 

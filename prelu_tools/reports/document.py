@@ -176,6 +176,8 @@ class Section:
     """One sentence next to the title or the verdict."""
     reasons: tuple[Text, ...] = ()
     """Why the verdict is not a pass, or what was found; the first one matters most."""
+    warnings: tuple[Text, ...] = ()
+    """What makes it prove less than it seems to: shown with the reasons, however many those are."""
     folded: bool = False
     """Whether its blocks are details: a page folds them, a terminal shows them with `-v`."""
     anchor: str = ""

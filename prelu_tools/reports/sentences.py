@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from prelu_tools.core.results.batch import BatchResult
+from prelu_tools.core.results.reasons import WARNINGS, code_of
 from prelu_tools.core.results.verification.candidate import CandidateReport, Power, Tolerance
 from prelu_tools.core.results.verification.parity import (
     Deviation,
@@ -15,6 +16,7 @@ from prelu_tools.core.results.verification.parity import (
 )
 from prelu_tools.core.results.verification.result import Agreement, VerifyResult
 from prelu_tools.core.rounding.figures import times, ulps
+from prelu_tools.reports.document import Text, Word
 from prelu_tools.reports.words import counted, listed, tally
 
 LEGEND = (
@@ -73,6 +75,16 @@ def own_reasons(result: VerifyResult) -> tuple[str, ...]:
         for text in (reason, f"{report.model}: {reason}")
     }
     return tuple(reason for reason in result.reasons if reason not in said)
+
+
+def plain_notes(notes: Iterable[str], start: str = "note: ") -> Iterator[str]:
+    """The notes that are no warnings."""
+    return (f"{start}{note}" for note in notes if code_of(note) not in WARNINGS)
+
+
+def warning_lines(warnings: Iterable[str]) -> tuple[Text, ...]:
+    """Those that are, as a document shows them."""
+    return tuple((Word("warning"), f"  {one}") for one in warnings)
 
 
 def sizes_tried(result: VerifyResult) -> tuple[str, ...]:

@@ -1,12 +1,16 @@
-"""Shorten long names in the middle, so that no two become the same."""
+"""Shorten long names in the middle, so that no two become the same; on a page, break them."""
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 
 _GAP = "…"
+_SHORT = 24  # characters that stay together
+_BREAKS = re.compile(r"(?<=[/._:])(?=[^/._:]+[/._:])|(?<=[/_:])(?=[^/._:])")  # not before a suffix
 
 
 def shortened(name: str, width: int, tail: int | None = None) -> str:
@@ -85,3 +89,9 @@ def _last(text: str, width: int) -> str:
     while cell_len(text) > width:
         text = text[max(1, (cell_len(text) - width) // 2) :]
     return text
+
+
+def breakable(name: str) -> str:
+    """A name as HTML; a long one may be broken behind its separators, before anywhere else."""
+    text = html.escape(name, quote=True)
+    return text if len(name) <= _SHORT else _BREAKS.sub("<wbr>", text)

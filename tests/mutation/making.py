@@ -7,6 +7,7 @@ Sentences outside of functions are left as they are: they are the help of option
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from bisect import bisect_right
@@ -41,7 +42,8 @@ class Mutant:
     text: str
     """What stands there instead."""
     digest: str
-    """Of the function as it was and as it is; of the module, if there is no function."""
+    """Of the function as it was and as it is, without its docstring and comments; of the module,
+    if there is no function."""
 
     @property
     def key(self) -> str:
@@ -83,8 +85,13 @@ def make(source: str) -> list[Mutant]:
         text = (content[:begin] + changed.encode() + content[end:]).decode()
         if text != source and text not in found and _compiles(text):
             first, last = _ends(change.around) if change.around else (0, len(content))
-            around, place = content[first:last].decode(), f"{begin - first} {end - first}"
-            inside = f"{change.scope} {around}\0{place} {changed}"
+            was_around = content[first:last].decode()
+            is_around = (content[first:begin] + changed.encode() + content[end:last]).decode()
+            column = first - starts[bisect_right(starts, first) - 1]
+            meanings = [_meaning(around, column) for around in (was_around, is_around)]
+            if meanings[0] == meanings[1]:
+                continue
+            inside = "\0".join((change.scope, *meanings))
             statement = change.statement and tuple(
                 bisect_right(starts, place) for place in _ends(change.statement)
             )
@@ -92,7 +99,26 @@ def make(source: str) -> list[Mutant]:
                 change.scope, bisect_right(starts, begin), statement, *_lines(source, text),
                 begin, end, changed, hashlib.sha256(inside.encode()).hexdigest()[:24],
             )  # fmt: skip
-    return list(found.values())
+    return list({mutant.digest: mutant for mutant in reversed(found.values())}.values())[::-1]
+
+
+def _meaning(text: str, column: int) -> str:
+    """What a function or a module does: without docstrings, comments and how it is laid out.
+
+    Args:
+        text: its source.
+        column: where its first line begins.
+    """
+    tree = ast.parse(f"if 1:\n{' ' * column}{text}" if column else text)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            body[:] = [each for each in body if not _says_only(each)]
+    return ast.dump(tree)
+
+
+def _says_only(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _ends(span: CodeSpan) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from rich.cells import cell_len
 
-from prelu_tools.reports.shortening import distinct, shortened
+from prelu_tools.reports.shortening import breakable, distinct, shortened
 
 
 def test_the_middle_of_a_name_is_left_out() -> None:
@@ -41,3 +41,9 @@ def test_the_part_in_which_names_differ_is_shown_from_its_beginning() -> None:
 def test_names_that_fit_stay_as_they_are() -> None:
     names = ["".join(letters) for letters in itertools.product("ab", repeat=4)]
     assert distinct(names, 4) == {name: name for name in names}
+
+
+def test_on_a_page_a_long_name_is_broken_behind_its_separators() -> None:
+    assert breakable("act<1>.weight") == "act&lt;1&gt;.weight"
+    long = "backbone.stages.3:act_after/the&sum"
+    assert breakable(long) == ("backbone.<wbr>stages.<wbr>3:<wbr>act_<wbr>after/<wbr>the&amp;sum")

@@ -130,7 +130,7 @@ def quantized_statically(
     """What `quantize_static` makes of a model, in QDQ format.
 
     Args:
-        proto: the model in floating point, complete.
+        proto: the floating-point model, complete.
         feeds: the calibration data.
         options: of the quantizer.
         ranges: of some tensors, in place of what calibration finds.

@@ -36,15 +36,15 @@ def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bo
     if options.is_shared:
         return
     left = {option.name for option in options.inputs}
-    known: list[str] = []
+    known: dict[str, None] = {}
     for source in sources if left and not inspects else ():
-        known += [spec.name for spec in source.inputs()]
+        known |= dict.fromkeys(spec.name for spec in source.inputs())
         left -= set(known)
         if not left:
             return
     if left and not inspects:
         raise UsageError(
-            f"--input {min(left)}: {names} has no such input; it has {', '.join(known)}"
+            f"--input {min(left)}: no such input in {names}: expected {', '.join(known)}"
         )
 
 

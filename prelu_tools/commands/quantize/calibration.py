@@ -93,7 +93,7 @@ def _arrays(
             )
         if other and not needs_extra:
             raise PReLUToolsError(
-                f"{file} has {', '.join(other)}, which is not an input of the model: expected "
+                f"{file} has {', '.join(other)}; the model has no such input: expected "
                 f"{', '.join(names)} alone (further arrays are for --metric)"
             )
         for name, values in arrays.items():
@@ -159,8 +159,8 @@ def _check(path: Path, arrays: dict[str, Array], specs: Sequence[TensorSpec]) ->
         shape = f"[{', '.join(map(str, spec.shape))}]"
         if values.ndim != len(spec.shape) or values.ndim == 0:
             raise PReLUToolsError(
-                f"{path}: {spec.name} has the shape {list(values.shape)}; expected rows of "
-                f"{shape} along the first axis"
+                f"{path}: {spec.name} has the shape {list(values.shape)}; expected "
+                f"{shape}, with the examples along the first axis"
             )
         for found, wanted in zip(values.shape[1:], spec.shape[1:], strict=True):
             if not isinstance(wanted, str) and found != wanted:

@@ -65,7 +65,7 @@ def quantize(
         opened: the source, where it is open already; None to open it.
 
     Raises:
-        UsageError: the output exists, or the source is not an ONNX file in floating point.
+        UsageError: the output exists, or the source is not a floating-point ONNX file.
         PReLUToolsError: the source or the data cannot be read, or do not fit; the source has no
             PReLU; or onnxruntime cannot quantize it.
     """
@@ -113,7 +113,7 @@ def _opened(request: QuantizeRequest, opened: Source | None) -> OnnxGraph:
     demand_opset(graph.model, request.source)
     if is_quantized(graph):
         raise UsageError(
-            f"{request.source} is quantized already: expected the model in floating point"
+            f"{request.source} is already quantized: expected the floating-point model"
         )
     return graph
 

@@ -58,7 +58,7 @@ class Losses:
 
 
 class Watched:
-    """A model in floating point, run on data: its outputs and those of its PReLU layers."""
+    """A floating-point model, run on data: its outputs and those of its PReLU layers."""
 
     def __init__(self, proto: onnx.ModelProto, tensors: Mapping[str, str], label: str) -> None:
         """Load it.

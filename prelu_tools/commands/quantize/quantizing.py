@@ -42,7 +42,7 @@ _IN_FLOAT = ("relu", "identity", "leaky_relu", "max", "relu_mul")  # the fastest
 
 @dataclass
 class FloatModel:
-    """A model in floating point, as it is given to the quantizer, and what its data showed."""
+    """A floating-point model, as it is given to the quantizer, and what its data showed."""
 
     proto: onnx.ModelProto
     """Every PReLU is a PRelu node; normalisations are folded; every node has a name."""
@@ -201,7 +201,7 @@ class Prepared:
     """A QDQ graph whose PRelu nodes can be written in integers."""
 
     model: FloatModel
-    """The model in floating point."""
+    """The floating-point model."""
     proto: onnx.ModelProto
     """The graph, PRelu nodes in floating point."""
     fastest: bool

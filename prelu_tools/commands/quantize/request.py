@@ -97,7 +97,7 @@ class QuantizeRequest:
     )
     threads: int = option(whole(1), "Number of onnxruntime threads while timing.", default=1)
     verify: bool = option(
-        FLAG, "Compare the file with the model in floating point before writing it.",
+        FLAG, "Compare the file with the floating-point model before writing it.",
         default=True,
     )  # fmt: skip
     force: bool = option(FLAG, "Replace an existing file.", default=False)

@@ -123,7 +123,7 @@ def _written(work: Work, quantizer: Quantizer, prepared: Prepared, forms: Forms)
         if name.partition("#")[0] in work.kept:
             forms.forms[name], forms.selected[name] = FLOAT, "loss"
     proto = prepared.written(forms.forms)
-    work.progress("comparing with the model in floating point")
+    work.progress("comparing with the floating-point model")
     return Attempt(forms, proto, _measure(work, proto, quantizer.model))
 
 

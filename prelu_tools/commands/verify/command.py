@@ -54,7 +54,7 @@ def verify(request: VerifyRequest, progress: ProgressCallback = silent) -> Verif
         return refused
     progress(f"loading {request.reference}")
     ready: dict[str, Source] = {}
-    options = asking(request.options, request.candidates, ready, layouts_of(request))
+    options = asking(request.options, request.candidates, ready, layouts_of(request, ""))
     source = open_source(request.reference, options)
     return verify_source(source, request, ready, progress)
 
@@ -109,7 +109,7 @@ def verify_source(
     opened = [item for item in linked if isinstance(item, Linked)]
     if request.runtimes and opened and all(item.source.graph is None for item in opened):
         names = ", ".join(item.label for item in opened)
-        raise UsageError(f"--runtime is for ONNX candidates, but {names} is not one: leave it out")
+        raise UsageError(f"--runtime is for ONNX candidates only: leave it out for {names}")
     refuse_records(opened)
     if len(opened) == len(linked):
         refuse_ignored_options([source, *(item.source for item in opened)], request)
@@ -154,8 +154,8 @@ def _open_candidates(
     return linked
 
 
-def layouts_of(request: VerifyRequest, candidate: str = "") -> Layouts:
-    """What the user said of the axis orders of the reference and of a candidate, or of them all."""
+def layouts_of(request: VerifyRequest, candidate: str) -> Layouts:
+    """What the user said of the axis orders of the reference and of a candidate; "" for any."""
     return Layouts(
         request.layouts.get(request.reference, request.layouts.get("reference")),
         request.layouts.get(candidate, request.layouts.get("candidate")),

@@ -30,7 +30,7 @@ def judge(
         if judged.report.verdict == "fail":
             raise PReLUToolsError(
                 f"{request.reference} is quantized itself, so rounding and real differences "
-                "cannot be told apart: expected the model in floating point as the reference"
+                "cannot be told apart: expected the floating-point model as the reference"
             )
         return judged
     graph = linked.source.graph

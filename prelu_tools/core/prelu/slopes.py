@@ -98,7 +98,7 @@ class PReLULayer:
 
     @property
     def overhead_percent(self) -> float | None:
-        """Slopes against the parameters of the layer before, in percent."""
+        """The number of slopes relative to the parameters of the layer before, in percent."""
         if not self.preceding_parameters:
             return None
         return 100.0 * int(self.slopes.size) / self.preceding_parameters

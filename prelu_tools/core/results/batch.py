@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from prelu_tools.core.results.comparable import WRITTEN, comparable
+from prelu_tools.core.results.inspection import Finding
 from prelu_tools.core.results.reading import from_document
+from prelu_tools.core.results.reasons import warnings_in
 from prelu_tools.core.results.verification.result import VerifyResult
 
 Command = Literal["inspect", "verify", "export"]
@@ -82,6 +84,18 @@ class BatchEntry:
     def error(self) -> str | None:
         """Why there is no document; None if there is one."""
         return "; ".join(self.reasons) if self.text is None else None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes which say that its pass proves less than it seems to."""
+        return warnings_in(self.document)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What `inspect` found, of the model and of its layers."""
+        document = self.document or {}
+        places = (document, *document.get("layers", ()))
+        return tuple(Finding(**one) for place in places for one in place.get("findings", ()))
 
     @property
     def verification(self) -> VerifyResult | None:

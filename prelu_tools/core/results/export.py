@@ -12,6 +12,7 @@ from typing import Any, Literal
 from prelu_tools.core.options import InputOption
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.optimization import OptimizeResult
+from prelu_tools.core.results.reasons import warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.result import VerifyResult
 
@@ -62,6 +63,12 @@ class ExportResult(Shown):
     def _in_short(self) -> str:
         held = "not verified" if self.verification is None else "verified"
         return f"{self.source} -> {self.path}: {len(self.layers)} PReLU layers, {held}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes which say that the verification proves less than it seems to."""
+        checked = self.verification
+        return warnings_of(self.notes, checked.warnings if checked is not None else ())
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class LayerReport:
     layer: PReLULayer
     """The layer itself."""
     statistics: SlopeStatistics
-    """Over all of its slopes."""
+    """Statistics over all of its slopes."""
     health: tuple[str, ...]
     """What the slopes say: words of `core.statistics.slope_health`."""
     findings: tuple[Finding, ...] = ()

@@ -7,6 +7,7 @@ from typing import Literal
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.process.timing import Latency, Ratio
+from prelu_tools.core.results.reasons import warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.core.targets import ExportTarget
@@ -122,6 +123,11 @@ class OptimizeResult(Shown):
             f"{self.source} -> {self.path}: {self.n_changed} of "
             f"{len(self.layers)} PReLU layers rewritten{gained}"
         )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes which say that a pass proves less than it seems to."""
+        return warnings_of(self.notes, self.verification.warnings)
 
     @property
     def n_changed(self) -> int:

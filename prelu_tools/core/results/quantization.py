@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prelu_tools.core.process.timing import Ratio
+from prelu_tools.core.results.reasons import warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.parity import Verdict
 from prelu_tools.core.results.verification.result import VerifyResult
@@ -50,7 +51,7 @@ class QuantizedLayer:
 
 @dataclass(frozen=True)
 class QuantizedOutput:
-    """One output of the model, compared with the model in floating point."""
+    """One output of the model, compared with the floating-point model."""
 
     name: str
     """Its name."""
@@ -71,7 +72,7 @@ class QuantizedTimes:
     """How long a run takes: medians of interleaved rounds, in seconds."""
 
     in_float: float
-    """The model in floating point."""
+    """The floating-point model."""
     plain: float
     """Plain `quantize_static` of it."""
     in_int8: float
@@ -97,7 +98,7 @@ class QuantizedMetric:
     name: str
     """The function, as the user wrote it."""
     in_float: float
-    """Its value for the model in floating point."""
+    """Its value for the floating-point model."""
     plain: float
     """Its value for plain `quantize_static`."""
     in_int8: float
@@ -131,7 +132,7 @@ class QuantizeResult(Shown):
     options: Mapping[str, str]
     """Options that were passed to onnxruntime's quantizer."""
     verification: VerifyResult | None
-    """The file compared with the model in floating point, on the held-out data."""
+    """The file compared with the floating-point model, on the held-out data."""
     notes: tuple[str, ...] = ()
     """Notes for the user."""
     seconds: float = field(default=0.0, compare=False)
@@ -144,6 +145,12 @@ class QuantizeResult(Shown):
         verdict = self.verdict or "not compared"
         layers = f"{self.n_integer} of {len(self.layers)} PReLU layers quantized"
         return f"{self.source} -> {self.path}: {verdict}, {layers}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes which say that a pass proves less than it seems to."""
+        checked = self.verification
+        return warnings_of(self.notes, checked.warnings if checked is not None else ())
 
     @property
     def n_integer(self) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 SPECIAL_VALUE_DIFFERS: Final = "special_value_differs"
 """The code of a sentence about one special value of one layer."""
@@ -67,9 +67,19 @@ def code_of(text: str | None) -> str | None:
     return getattr(text, "code", None)
 
 
-def warnings_of(notes: Iterable[str]) -> tuple[str, ...]:
-    """Those notes that are warnings, by their codes."""
-    return tuple(note for note in notes if code_of(note) in WARNINGS)
+def warnings_of(*notes: Iterable[str]) -> tuple[str, ...]:
+    """Those notes that are warnings, by their codes, each once."""
+    said = (note for one in notes for note in one if code_of(note) in WARNINGS)
+    return tuple(dict.fromkeys(said))
+
+
+def warnings_in(document: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The same of a result's document, and of the verification in it."""
+    if document is None:
+        return ()
+    codes = document.get("note_codes", ())  # not every kind of document has them
+    notes = map(Reason, document["notes"], codes) if codes else ()
+    return warnings_of(notes, warnings_in(document.get("verification")))
 
 
 def counted(number: int, noun: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from prelu_tools.core.results.reasons import warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.result import Coverage
 
@@ -51,3 +52,8 @@ class RecordResult(Shown):
 
     def _in_short(self) -> str:
         return f"{self.source} -> {self.path}: {self.n_runs} runs, {self.n_layers} PReLU layers"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes which say that a check with it proves less than it seems to."""
+        return warnings_of(self.notes)

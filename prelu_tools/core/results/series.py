@@ -32,7 +32,7 @@ class LayerPoint:
     slopes: Array
     """Its slopes, flat; of a layer with very many, those that a log kept."""
     statistics: SlopeStatistics
-    """Over all of its slopes."""
+    """Statistics over all of its slopes."""
     health: tuple[str, ...]
     """Words of `core.prelu.statistics.slope_health`."""
     movement: Movement

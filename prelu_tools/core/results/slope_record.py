@@ -27,7 +27,7 @@ class LayerRecord:
     is_sampled: bool
     """Whether these are not all of them."""
     statistics: SlopeStatistics
-    """Over all of its slopes."""
+    """Statistics over all of its slopes."""
     health: tuple[str, ...]
     """Words of `core.prelu.statistics.slope_health`."""
     trends: tuple[str, ...]

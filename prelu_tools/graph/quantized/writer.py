@@ -34,7 +34,7 @@ Rule: TypeAlias = "Callable[[FloatWriter, onnx.NodeProto], None]"
 
 @dataclass
 class FloatWriter:
-    """Writes the nodes of the model in floating point, one after the other."""
+    """Writes the nodes of the floating-point model, one after the other."""
 
     model: OnnxModel
     """The model: a copy, which is written over."""

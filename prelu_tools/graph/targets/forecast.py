@@ -91,7 +91,7 @@ TARGETS: Mapping[str, Target] = {
     ),
     "coreml": Target(
         {_T.FLOAT: "float32"},
-        "runs in Core ML with slopes [C,1,1] on four axes, or with one slope; else on the CPU",
+        "runs in Core ML with slopes [C,1,1] on four axes, or with one slope; otherwise on the CPU",
         "https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/providers/coreml/"
         "builders/impl/activation_op_builder.cc",
         "coreml",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, WorkerInfo
-from prelu_tools.core.results.reasons import warnings_of
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import (
@@ -62,9 +61,8 @@ def view(result: BatchResult, style: Style) -> Section:
     words = [_word(*one) for one in zip(result.entries, documents, strict=True)]
     if result.command == "verify":
         found = [cleaned(entry.verification, LONGEST) for entry in result.entries]
-        words = [_checked(*one) for one in zip(result.entries, found, strict=True)]
         columns, rows = _checks(result.entries, found, words)
-        reasons = _warnings_of_all(result.entries, found)
+        reasons: Iterable[Text] = ()
         each = [
             _check(place, *one, style)
             for place, one in enumerate(zip(result.entries, found, strict=True), 1)
@@ -85,6 +83,7 @@ def view(result: BatchResult, style: Style) -> Section:
         _overall(result, words),
         _headline(result, words),
         tuple(reasons),
+        tuple(_warnings_of_all(result.entries)),
     )
 
 
@@ -106,27 +105,19 @@ def _overall(result: BatchResult, words: Sequence[Word]) -> str:
 
 
 def _word(entry: BatchEntry, document: Mapping[str, Any]) -> Word:
-    """The status; where findings are in the way of an `ok`, these."""
+    """The status; where findings or warnings are in the way of an `ok` or a pass, these."""
     found = [severity for severity, _ in _findings(document)]
+    found += ["warning" for _ in entry.warnings]
     worst = next((severity for severity in _SEVERITIES if severity in found), None)
-    if entry.status == "ok" and worst:
+    if entry.status in ("pass", "ok") and worst:
         return Word(f"with {worst}s", worst)
     return Word(entry.status)
 
 
-def _checked(entry: BatchEntry, found: VerifyResult | None) -> Word:
-    """The status of a check; a pass with warnings says that it has some."""
-    if entry.status == "pass" and found is not None and warnings_of(found.notes):
-        return Word("with warnings", "warning")
-    return Word(entry.status)
-
-
-def _warnings_of_all(
-    entries: Sequence[BatchEntry], found: Sequence[VerifyResult | None]
-) -> Iterator[Text]:
+def _warnings_of_all(entries: Sequence[BatchEntry]) -> Iterator[Text]:
     """What makes each check prove less than it seems to."""
-    for entry, result in zip(entries, found, strict=True):
-        for note in warnings_of(result.notes) if result is not None else ():
+    for entry in entries:
+        for note in cleaned(entry.warnings, LONGEST):
             yield (Word("warning"), "  ", Name(entry.name), f": {note}")
 
 

@@ -14,7 +14,7 @@ from prelu_tools.core.rounding.figures import times
 from prelu_tools.core.rounding.tolerance import FACTOR
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Lines, Name, Section, Text, Word
-from prelu_tools.reports.sentences import reached
+from prelu_tools.reports.sentences import plain_notes, reached, warning_lines
 from prelu_tools.reports.views import verify
 from prelu_tools.reports.words import counted
 
@@ -26,7 +26,8 @@ def view(result: ExportResult, style: Style) -> Section:
         f"exported by {result.route};\n{_layers(result)}"
     )
     title = (Name(result.source), " -> ", Name(result.path))
-    return Section(title, tuple(_blocks(result, style)), headline=headline)
+    warnings = warning_lines(result.warnings)
+    return Section(title, tuple(_blocks(result, style)), headline=headline, warnings=warnings)
 
 
 def _blocks(result: ExportResult, style: Style) -> Iterator[Block]:
@@ -34,7 +35,7 @@ def _blocks(result: ExportResult, style: Style) -> Iterator[Block]:
     if result.data_path is not None:
         lines.append(("weights in ", Name(result.data_path), f", {result.n_data_bytes:,} bytes"))
     lines += [f"{route.route} rejected it: {route.reason}" for route in result.refused]
-    lines += result.notes
+    lines += plain_notes(result.notes, "")
     checked = result.verification
     if checked is None:
         yield Lines.of((*lines, (Word("not verified", "warning"),)))
@@ -55,9 +56,9 @@ def _inputs(inputs: Sequence[InputOption]) -> Text:
 
 
 def as_details(checked: VerifyResult, style: Style) -> Section:
-    """The verification of what was written, folded; on what inputs is said outside."""
+    """The verification of what was written, folded; its inputs and warnings are said outside."""
     found = verify.view(checked, style)
-    return replace(found, title="Verification", headline="", folded=True)
+    return replace(found, title="Verification", headline="", warnings=(), folded=True)
 
 
 def _layers(result: ExportResult) -> str:

@@ -8,7 +8,7 @@ from prelu_tools.core.process.timing import Latency, SizesFrom
 from prelu_tools.core.results.optimization import EqualityReport, LayerChoice, OptimizeResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Column, Lines, Name, Section, Table, Text, Word
-from prelu_tools.reports.sentences import reached
+from prelu_tools.reports.sentences import plain_notes, reached, warning_lines
 from prelu_tools.reports.views.export import as_details
 from prelu_tools.reports.words import counted, milliseconds, shape
 
@@ -22,7 +22,7 @@ def view(result: OptimizeResult, style: Style) -> Section:
     title = (Name(result.source), " -> ", Name(result.path))
     details = as_details(result.verification, style)
     blocks = (_layers(result), Lines.of(_lines(result)), details)
-    return Section(title, blocks, headline=headline)
+    return Section(title, blocks, headline=headline, warnings=warning_lines(result.warnings))
 
 
 def _layers(result: OptimizeResult) -> Table:
@@ -64,7 +64,7 @@ def _lines(result: OptimizeResult) -> Iterator[Text]:
         yield from _latency(result.latency, result.held)
     yield _proven(result)
     yield reached(result.verification)
-    yield from (f"note: {note}" for note in result.notes)
+    yield from plain_notes(result.notes)
 
 
 def _latency(latency: Latency, held: EqualityReport) -> Iterator[Text]:

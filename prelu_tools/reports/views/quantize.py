@@ -8,7 +8,7 @@ from prelu_tools.core.process.timing import Ratio
 from prelu_tools.core.results.quantization import QuantizedTimes, QuantizeResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Column, Lines, Name, Section, Share, Table, Text
-from prelu_tools.reports.sentences import TOP1
+from prelu_tools.reports.sentences import TOP1, plain_notes, warning_lines
 from prelu_tools.reports.views.export import as_details
 from prelu_tools.reports.words import counted, covered, milliseconds, percentage, shape
 
@@ -16,7 +16,7 @@ _LEGEND = (
     "step: distance between the values that slopes may have; off by: largest error of a slope; "
     "SNR: signal-to-noise ratio compared with the floating-point model, on the held-out data; "
     "calibration: SNR on the calibration data; plain: SNR of the file that quantize_static "
-    "writes; used: share of slopes whose negative branch occurred in the calibration data"
+    "writes; used: share of slopes with a negative input in the calibration data"
 )
 
 
@@ -27,8 +27,10 @@ def view(result: QuantizeResult, style: Style) -> Section:
     if result.verification is not None:
         blocks.append(as_details(result.verification, style))
     verdict = result.verdict or ""
-    return Section(title, tuple(blocks), verdict, headline=_headline(result),
-                   reasons=tuple(result.reasons))  # fmt: skip
+    warnings = warning_lines(result.warnings)
+    return Section(
+        title, tuple(blocks), verdict, _headline(result), tuple(result.reasons), warnings
+    )
 
 
 def _headline(result: QuantizeResult) -> str:
@@ -111,8 +113,8 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
         "held-out rows"
     )
     if result.verdict is None:
-        yield "not compared with the model in floating point (--no-verify)"
-    yield from (f"note: {note}" for note in result.notes)
+        yield "not compared with the floating-point model (--no-verify)"
+    yield from plain_notes(result.notes)
 
 
 def _times(times: QuantizedTimes) -> Iterator[Text]:
@@ -122,7 +124,7 @@ def _times(times: QuantizedTimes) -> Iterator[Text]:
         f"point ({milliseconds(times.in_float)})"
     )
     processor = times.processor or "an unnamed processor"
-    sizes = ", ".join(f"input {name} of shape {shape(sizes)}" for name, sizes in times.shapes)
+    sizes = ", ".join(f"input {name!r} of shape {shape(sizes)}" for name, sizes in times.shapes)
     yield (
         f"{counted(times.threads, 'thread')}, {sizes}, onnxruntime {times.runtime} on {processor}"
     )

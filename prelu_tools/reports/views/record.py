@@ -5,6 +5,7 @@ from __future__ import annotations
 from prelu_tools.core.results.record import RecordResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Lines, Name, Section
+from prelu_tools.reports.sentences import plain_notes, warning_lines
 from prelu_tools.reports.words import counted
 
 
@@ -17,11 +18,12 @@ def view(result: RecordResult, style: Style) -> Section:
         f"{counted(result.samples, 'input')}{searched}, seed {result.seed}; "
         f"{result.coverage.exercised:,} of {result.coverage.total:,} slopes exercised by a "
         "negative input",
-        *result.notes,
+        *plain_notes(result.notes, ""),
     ]
     lines += [f"no check with it can pass: {doubt}" for doubt in result.doubts]
     lines.append(f"next: prelu-tools verify {result.path} CANDIDATE.onnx")
     title = (Name(result.source), " -> ", Name(result.path))
     by = f", {result.producer}" if result.producer else ""
     headline = f"{result.n_bytes:,} bytes, format {result.format_version}{by}"
-    return Section(title, (Lines.of(lines),), headline=headline)
+    warnings = warning_lines(result.warnings)
+    return Section(title, (Lines.of(lines),), headline=headline, warnings=warnings)

@@ -36,6 +36,7 @@ from prelu_tools.reports.sentences import (
     n_wrong,
     of_rounding,
     own_reasons,
+    plain_notes,
     power_details,
     power_lines,
     power_share,
@@ -48,6 +49,7 @@ from prelu_tools.reports.sentences import (
     tapped,
     tolerances,
     unreached,
+    warning_lines,
     where,
 )
 from prelu_tools.reports.words import counted, covered, moved, percentage, shape
@@ -76,7 +78,8 @@ def view(result: VerifyResult, style: Style) -> Section:
     details += tuple(_run_details(result))
     folded = Section("Details", (Lines(details),), folded=True)
     blocks = (subjects, *found, Lines.of(_notes(result)), folded)
-    return Section(title, blocks, result.verdict, reached(result), reasons)
+    warnings = warning_lines(result.warnings)
+    return Section(title, blocks, result.verdict, reached(result), reasons, warnings)
 
 
 def _candidate_title(report: CandidateReport) -> tuple[str, ...]:
@@ -177,7 +180,7 @@ def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
     )
     has_top1 = any(output.top1_agreement is not None for _, output in outputs)
     unknown = all(of_rounding(output) == "-" for _, output in outputs)
-    legend = WRONG if quantized and unknown else OUTPUTS_LEGEND
+    legend = WRONG if unknown else OUTPUTS_LEGEND
     legend = f"{legend};\n{TOP1}" if has_top1 else legend
     return Table(columns, tuple(rows), legend).without()
 
@@ -281,7 +284,7 @@ def _notes(result: VerifyResult) -> Iterator[Text]:
             yield line if agreement.verdict == "pass" else (Word(line, agreement.verdict),)
     yield from baseline_lines(result)
     yield from sizes_tried(result)
-    yield from (f"note: {note}" for note in result.notes if note not in result.reasons)
+    yield from plain_notes(note for note in result.notes if note not in result.reasons)
 
 
 def _run_details(result: VerifyResult) -> Iterator[str]:

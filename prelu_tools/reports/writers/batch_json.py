@@ -36,6 +36,7 @@ def entry_body(entry: BatchEntry) -> dict[str, Any]:
         "status": entry.status,
         "reasons": list(entry.reasons),
         "reason_codes": [code_of(reason) for reason in entry.reasons],
+        "warnings": list(entry.warnings),
         "error": entry.error,
         "worker": entry.worker,
         "seconds": round(entry.seconds, 3),

@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from prelu_tools.core.errors import UsageError
-from prelu_tools.core.results.batch import BatchResult
+from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
-from prelu_tools.core.results.reasons import warnings_of
 from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Result, Style
@@ -81,26 +80,29 @@ def _one(result: VerifyResult, style: Style) -> Iterator[str]:
     if result.verdict != "pass":
         title = f"{_TITLE}: {result.reference}: {result.verdict}"
         yield from _failed(title, result.reasons, style.folder)
-    yield from _warned(f"{_TITLE}: {result.reference}", result, style.folder)
+    yield from _warned(f"{_TITLE}: {result.reference}", result.warnings, style.folder)
     yield _line(f"{result.verdict.upper()}  {result.reference}: {reached(result)}")
 
 
 def _batch(result: BatchResult, style: Style) -> Iterator[str]:
     title = f"prelu-tools {result.command}"
     for entry in result.entries:
+        place = (style.folder, entry.file, entry.line)
         yield _line(f"{entry.status} {entry.name}")
         if entry.status not in ("pass", "ok"):
-            said = f"{title}: {entry.name}: {entry.status}"
-            place = (style.folder, entry.file, entry.line)
-            yield from _failed(said, entry.reasons, *place)
-        found = cleaned(entry.verification)
-        if found is not None:
-            yield from _warned(
-                f"{title}: {entry.name}", found, style.folder, entry.file, entry.line
-            )
+            yield from _failed(f"{title}: {entry.name}: {entry.status}", entry.reasons, *place)
+        yield from _warned(f"{title}: {entry.name}", cleaned(entry.warnings), *place)
+        yield from _found(entry, style)
     if not result.entries:
         yield annotation("error", title, "nothing was checked", style.folder, result.path)
     yield _line(f"{result.status.upper()}  {headline(result)}")
+
+
+def _found(entry: BatchEntry, style: Style) -> Iterator[str]:
+    """An annotation for each error and warning of a list's model, at the model's file."""
+    found = [one for one in cleaned(entry.findings) if one.severity != "info"]
+    names = [layer["name"] for layer in cleaned(entry.document or {}).get("layers", ())]
+    yield from _annotated(found, names, file_of(entry.path, style), f"{entry.name}: ")
 
 
 def _inspect(results: Sequence[InspectResult], style: Style) -> Iterator[str]:
@@ -123,12 +125,12 @@ def _series(result: SeriesResult, style: Style) -> Iterator[str]:
 
 
 def _annotated(
-    findings: Sequence[Finding], names: Sequence[str], file: str | None
+    findings: Sequence[Finding], names: Sequence[str], file: str | None, model: str = ""
 ) -> Iterator[str]:
     for finding, layers in by_severity(findings):
         level = _LEVELS[finding.severity]
         where = f" in {which(layers, names)}" if layers else ""
-        title = f"prelu-tools inspect: {finding.code}{where}"
+        title = f"prelu-tools inspect: {model}{finding.code}{where}"
         yield annotation(level, title, finding.message, file=file)
 
 
@@ -155,13 +157,13 @@ def _failed(
 
 def _warned(
     title: str,
-    result: VerifyResult,
+    warnings: Sequence[str],
     folder: str,
     file: str | None = None,
     line: int | None = None,
 ) -> Iterator[str]:
     """An annotation for each note which says that less is proven than it seems."""
-    for note in warnings_of(result.notes):
+    for note in warnings:
         yield annotation("warning", title, note, folder, file, line)
 
 

@@ -37,6 +37,7 @@ from prelu_tools.reports.document import (
     holds,
     plain,
 )
+from prelu_tools.reports.shortening import breakable
 from prelu_tools.reports.views import view_of
 from prelu_tools.reports.writers.charts.course import LEGEND, charts
 from prelu_tools.reports.writers.charts.data import chart_data
@@ -129,7 +130,7 @@ def _text(text: Text) -> str:
 
 def _part(part: str) -> str:
     if isinstance(part, Name):
-        name = f"<code>{escaped(part)}</code>"
+        name = f"<code>{breakable(part)}</code>"
         return f'<a href="{escaped(part.link)}">{name}</a>' if part.link else name
     if isinstance(part, Word):
         return f'<span class="verdict {escaped(part.status)}">{escaped(part)}</span>'
@@ -157,17 +158,24 @@ def _paragraph(text: str, kind: str) -> str:
 
 def _reasons(section: Section) -> str:
     """Each with the colour of what it is about; the first few, and the rest folded."""
-    items = []
-    for reason in section.reasons:
-        words = [part for part in reason if isinstance(part, Word)]
-        status = words[0].status if words and not isinstance(reason, str) else section.verdict
-        items.append(f'<li class="{escaped(status)}">{_text(reason)}</li>')
-    rest = len(items) - _MOST_REASONS
-    shown = f'<ul class="reasons">{"".join(items[:_MOST_REASONS])}</ul>' if items else ""
-    if rest <= 0:
-        return shown
-    more = f'<ul class="reasons">{"".join(items[_MOST_REASONS:])}</ul>'
-    return f'{shown}<details class="more"><summary>and {rest:,} more</summary>{more}</details>'
+    reasons = [_reason(one, section.verdict) for one in section.reasons]
+    warnings = _list(_reason(one, section.verdict) for one in section.warnings)
+    shown, rest = _list(reasons[:_MOST_REASONS]), reasons[_MOST_REASONS:]
+    if not rest:
+        return f"{shown}{warnings}"
+    summary = f"<summary>and {len(rest):,} more</summary>"
+    return f'{shown}<details class="more">{summary}{_list(rest)}</details>{warnings}'
+
+
+def _list(reasons: Iterable[str]) -> str:
+    items = "".join(reasons)
+    return f'<ul class="reasons">{items}</ul>' if items else ""
+
+
+def _reason(reason: Text, verdict: str) -> str:
+    words = [part for part in reason if isinstance(part, Word)]
+    status = words[0].status if words and not isinstance(reason, str) else verdict
+    return f'<li class="{escaped(status)}">{_text(reason)}</li>'
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -116,7 +116,8 @@ def _usage(usage: LayerUsage) -> dict[str, Any]:
 
 def _verify(result: VerifyResult, _style: Style) -> dict[str, Any]:
     candidates = [_coded(report) for report in result.candidates]
-    return {"kind": "verify", **_coded(result), "power": result.power, "candidates": candidates}
+    more = {"power": result.power, "candidates": candidates, "warnings": result.warnings}
+    return {"kind": "verify", **_coded(result), **more}
 
 
 def _export(result: ExportResult, style: Style) -> dict[str, Any]:
@@ -132,6 +133,7 @@ def _export(result: ExportResult, style: Style) -> dict[str, Any]:
             "data_bytes": result.n_data_bytes,
         },
         **_coded(result, *own),
+        "warnings": result.warnings,
         "layers": [_layer(layer) for layer in result.layers],
         "verification": _checked(result.verification, style),
         "optimized": _optimize(result.optimized, style) if result.optimized else None,
@@ -144,6 +146,7 @@ def _optimize(result: OptimizeResult, style: Style) -> dict[str, Any]:
         "kind": "optimize",
         "model": {"path": result.path, "bytes": result.n_bytes},
         **_fields(result, "path", "n_bytes"),
+        "warnings": result.warnings,
         "exact": exact.kind if exact.kind != "approximate" else f"approximate={exact.ulps}",
         "verification": _checked(result.verification, style),
     }
@@ -154,6 +157,7 @@ def _quantize(result: QuantizeResult, style: Style) -> dict[str, Any]:
         "kind": "quantize",
         "model": {"path": result.path, "bytes": result.n_bytes},
         **_coded(result, "path", "n_bytes"),
+        "warnings": result.warnings,
         "rows": {"calibration": result.rows[0], "held_out": result.rows[1]},
         "verification": _checked(result.verification, style),
     }
@@ -172,7 +176,7 @@ def _init(result: InitResult, _style: Style) -> dict[str, Any]:
 
 
 def _record(result: RecordResult, _style: Style) -> dict[str, Any]:
-    return {"kind": "record", **_coded(result)}
+    return {"kind": "record", **_coded(result), "warnings": result.warnings}
 
 
 def _batch(result: BatchResult, _style: Style) -> dict[str, Any]:

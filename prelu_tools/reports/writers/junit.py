@@ -2,7 +2,8 @@
 
 For `verify`, a case for each layer and output, and one each for coverage, power and special values.
 A failed check is a `failure`, one that could not be judged an `error`, one that was not made
-`skipped`; every verdict has a case, so nothing looks like a pass that is not.
+`skipped`; every verdict has a case, so nothing looks like a pass that is not. A warning that a
+pass proves less than it seems to is a case of its own, `skipped` with its text.
 
 For `inspect`, a case for each layer and one for the model: a finding of severity error is a
 `failure`, and so is anything that a gate (`--fail-on`, `--expect-layers`) rejects; a warning is
@@ -20,6 +21,7 @@ from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.comparison import CompareResult
 from prelu_tools.core.results.inspection import Finding, InspectResult
 from prelu_tools.core.results.quantization import QuantizeResult
+from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.core.results.verification.candidate import CandidateReport
 from prelu_tools.core.results.verification.parity import LayerParity, OutputParity, Verdict
@@ -78,9 +80,13 @@ def _suites(result: VerifyResult) -> Element:
     for agreement in result.agreements:
         root.append(_agreement(agreement))
     rest = own_reasons(result)
+    suite = Element("testsuite", name=result.reference)
     if (rest and result.verdict != "pass") or not _has(root, result.verdict):
-        suite = SubElement(root, "testsuite", name=result.reference)
         _verdict(suite, result.verdict, rest or result.reasons)
+    for note in result.warnings:
+        SubElement(_case(suite, code_of(note) or "warning", "pass"), "skipped", message=note)
+    if len(suite):
+        root.append(suite)
     return root
 
 
@@ -148,7 +154,12 @@ def _suites_of_models(result: BatchResult) -> Element:
         verdict: Verdict = "pass" if entry.status == "ok" else "inconclusive"
         verdict = "fail" if entry.status == "fail" else verdict
         message = "; ".join(entry.reasons) or entry.status
-        _took(_case(suite, entry.name, verdict, message, entry.reasons), entry.seconds)
+        findings = cleaned(entry.findings)
+        if verdict == "pass" and findings:
+            case = _findings(suite, entry.name, findings)
+        else:
+            case = _case(suite, entry.name, verdict, message, entry.reasons)
+        _took(case, entry.seconds)
     if not result.entries:
         _verdict(suite, "inconclusive", ("nothing was checked",))
     _say(suite, result.notes)
@@ -183,9 +194,10 @@ def _suites_of_series(result: SeriesResult) -> Element:
     return root
 
 
-def _findings(suite: Element, name: str, findings: Sequence[Finding]) -> None:
+def _findings(suite: Element, name: str, findings: Sequence[Finding]) -> Element:
     """One case: the worst of its findings decides, and all are said."""
-    by_kind = [(f"{one.severity} {one.code}: {one.message}", one.severity) for one in findings]
+    words = [f"{one.severity} {one.code}: {one.message}" for one in findings]
+    by_kind = dict(zip(words, (one.severity for one in findings), strict=True)).items()
     errors = [text for text, severity in by_kind if severity == "error"]
     warnings = [text for text, severity in by_kind if severity == "warning"]
     case = _case(suite, name, "fail" if errors else "pass", "; ".join(errors), errors)
@@ -193,6 +205,7 @@ def _findings(suite: Element, name: str, findings: Sequence[Finding]) -> None:
         SubElement(case, "skipped", message="; ".join(warnings))
     said = {"error"} if errors else {"error", "warning"}  # in the case's own message
     _say(case, [text for text, severity in by_kind if severity not in said])
+    return case
 
 
 def _count(root: Element) -> None:

@@ -47,7 +47,7 @@ def _head(section: Section, mark: str) -> Iterator[str]:
     verdict = f"{section.verdict.upper()}: " if section.verdict else ""
     yield f"{mark} {verdict}{_text(section.title)}"
     yield _escaped(section.headline)
-    yield _bullets(map(_text, section.reasons))
+    yield _bullets(map(_text, (*section.reasons, *section.warnings)))
 
 
 def _block(block: Block, mark: str) -> Iterator[str]:

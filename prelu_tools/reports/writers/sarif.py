@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from prelu_tools import __version__
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.comparison import CompareResult
-from prelu_tools.core.results.inspection import InspectResult, Severity
+from prelu_tools.core.results.inspection import Finding, InspectResult, Severity
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.series import SeriesResult
 from prelu_tools.core.results.verification.candidate import CandidateReport
@@ -73,9 +73,7 @@ def render(result: Result, style: Style) -> str:
 
 def _found(result: Result) -> Iterator[_Found]:
     if isinstance(result, InspectResult | SeriesResult):
-        for one in result.all_findings:
-            level = _OF_SEVERITY[one.severity]
-            yield _Found(one.code, level, one.message, result.path, one.layer)
+        yield from _findings(result.all_findings, result.path)
     elif isinstance(result, CompareResult):
         yield from (*_found(result.left), *_found(result.right))
     elif isinstance(result, VerifyResult):
@@ -87,12 +85,18 @@ def _found(result: Result) -> Iterator[_Found]:
         raise UsageError("sarif supports only results of `verify` and `inspect`")
 
 
+def _findings(findings: Iterable[Finding], path: str) -> Iterator[_Found]:
+    for one in findings:
+        yield _Found(one.code, _OF_SEVERITY[one.severity], one.message, path, one.layer)
+
+
 def _entry(entry: BatchEntry) -> Iterator[_Found]:
     """What is wrong with one job; without a result, at the place where it is declared."""
     found = cleaned(entry.verification)
     if found is not None:
         yield from _verified(found)
         return
+    yield from _findings(cleaned(entry.findings), entry.path)
     level: Level = "error" if entry.status == "fail" else "warning"
     source = entry.file if entry.text is None and entry.file else entry.path
     for reason in entry.reasons:
@@ -100,12 +104,14 @@ def _entry(entry: BatchEntry) -> Iterator[_Found]:
 
 
 def _verified(result: VerifyResult) -> Iterator[_Found]:
-    """What each candidate is not, and what is wrong with the whole."""
+    """What each candidate is not, what is wrong with the whole, and what is proven less."""
     level = _OF_VERDICT[result.verdict]
     for report in result.candidates:
         yield from _candidate(report)
     for reason in own_reasons(result):
         yield _Found(_code(reason, result.verdict), level, reason, result.reference)
+    for note in result.warnings:
+        yield _Found(_code(note, result.verdict), "warning", note, result.reference)
 
 
 def _candidate(report: CandidateReport) -> Iterator[_Found]:

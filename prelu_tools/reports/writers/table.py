@@ -81,6 +81,7 @@ def _document(section: Section, style: Style) -> Iterator[Paragraph]:
         verdict = Word(section.verdict.upper(), section.verdict)
         end.append(_line((verdict, f"  {_headline(section)}"), style.width))
     end += _reasons(section, style, "  " if section.verdict else "")
+    end += [_line(one, style.width, "  " if section.verdict else "") for one in section.warnings]
     for block in section.blocks:
         if isinstance(block, Section) and _is_outcome(block):
             end += _outcome(block, style)

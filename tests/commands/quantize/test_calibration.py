@@ -48,8 +48,8 @@ def test_numbers_get_the_type_of_the_input(tmp_path: Path) -> None:
 
 REFUSED: dict[str, tuple[dict[str, Any], list[TensorSpec], str]] = {
     "other names": ({"a": ROWS, "b": ROWS}, SPECS, "has a, b; expected an array for each input"),
-    "more names": ({"x": ROWS, "y": ROWS}, SPECS, "has y, which is not an input"),
-    "rank": ({"x": ROWS[0]}, SPECS, r"has the shape \[3, 4\]; expected rows of \[N, 3, length\]"),
+    "more names": ({"x": ROWS, "y": ROWS}, SPECS, "has y; the model has no such input"),
+    "rank": ({"x": ROWS[0]}, SPECS, r"has the shape \[3, 4\]; expected \[N, 3, length\], with"),
     "size": ({"x": ROWS[:, :2]}, SPECS, r"has the shape \[40, 2, 4\]; expected \[N, 3, length\]"),
     "bool": ({"x": ROWS > 0}, SPECS, "is of type bool; expected float32"),
     "float ids": ({"x": ROWS, "ids": ROWS[:, 0, 0]}, TWO, "is of type float32; expected int64"),
@@ -87,12 +87,13 @@ WHOLE: dict[str, tuple[dict[str, Any], list[TensorSpec], bool, str]] = {
     "nothing": ({}, SPECS, False,
                 "{} has no arrays; expected an array for each input of the model: x"),
     "more": ({"x": ROWS, "ids": np.arange(40), "b": ROWS, "a": ROWS}, TWO, False,
-             "{} has b, a, which is not an input of the model: expected x, ids alone (further "
+             "{} has b, a; the model has no such input: expected x, ids alone (further "
              "arrays are for --metric)"),
     "no rows": ({"x": np.float32(3)}, [TensorSpec("x", "float32", (), ())], False,
-                "{}: x has the shape []; expected rows of [] along the first axis"),
+                "{}: x has the shape []; expected [], with the examples along the first axis"),
     "rank": ({"x": ROWS[0]}, SPECS, False,
-             "{}: x has the shape [3, 4]; expected rows of [N, 3, length] along the first axis"),
+             "{}: x has the shape [3, 4]; expected [N, 3, length], with the examples along the "
+             "first axis"),
     "size": ({"x": ROWS[:, :2]}, SPECS, False,
              "{}: x has the shape [40, 2, 4]; expected [N, 3, length]"),
     "lengths": ({"x": ROWS, "ids": np.arange(39)}, TWO, False,

@@ -289,7 +289,7 @@ def test_what_cannot_be_quantized_is_refused(net: Path, data: Path, tmp_path: Pa
     output = tmp_path / "q.onnx"
     eight = quantized(net, tmp_path / "eight.onnx")
     refused: list[tuple[tuple[Any, ...], int, str]] = [
-        ((eight, output, data), 2, "is quantized already"),
+        ((eight, output, data), 2, "is already quantized"),
         ((data, output, data), 2, "not an ONNX file"),
         ((net, eight, data), 2, "exists"),
         ((net, output, data, "--quantizer-option", "weight_type=Q5"), 2, "expected one of"),

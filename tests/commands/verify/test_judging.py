@@ -97,7 +97,7 @@ def test_a_reference_in_codes_passes_what_is_equal_and_fails_nothing(
         _judge(_source(meaning), _source(), "cpu", "fail")
     assert str(raised.value) == (
         "r.onnx is quantized itself, so rounding and real differences cannot be told apart: "
-        "expected the model in floating point as the reference"
+        "expected the floating-point model as the reference"
     )
 
 

@@ -49,8 +49,8 @@ class Parts:
         return part
 
     def tick(self) -> None:
-        """A clock that shows 0, 1, 3, 7: each look takes twice as long as the one before."""
-        ticks = iter([0.0, 1.0, 3.0, 7.0])
+        """A clock that shows 5, 6, 8, 12: each look takes twice as long as the one before."""
+        ticks = iter([5.0, 6.0, 8.0, 12.0])
         clock = SimpleNamespace(perf_counter=lambda: next(ticks))
         self._patch.setattr(module, "time", clock)
 
@@ -84,7 +84,7 @@ def test_a_reference_is_opened_and_may_ask_the_candidates(parts: Parts) -> None:
     assert module.verify(REQUEST, told.append) == cast(Any, "result")
     ready = parts.asked[2][3]
     assert parts.asked == [
-        ("before_loading", REQUEST), ("layouts_of", REQUEST),
+        ("before_loading", REQUEST), ("layouts_of", REQUEST, ""),
         ("asking", REQUEST.options, ("c", "d"), {}, "layouts"), ("open_source", "r", "options"),
         ("verify_source", "source", REQUEST, {}, told.append),
     ]  # fmt: skip
@@ -220,7 +220,7 @@ def test_runtimes_are_for_onnx_candidates(
     if not refused:
         assert module.verify_source(source, request).verdict == "pass"
         return
-    words = "^--runtime is for ONNX candidates, but c, d is not one: leave it out$"
+    words = "^--runtime is for ONNX candidates only: leave it out for c, d$"
     with pytest.raises(UsageError, match=words):
         module.verify_source(source, request)
 
@@ -278,7 +278,7 @@ def test_candidates_that_cannot_be_opened_are_reported(parts: Parts) -> None:
 def test_a_name_says_more_of_a_layout_than_a_side(layouts: Any, expected: Any) -> None:
     found = module.layouts_of(replace(REQUEST, layouts=layouts), "c")
     assert (found.reference, found.candidate) == expected
-    assert module.layouts_of(replace(REQUEST, layouts={"c": "nchw"})).candidate is None
+    assert module.layouts_of(replace(REQUEST, layouts={"c": "nchw"}), "").candidate is None
 
 
 @pytest.mark.parametrize("entered", [None, {"reference": "nhwc", "candidate": "nchw"}])

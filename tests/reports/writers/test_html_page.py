@@ -53,7 +53,7 @@ def _hostile() -> InspectResult:
 
 def test_a_hostile_model_is_text_everywhere() -> None:
     parts, usual_parts = ParsedPage(_page(_hostile())), ParsedPage(_page(usual()))
-    assert {tag for tag, _ in parts.tags} <= {tag for tag, _ in usual_parts.tags}
+    assert {tag for tag, _ in parts.tags} <= {"wbr", *(tag for tag, _ in usual_parts.tags)}
     assert parts.tags.count(("script", {})) == usual_parts.tags.count(("script", {})) == 2
     assert parts.scripts[1:] == usual_parts.scripts[1:]
     assert json.loads(parts.scripts[0])["layers"][0]["name"] == HOSTILE + "<!--{{script}}&amp;"

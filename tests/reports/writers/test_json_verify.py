@@ -55,7 +55,7 @@ def test_every_field_of_the_results_is_there() -> None:
     document = _document(result)
     names = _fields(result)
     codes = {"reason_codes", "note_codes"}
-    assert set(document) == {"schema_version", "kind", "power", *codes, *names}
+    assert set(document) == {"schema_version", "kind", "power", "warnings", *codes, *names}
     (candidate,) = result.candidates
     (found,) = document["candidates"]
     for part, one in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-_VOID = ("input", "meta", "link", "br")
+_VOID = ("input", "meta", "link", "br", "wbr")
 
 
 class ParsedPage(HTMLParser):

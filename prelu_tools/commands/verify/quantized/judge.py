@@ -302,7 +302,7 @@ def _note_of_weights(
     if close < total and seen:
         factor, name = max(seen)
         words += (
-            "; the others (equalized, or folded in another way) are compared by their effect on "
+            "; the others (equalized, or folded differently) are compared by their effect on "
             f"each output, which would show a factor of {1 + factor:.4f} on {name!r}"
         )
     return Reason(words, "int8_weights_compared")
@@ -312,8 +312,7 @@ def _notes(plan: QuantizedPlan) -> list[str]:
     notes: list[str] = [
         Reason(
             f"{plan.label} is quantized {plan.meaning.words}: its slopes may differ by half a "
-            "quantization step; its weights and kernels, by the effect of rounding to integer "
-            "codes on each output",
+            "quantization step, and each output by the effect of rounding to integer codes",
             "quantized_candidate",
         )
     ]

@@ -9,6 +9,7 @@ from typing import Literal
 from prelu_tools.core.domains import InputDomain, SizesTried
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.comparable import comparable
+from prelu_tools.core.results.reasons import warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.candidate import CandidateReport, Power
 from prelu_tools.core.results.verification.parity import OutputParity, Verdict
@@ -134,6 +135,11 @@ class VerifyResult(Shown):
         models = ", ".join(dict.fromkeys(report.model for report in self.candidates))
         reasons = "".join(f"; {reason}" for reason in self.reasons)
         return f"{self.verdict}: {models} compared with {self.reference}{reasons}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes which say that a pass proves less than it seems to."""
+        return warnings_of(self.notes)
 
     @property
     def power(self) -> Power | None:

@@ -15,6 +15,7 @@ import numpy as np
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.results.series import LayerPoint, LayerSeries, SeriesPoint
 from prelu_tools.reports.document import Course
+from prelu_tools.reports.shortening import breakable
 from prelu_tools.reports.words import counted
 
 WIDTH, HEIGHT = 320, 150
@@ -51,7 +52,7 @@ def charts(course: Course) -> Iterator[str]:
     xs = places_of(course.points)
     for layer in course.layers:
         size = counted(layer.last.statistics.count, "slope")
-        text = f"{escape(layer.name)} <span class='soft'>{size}</span>"
+        text = f"{breakable(layer.name)} <span class='soft'>{size}</span>"
         drawn = "".join(_drawn(layer, course.points, xs))
         label = escape(f"Slopes of {layer.name} over {len(xs)} points", quote=True)
         yield (

@@ -166,7 +166,7 @@ COUNTED = (
         (
             {"x": None, "y": _factor(0.01), "z": _factor(0.02), "a": _factor(None)},
             1234,
-            f"{COUNTED}; the others (equalized, or folded in another way) are compared by "
+            f"{COUNTED}; the others (equalized, or folded differently) are compared by "
             "their effect on each output, which would show a factor of 1.0200 on 'z'",
         ),
         ({"z": _factor(0.02)}, 5678, COUNTED.replace("1,234", "5,678")),

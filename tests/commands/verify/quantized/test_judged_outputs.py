@@ -166,8 +166,8 @@ def test_sentences_are_whole() -> None:
         "used: rounding could explain any weights"
     ]
     assert _notes(RANDOM) == [
-        "net.onnx is quantized to int8: its slopes may differ by half a quantization step; its "
-        "weights and kernels, by the effect of rounding to integer codes on each output",
+        "net.onnx is quantized to int8: its slopes may differ by half a quantization step, and "
+        "each output by the effect of rounding to integer codes",
         "net.onnx: the signal-to-noise ratios are for random inputs; for meaningful ones, use data "
         "like the calibration data (--inputs)",
     ]
