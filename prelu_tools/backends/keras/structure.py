@@ -79,7 +79,7 @@ class Structure:
         """The outputs in order."""
         flat = [keras.ops.convert_to_tensor(x) for x in feeds.values()]
         with quiet(self._is_verbose):
-            return keras.tree.flatten(self.call(self._model, flat))
+            return [*keras.tree.flatten(self.call(self._model, flat))]
 
     def _find_inputs(self) -> list[TensorSpec]:
         if (known := _model_inputs(self._model)) is not None:
