@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
 from prelu_tools import __version__
+
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 class PReLUToolsError(Exception):
@@ -127,5 +130,5 @@ def missing_extra(error: BaseException) -> MissingExtraError | None:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, on one line: it becomes part of a sentence."""
-    return " ".join(str(error).split())
+    """What an exception says, on one line and without colours: it becomes part of a sentence."""
+    return " ".join(_COLOUR.sub("", str(error)).split())
