@@ -23,11 +23,11 @@ COMPATIBILITY := tests/core tests/graph tests/cli tests/reports \
 COMPATIBLE = $(1)/bin/python -m pytest -q -n 2 -m "not browser and not real_models" $(COMPATIBILITY)
 
 # Another Python, with the versions of the lock: make test-python PYTHON=python3.13 EXTRAS=keras;
-# TensorFlow has no build for 3.14: EXTRAS=torch there.
+# TensorFlow has no build for 3.14: EXTRAS=torch there; EXTRAS= is no framework.
 PYTHON_ENV := .venv-$(notdir $(PYTHON))
 test-python:
 	@test -e $(PYTHON_ENV)/.ready || { rm -rf $(PYTHON_ENV) && $(PYTHON) -m venv $(PYTHON_ENV) && \
-	  $(call PIP_IN,$(PYTHON_ENV)) install -c $(LOCK) -r requirements/compat.in -e '.[$(EXTRAS)]' && \
+	  $(call PIP_IN,$(PYTHON_ENV)) install -c $(LOCK) -r requirements/compat.in -e '.$(if $(EXTRAS),[$(EXTRAS)])' && \
 	  touch $(PYTHON_ENV)/.ready; }
 	@$(call COMPATIBLE,$(PYTHON_ENV))
 
@@ -42,7 +42,7 @@ test-matrix-python:
 .venv-oldest/.ready .venv-newest/.ready: .venv-%/.ready: requirements/%.txt requirements/compat.in pyproject.toml
 	@rm -rf .venv-$*
 	@$(PYTHON) -m venv .venv-$*
-	@$(call PIP_IN,.venv-$*) install -c requirements/$*.txt -r requirements/compat.in -e '.[$(EXTRAS)]'
+	@$(call PIP_IN,.venv-$*) install -c requirements/$*.txt -r requirements/compat.in -e '.$(if $(EXTRAS),[$(EXTRAS)])'
 	@touch $@
 
 test-oldest test-newest: test-%: .venv-%/.ready

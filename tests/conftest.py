@@ -15,13 +15,17 @@ import pytest
 from one_registry import share_registry
 from running import cli
 from sample_list import Sample
+from warm_readers import warm
 
+from prelu_tools.backends.files import isolated
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.backends.registry import is_installed
 from prelu_tools.backends.runtimes.onnxruntime_web.installed import installed
 from prelu_tools.core.errors import PReLUToolsError
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it; before PyTorch
+
+isolated.launch = warm
 
 pytest_plugins = ["required_markers"]
 
@@ -65,13 +69,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Do not look for garbage in what the imports made: a million objects that all stay."""
+    """Do not look for garbage in what the imports made: a million objects that all stay.
+
+    Nor as often as usual in models and graphs: it took a tenth of the time of some tests.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
         gc.enable()
+        gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.hookimpl(optionalhook=True)

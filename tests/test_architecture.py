@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -80,8 +81,13 @@ def _floor(path: Path) -> str:
     return parts[0] if len(parts) > 1 or parts[0] in BELOW else ""
 
 
-def _imports(path: Path) -> Iterator[str]:
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
     """Every module that a file imports, within functions and for types too."""
+    return tuple(_read_imports(path))
+
+
+def _read_imports(path: Path) -> Iterator[str]:
     package = ["prelu_tools", *path.relative_to(PACKAGE).parts[:-1]]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -121,6 +127,7 @@ def test_imports_go_down(path: Path) -> None:
     assert [name for name in ours if not _is_allowed(floor, name)] == []
 
 
+@cache
 def _graph_of_imports() -> dict[str, set[str]]:
     """By module, the modules of the package that it imports, for types and in functions too."""
     names = {

@@ -23,7 +23,7 @@ def record(
     samples: int | None = None,
     seed: int = 0,
     search_seconds: float = 5.0,
-    max_size: float = 100.0,
+    max_size: float | None = None,
     force: bool = False,
     input: Shapes | None = None,
     custom_objects: str | Sequence[str] = (),
@@ -44,7 +44,8 @@ def record(
         search_seconds: how long to search for inputs that reach slopes which no random input
             reached.
         max_size: maximum size of the record in megabytes, before compression; beyond it, layer
-            values are kept only for the smaller runs.
+            values are kept only for the smaller runs. None for 100, of which layer values take at
+            most 4.
         force: whether to replace an existing file.
         input: the shapes of inputs that the model does not define.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.process.lazily import lazy_import_module
+from prelu_tools.core.suggestions import no_such_file
 
 if TYPE_CHECKING:
     from prelu_tools.backends import remote
@@ -163,7 +164,7 @@ def import_named(name: str) -> ModuleType:
             return _import_module(name)
         path = Path(name).resolve()
         if not path.is_file():
-            raise PReLUToolsError(f"{name} cannot be read: no such file")
+            raise PReLUToolsError(no_such_file(name))
         return _import_file(path)
     except PReLUToolsError:
         raise

@@ -190,7 +190,7 @@ class Worker:
             return f"its worker ended with exit code {code}: the model or its framework called exit"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         more = ": the system may have run out of memory" if name == "SIGKILL" else ""
-        return f"its worker was ended by {name}{more}"
+        return f"its worker was killed by {name}{more}"
 
 
 class _LimitError(Exception):

@@ -151,7 +151,7 @@ def write(path: Path, content: bytes) -> None:
     if not path.parent.is_dir():
         raise PReLUToolsError(f"{path} cannot be written: there is no folder {path.parent}")
     try:
-        if path.exists() and not path.is_file():  # a rename would replace it by a file
+        if path.exists() and not path.is_file():  # a rename would replace it with a file
             path.write_bytes(content)
             return
         with replacing(path) as temporary:

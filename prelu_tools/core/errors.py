@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
 from prelu_tools import __version__
+
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 class PReLUToolsError(Exception):
@@ -49,7 +52,7 @@ class MissingExtraError(PReLUToolsError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         """Build the sentence."""
         super().__init__(
-            f"{package} is needed {purpose} but not installed: {remedy(package, extra)}"
+            f"{package} is needed {purpose} but is not installed: {remedy(package, extra)}"
         )
 
 
@@ -64,7 +67,7 @@ class MissingToolError(PReLUToolsError):
 
     def __init__(self, name: str, purpose: str, advice: str) -> None:
         """Build the sentence."""
-        super().__init__(f"{name} is needed {purpose} but not installed: {advice}")
+        super().__init__(f"{name} is needed {purpose} but is not installed: {advice}")
         self.name = name
         self.advice = advice
 
@@ -127,5 +130,5 @@ def missing_extra(error: BaseException) -> MissingExtraError | None:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, on one line: it becomes part of a sentence."""
-    return " ".join(str(error).split())
+    """What an exception says, on one line and without colours: it becomes part of a sentence."""
+    return " ".join(_COLOUR.sub("", str(error)).split())

@@ -125,7 +125,7 @@ def test_faults_and_limits_are_those_of_one_machine(odd: Odd) -> None:
         "odd.py:segfault": "error", "odd.py:sleeps": "error", "net0.onnx": "ok",
     }  # fmt: skip
     errors = [model.get("error") for model in found.json["models"]]
-    assert errors[:2] == ["its worker was ended by SIGSEGV", "it took more than 5 s (--timeout)"]
+    assert errors[:2] == ["its worker was killed by SIGSEGV", "it took more than 5 s (--timeout)"]
 
 
 def test_no_scheduler_and_no_worker_are_no_verdict(

@@ -38,7 +38,7 @@ def test_a_segfault_is_an_error_of_its_model_alone(odd: Odd) -> None:
     assert by_status(found.json) == {
         "net0.onnx": "ok", "odd.py:segfault": "error", "net1.onnx": "ok", "net2.onnx": "ok",
     }  # fmt: skip
-    assert found.json["models"][1]["error"] == "its worker was ended by SIGSEGV"
+    assert found.json["models"][1]["error"] == "its worker was killed by SIGSEGV"
     assert found.json["summary"] == {"ok": 3, "fail": 0, "error": 1}
     ran = [run["worker"] for run in found.json["models"]]
     assert ran[0] == ran[1] != ran[2] == ran[3]  # the worker was replaced, once

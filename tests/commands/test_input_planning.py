@@ -300,7 +300,8 @@ def test_rows_that_give_nan_are_replaced() -> None:
     assert not any(np.isnan(gives(run)["y"]).any() for run in found.feeds)
     assert np.array_equal(found.feeds[0]["x"][:1], found.feeds[1]["x"])
     (note,) = found.notes
-    assert note == "3 of 16 input rows gave NaN in the reference, and were replaced by others"
+    begin = "3 of 16 input rows gave NaN in the reference, and were replaced by others"
+    assert note == f"{begin}; to stay in the model's domain, use --input-range"
     whole = replace(model, specs=[spec("x", 4, 16)])
     assert not any(np.isnan(gives(run)["y"]).any() for run in whole.settled(16).feeds)
 

@@ -189,7 +189,7 @@ def test_the_library_and_the_command_line_say_the_same_in_their_own_words(tmp_pa
     assert "use --force to replace it" in found.err
     with pytest.raises(UsageError, match="use force=True to replace it"):
         export(net, net)
-    with pytest.raises(UsageError, match=r"^input nothing: .* has no such input"):
+    with pytest.raises(UsageError, match=r"^input nothing: no such input in .*: expected x"):
         verify(net, net, input={"nothing": (1, 4)})
     with pytest.raises(UsageError, match=r"^input_range nothing: "):
         assert_parity(net, net, input_range={"nothing": (0, 1)})

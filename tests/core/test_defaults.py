@@ -48,7 +48,7 @@ NOTHING = cast(Any, None)
                              "is_verified": True}),
         (OtherInputs, {"more": ()}),
         (ExportResult, {"notes": (), "refused": (), "data_path": None, "n_data_bytes": 0,
-                        "optimized": None}),
+                        "optimized": None, "inputs": ()}),
         (RefusedRoute, {}),
         (DoctorItem, {"advice": ""}),
         (InitCheck, {"variants": (), "inputs": (), "n_models": 1, "needed": ()}),

@@ -24,7 +24,7 @@ from prelu_tools.core.results.verification.result import ExportVerificationError
 
 def test_the_line_that_installs_it_is_in_the_sentence() -> None:
     assert str(MissingExtraError("torch", "torch", "to read nets.py:Net")) == (
-        "torch is needed to read nets.py:Net but not installed: pip install 'prelu-tools[torch]'"
+        "torch is needed to read nets.py:Net but is not installed: pip install 'prelu-tools[torch]'"
     )
 
 
@@ -64,7 +64,7 @@ def test_which_extra_a_package_is_of(
     for name in (package, f"{package}.inner"):
         found = missing_extra(_missing(name))
         expected = (
-            f"{package} is needed for this but not installed: pip install 'prelu-tools[{extra}]'"
+            f"{package} is needed for this but is not installed: pip install 'prelu-tools[{extra}]'"
         )
         assert str(found) == expected
 
@@ -96,7 +96,7 @@ def test_what_is_missing_may_lie_deeper() -> None:
 
 def test_a_tool_that_is_missing_comes_with_advice() -> None:
     error = MissingToolError("node", "to run it", "install Node.js")
-    assert str(error) == "node is needed to run it but not installed: install Node.js"
+    assert str(error) == "node is needed to run it but is not installed: install Node.js"
     assert (error.name, error.advice) == ("node", "install Node.js")
 
 

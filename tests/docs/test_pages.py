@@ -29,6 +29,15 @@ CANNOT_RUN = {
     "prelu-tools verify nets.py:Net net.onnx --provider cpu --provider cuda": "needs a GPU",
     "prelu-tools verify nets.py:Net net.onnx --provider cuda:use_tf32=1": "needs a GPU",
     "prelu-tools verify nets.py:Net net.onnx --provider openvino": "is run by make test-openvino",
+    "prelu-tools verify nets.py:Net net.onnx --runtime": "is run by make test-runtimes, test-web",
+    "prelu-tools verify rnet.npz rnet.onnx --runtime onnxruntime-web": "is run by make test-web",
+    "prelu-tools verify net.onnx net.param": "is run by make test-runtimes",
+    "prelu-tools verify net.onnx net.xml": "is run by make test-runtimes",
+    "prelu-tools verify net.onnx net.mnn": "is run by make test-runtimes",
+    "prelu-tools verify model.keras model.tflite": "is run by make test-runtimes",
+    "npm install": "would change the machine",
+    "make web": "needs npm; make test-web needs it",
+    "python3 -m http.server": "never ends",
 }
 """Commands, by how they begin, that no test runs, and why."""
 

@@ -71,6 +71,7 @@ def _job(name: str, net: Path, folder: Path) -> Job:
         always = ("--external-data", "always")
         return Job(name, _export(net, *always), _old(net, folder, *always))
     if name == "reports":
+        pytest.importorskip("matplotlib")
         return Job(
             name,
             lambda out: [

@@ -56,6 +56,8 @@ def nets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def _arguments(writer: str, nets: dict[str, Path], place: Path) -> list[str]:
+    if writer == "plot":
+        pytest.importorskip("matplotlib")
     return [part.format(place=place, **nets) for part in WRITERS[writer][1]]
 
 

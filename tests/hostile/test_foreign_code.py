@@ -51,6 +51,7 @@ def test_a_reader_does_not_look_in_pythonpath(
     stranger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(stranger))
+    monkeypatch.setattr(isolated, "launch", isolated.in_new_process)
     with pytest.raises(PReLUToolsError, match="cannot be read: it is not an HDF5 file"):
         isolated.run_isolated("prelu_tools.backends.files.keras.h5:read", Path("model.h5"))
     assert not (stranger / "RAN").exists()

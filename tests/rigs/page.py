@@ -101,7 +101,7 @@ class Session:
         if language != "fish" and line.startswith("prelu-tools ") and not _FOR_A_SHELL.search(line):
             out, err = io.StringIO(), io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                self.code = run(shlex.split(line)[1:])
+                self.code = run(shlex.split(line, comments=True)[1:])
             said = out.getvalue(), err.getvalue()
         else:
             path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

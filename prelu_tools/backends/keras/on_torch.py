@@ -142,7 +142,7 @@ class KerasTorchSource(TorchSource):
     def _find_arguments(self) -> Arguments:
         specs = self._structure.inputs()
         _, structure = pytree.tree_flatten((tuple(specs), {}))
-        return from_structure(structure, specs)
+        return replace(from_structure(structure, specs), notes=self._structure.notes)
 
     def _look(self) -> list[PReLUCall]:
         calls = super()._look()

@@ -61,7 +61,7 @@ class KerasSource(SourceDefaults):
         self.producer = f"keras {keras.__version__}, tensorflow {tf.__version__}"
         self._model = model
         self._options = options
-        self._structure = Structure(model, label, options)
+        self._structure = Structure(model, label, options, plainly)
         self._calls: list[PReLUCall] | None = None
         self._program: Program | None = None
         self._uncalled: list[str] = []
@@ -224,9 +224,7 @@ class KerasSource(SourceDefaults):
 
     def call_flat(self, flat: Sequence[Any]) -> dict[str, Any]:
         """Run the model on its inputs in order, and name its outputs."""
-        with plainly(self._model):
-            outputs = self._structure.call(self._model, flat)
-            return self._structure.named_outputs(outputs)
+        return self._structure.named_outputs(self._structure.call(self._model, flat))
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""

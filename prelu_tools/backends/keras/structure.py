@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from prelu_tools.backends.keras.library import keras
+from prelu_tools.backends.keras.sizes import any_size, fixed_ones, freed, with_sizes
 from prelu_tools.backends.protocol.freeing import freed_inputs
 from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, stated_spec
 from prelu_tools.backends.protocol.outputs import distinct_outputs
@@ -24,9 +26,23 @@ _GENERATED = re.compile(r"^(keras_tensor|input_layer)(_\d+)?$")
 class Structure:
     """The inputs and outputs of a `keras.Model`."""
 
-    def __init__(self, model: Any, label: str, options: SourceOptions) -> None:
-        """Take a model, and what the user said of its inputs; nothing is run."""
+    def __init__(
+        self,
+        model: Any,
+        label: str,
+        options: SourceOptions,
+        plainly: Callable[[Any], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Take a model, and what the user said of its inputs; nothing is run.
+
+        Args:
+            model: the model.
+            label: what to call it.
+            options: how to read it.
+            plainly: within what the model is called.
+        """
         self._model = model
+        self._plainly = plainly
         self._label = label
         self._given = options.inputs
         self._other = options.other
@@ -34,6 +50,7 @@ class Structure:
         self.notes: tuple[str, ...] = ()
         self._is_keyed: bool | None = None  # None if no call has shown it
         self._specs: list[TensorSpec] | None = None
+        self._takes_any_size = False  # whether the user wants others than the model states
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: from the model, otherwise `--input`, otherwise the other model."""
@@ -53,11 +70,16 @@ class Structure:
 
     def _takes(self, feeds: Mapping[str, Array]) -> bool:
         try:
-            with quiet(self._is_verbose):
-                self.call(self._model, [keras.ops.convert_to_tensor(x) for x in feeds.values()])
+            self._run(feeds)
         except Exception:  # any error means that it does not accept them
             return False
         return True
+
+    def _run(self, feeds: Mapping[str, Array]) -> list[Any]:
+        """The outputs in order."""
+        flat = [keras.ops.convert_to_tensor(x) for x in feeds.values()]
+        with quiet(self._is_verbose):
+            return [*keras.tree.flatten(self.call(self._model, flat))]
 
     def _find_inputs(self) -> list[TensorSpec]:
         if (known := _model_inputs(self._model)) is not None:
@@ -74,23 +96,12 @@ class Structure:
         return [stated_spec(i.name, i.dtype, i.shape, None) for i in found]
 
     def _with_given(self, specs: list[TensorSpec]) -> list[TensorSpec]:
-        """The model's own inputs, with the sizes that the user gave for what it leaves dynamic."""
+        """The model's own inputs, with the sizes that the user gave."""
         given = {option.name: option.shape for option in self._given}
-        names = [spec.name for spec in specs]
-        if unknown := [name for name in given if name not in names]:
-            raise UsageError(f"--input {unknown[0]}: {self._label} takes {', '.join(names)}")
-        found = []
-        for spec in specs:
-            shape = given.get(spec.name, spec.shape)
-            fixed = [own if isinstance(own, int) else None for own in spec.shape]
-            if len(shape) != len(fixed) or any(
-                own is not None and size != own for size, own in zip(shape, fixed, strict=True)
-            ):
-                raise UsageError(
-                    f"--input {spec.name}:{','.join(map(str, shape))}: {self._label} takes "
-                    f"{spec.name}:{','.join(map(str, spec.shape))}, with fixed sizes"
-                )
-            found.append(stated_spec(spec.name, spec.dtype, shape, None))
+        found = with_sizes(specs, given, self._label)
+        if fixed_ones(specs, found):
+            self._takes_any_size, self._specs = True, specs  # what a run of it asks for
+            self.notes = (freed(specs, found, self._label, self._run),)
         return found
 
     def zeros(self) -> dict[str, Array]:
@@ -113,6 +124,10 @@ class Structure:
         A subclassed model that was never built does not say whether it takes a list or a
         dictionary: the first call shows it.
         """
+        with self._plainly(self._model), any_size() if self._takes_any_size else nullcontext():
+            return self._call(model, flat)
+
+    def _call(self, model: Any, flat: Sequence[Any]) -> Any:
         is_open = self._is_keyed is None and len(flat) > 1 and _built_shape(model) is None
         try:
             return model(*self._packed(flat), training=False)

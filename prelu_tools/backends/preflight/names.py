@@ -11,6 +11,7 @@ from typing import Any
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.python_code import Code, Maker, call_to_complete, read_code
+from prelu_tools.core.suggestions import no_such_file
 
 _LISTED = 8
 
@@ -83,7 +84,7 @@ def nothing_named(text: str) -> UsageError | PReLUToolsError:
     """The error for a Python file without a name after it: what can be named there."""
     path = Path(text)
     if not path.is_file():
-        return PReLUToolsError(f"{text} cannot be read: no such file")
+        return PReLUToolsError(no_such_file(text))
     begin = f"{text!r} names a Python file, but no model in it"
     code = read_code(path)
     if code is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prelu_tools.backends.source_spec import SourceSpec, parse_call
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.process.lazily import lazy_import_module
+from prelu_tools.core.suggestions import no_such_file
 
 if TYPE_CHECKING:
     from prelu_tools.backends.preflight import names
@@ -51,7 +52,7 @@ def demand_file(path: Path) -> None:
     try:
         path.stat()
     except FileNotFoundError as error:
-        raise PReLUToolsError(f"{path} cannot be read: no such file") from error
+        raise PReLUToolsError(no_such_file(path)) from error
     except (OSError, ValueError) as error:  # a name that is too long or contains NUL
         why = error.strerror if isinstance(error, OSError) else error
         raise PReLUToolsError(f"{path} cannot be read: {why}") from error
@@ -62,9 +63,8 @@ def unknown_kind(path: Path, suffixes: Sequence[str]) -> str:
     if path.is_dir():
         return _why_no_model(path)
     if path.suffix.lower() in _PICKLES:
-        wanted = pickles.in_words(pickles.wanted_by_file(path))
         return (
-            f"{path} is a pickle and is rejected, because loading it would run {wanted}: save "
+            f"{path} is a pickle and is rejected, because {pickles.why_unsafe(path)}: save "
             "the state_dict() as .safetensors or .pt"
         )
     return (

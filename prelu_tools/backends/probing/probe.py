@@ -3,8 +3,8 @@
 What a model computes between two tensors is called again: with inputs of both signs and of sizes
 from far below 1 to far above. It is a PReLU if it returns positive inputs unchanged, and negative
 inputs times a number that depends only on their position: the *effective slope*, however it is
-computed. Replacing one constant by other values (positive, negative, large and equal marks) tells a
-slope from a constant that only looks like one (a scale of 1, a bias of 0), and shows how it
+computed. Replacing one constant with other values (positive, negative, large and equal marks) tells
+a slope from a constant that only looks like one (a scale of 1, a bias of 0), and shows how it
 broadcasts over the input, and whether it is the constant itself or a function of it.
 """
 

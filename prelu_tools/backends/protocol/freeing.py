@@ -6,7 +6,7 @@ sizes the model was run, not that it accepts no others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,10 +46,7 @@ def freed_inputs(
     """
     wide = _freed(specs, other)
     pairs = [*zip(specs, wide, strict=True)]
-    if wide == [*specs] or not any(
-        takes({own.name: _zeros(own, free, *times) for own, free in pairs})
-        for times in ((2, 1), (1, 2))
-    ):
+    if wide == [*specs] or not any(map(takes, other_sizes(specs, wide))):
         return None
     used, taken = (
         ", ".join(InputOption(one.name, one.shape).text for one, free in chosen if one != free)
@@ -61,6 +58,21 @@ def freed_inputs(
         "sizes_freed",
     )
     return FreedInputs(tuple(wide), note)
+
+
+def other_sizes(
+    specs: Sequence[TensorSpec], wide: Sequence[TensorSpec]
+) -> Iterator[dict[str, Array]]:
+    """Inputs to try, where other sizes are wanted: twice as large ones, and half as large ones.
+
+    Args:
+        specs: the inputs, with the sizes that the model was used at.
+        wide: the same inputs, with the wanted sizes; examples of those that are free now are the
+            sizes that it was used at.
+    """
+    pairs = [*zip(specs, wide, strict=True)]
+    for times in ((2, 1), (1, 2)):
+        yield {own.name: _zeros(own, free, *times) for own, free in pairs}
 
 
 def _freed(specs: Sequence[TensorSpec], other: OtherInputs) -> list[TensorSpec]:
@@ -102,9 +114,12 @@ def _static(shape: Sequence[Dim]) -> Shape:
 
 
 def _zeros(own: TensorSpec, free: TensorSpec, times: int, part: int) -> Array:
-    """An input with each freed size multiplied or divided by a factor."""
+    """An input with each freed size multiplied or divided by a factor.
+
+    A size that another number replaces is that number.
+    """
     sizes = [
-        example if mine == theirs else max(1, example * times // part)
-        for example, mine, theirs in zip(own.example, own.shape, free.shape, strict=True)
+        example if mine == theirs or isinstance(theirs, int) else max(1, example * times // part)
+        for example, mine, theirs in zip(free.example, own.shape, free.shape, strict=True)
     ]
     return np.zeros(sizes, np.dtype(own.dtype))

@@ -15,7 +15,7 @@ from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, st
 from prelu_tools.backends.runtimes.hosting import Engine, Host, host_of
 from prelu_tools.backends.runtimes.source import Loaded, RuntimeSource
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import MissingExtraError
+from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.core.prelu.slopes import Shape
@@ -70,6 +70,25 @@ class HostedSource(RuntimeSource):
     def is_installed(cls) -> bool:
         """Whether the runtime can be imported; nothing is."""
         return find_spec(cls.package) is not None
+
+    @property
+    def quantized(self) -> str | None:
+        """How it is quantized, as the start of a sentence; None for a floating-point model."""
+        return None
+
+    def host(self) -> Host:
+        """The process of the runtime that runs it.
+
+        Raises:
+            MissingExtraError: the runtime is not installed.
+            PReLUToolsError: the model is quantized.
+        """
+        if self.quantized is not None:
+            raise PReLUToolsError(
+                f"{self.quantized}, which changes a model by far more than rounding error: verify "
+                "compares float models only; to see its slopes, use prelu-tools inspect"
+            )
+        return self.demand(self.label)
 
     @contextmanager
     def loaded(self, names: Sequence[str]) -> Iterator[Loaded]:

@@ -29,6 +29,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.process.import_path import import_path
 
 _SECONDS: Final = 600.0  # seconds per request
+_ENDING: Final = 5.0  # seconds in which a process that gives no answer may end
 _LONGEST: Final = 64 << 20  # bytes of a message's head
 _MOST: Final = 16 << 30  # bytes of its arrays
 _KINDS: Final = "biuf"
@@ -161,7 +162,7 @@ class Host:
             self.stop()
             return f"{self.name} takes longer than {_SECONDS:.0f} s on {label}"
         with suppress(subprocess.TimeoutExpired):
-            process.wait(5)
+            process.wait(_ENDING)
         code = process.poll()
         self.stop()
         if code is None:

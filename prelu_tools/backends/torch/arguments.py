@@ -333,9 +333,13 @@ def _bound(
         given = [*("one" for _ in args), *kwargs]
         raise UsageError(
             f"{label} takes ({', '.join(map(str, signature.parameters.values()))}), but "
-            f"{len(given)} inputs were given: {error}"
+            f"{_were_given(len(given))}: {error}"
         ) from error
     return bound.args, bound.kwargs
+
+
+def _were_given(number: int) -> str:
+    return "1 input was given" if number == 1 else f"{number} inputs were given"
 
 
 def _arguments(call: Any, specs: Sequence[TensorSpec]) -> Arguments:

@@ -59,7 +59,7 @@ class Node:
         return None if tensor is None or self.is_older(tensor) else tensor
 
     def hold(self, tensor: torch.Tensor, strongly: bool = False) -> None:
-        """Replace the function's result by another tensor."""
+        """Replace the function's result with another tensor."""
         self.held = (lambda: tensor) if strongly else weakref.ref(tensor)
         self.version = None if self.version is None else _version(tensor)
 
@@ -230,7 +230,7 @@ class Tracer:
         return node
 
     def move(self, node: Node, tensor: torch.Tensor) -> None:
-        """Replace the result of a function by another tensor."""
+        """Replace the result of a function with another tensor."""
         node.hold(tensor)
         self._nodes[tensor] = node
 

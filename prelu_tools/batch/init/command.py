@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prelu_tools.backends.preflight.names import listed
-from prelu_tools.batch.init.entries import extended, listed_models, not_listed, table
+from prelu_tools.batch.init.entries import extended, gone, listed_models, not_listed, table
+from prelu_tools.batch.init.needed import files_needed, ignored_by_git
 from prelu_tools.batch.init.search import Found, search
 from prelu_tools.batch.lists.keys import FIELDS
 from prelu_tools.batch.lists.schema import SCHEMA_FILE, shipped_schema
 from prelu_tools.batch.lists.tables import OWN_FILE, PROJECT_FILE, project_has_section
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.results.export import InitCheck, InitResult
+from prelu_tools.core.results.export import InitCheck, InitResult, LeftOut
 from prelu_tools.graph.io.writer import replacing
 
 _SHOWN = ("name", "reference", "candidates", "input")
@@ -45,8 +46,10 @@ def init(request: InitRequest) -> InitResult:
         _refuse_existing(path, schema if request.schema else None, found)
     if not found.checks:
         raise _nothing_found(found, path)
+    lost: list[LeftOut] = []
     if path.exists() or project_has_section():
         path, checks, text = extended(found.pairs)
+        lost = [LeftOut(one, f"{path} lists it, but it cannot be found") for one in gone()]
     else:
         checks = found.checks
         text = "\n".join(_lines(checks, request.schema)) + "\n"
@@ -54,7 +57,8 @@ def init(request: InitRequest) -> InitResult:
         _write(schema, shipped_schema())
     _write(path, text)
     written = SCHEMA_FILE if request.schema else None
-    return InitResult(str(path), written, checks, found.left_out)
+    ignored = ignored_by_git(files_needed(found.pairs))
+    return InitResult(str(path), written, checks, (*lost, *found.left_out), ignored)
 
 
 def _nothing_found(found: Found, path: Path) -> PReLUToolsError:
@@ -87,18 +91,17 @@ def _not_listed(found: Found) -> str:
     try:
         known = listed_models()
         missing = [path for check in found.pairs for path in not_listed(check, known)]
+        lost = gone()
     except PReLUToolsError as error:
         return f", and cannot be read as a list ({error}): correct or delete it"
+    also = f"; it lists {listed(lost, ' and ')}, which cannot be found" if lost else ""
     if missing:
         return (
             f", and does not list {listed(missing, ' and ')}: use --force to add what is missing "
-            "(the rest stays as it is)"
+            f"(the rest stays as it is){also}"
         )
-    return (
-        ", and lists every model that was found: delete it to start again"
-        if found.checks
-        else ": delete it to start again"
-    )
+    all_listed = ", and lists every model that was found" if found.checks else ""
+    return f"{all_listed}: delete it to start again{also}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from prelu_tools.batch.init.needed import files_of
 from prelu_tools.batch.init.options import toml
 from prelu_tools.batch.lists.jobs import check_jobs
 from prelu_tools.batch.lists.tables import OWN_FILE, TABLES, find_file, read_tables, read_text
@@ -24,6 +25,17 @@ def listed_models() -> set[str]:
         PReLUToolsError: it cannot be read.
     """
     return {os.path.abspath(name) for job in check_jobs().jobs for name in job.sources}  # noqa: PTH100
+
+
+def gone() -> list[str]:
+    """The files that the list of the current folder names and that are not there.
+
+    Raises:
+        PReLUToolsError: it cannot be read.
+    """
+    names = (name for job in check_jobs().jobs for name in job.sources)
+    files = dict.fromkeys(file for name in names for file in files_of(name))
+    return [file for file in files if not os.path.lexists(file)]
 
 
 def not_listed(check: InitCheck, known: Collection[str]) -> list[str]:

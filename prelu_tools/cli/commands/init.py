@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.option(
     "--force",
     is_flag=True,
-    help="Add what an existing list lacks; it keeps what is in it.",
+    help="Add missing checks to an existing list; what it has stays as it is.",
 )
 @click.option(
     "--schema/--no-schema",

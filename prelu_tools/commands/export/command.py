@@ -18,6 +18,7 @@ from prelu_tools.commands.export.provenance import (
 )
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.export.route import take_route
+from prelu_tools.commands.export.shapes import inputs_of
 from prelu_tools.commands.export.steps import (
     finished,
     for_onnxruntime,
@@ -109,6 +110,7 @@ def export(
         optimized=optimized,
         data_path=str(request.output.with_name(written.data.name)) if written.data else None,
         n_data_bytes=written.n_data_bytes,
+        inputs=inputs_of(model.proto.graph),
     )
 
 

@@ -161,7 +161,8 @@ def _findings(layer: LayerSeries, n_points: int) -> list[Finding]:
     first, last = layer.first, layer.last
     missing = n_points - len(layer.present)
     if missing:
-        text = f"{missing} of {n_points} checkpoints lack it, or call it by another name"
+        lack, call = ("lacks", "calls") if missing == 1 else ("lack", "call")
+        text = f"{missing} of {n_points} checkpoints {lack} it, or {call} it by another name"
         found.append(Finding("layer_comes_and_goes", "warning", text, layer.name))
     if "not_moving" in layer.trends:
         text = "its slopes are the same in every checkpoint: frozen, or no gradient reaches them"

@@ -13,6 +13,7 @@ from prelu_tools.backends.protocol.recording import (
     RecordedSpread,
 )
 from prelu_tools.commands.record.looking import Looked, n_bytes, smallest
+from prelu_tools.commands.record.request import INNER, LIMIT
 from prelu_tools.commands.verify.reference.perturbed import SPREAD, PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
@@ -33,8 +34,10 @@ class Room:
 
     left: float
     """In bytes."""
+    inner: float
+    """The part of it that layer values may take."""
     limit: float
-    """All of it, in megabytes."""
+    """The maximum size, in megabytes."""
 
     def need(self, count: int) -> None:
         """Take a required part.
@@ -56,10 +59,18 @@ class Room:
         self.left -= count
         return True
 
+    def take_inner(self, count: int) -> bool:
+        """The same for layer values."""
+        if count > self.inner or not self.take(count):
+            return False
+        self.inner -= count
+        return True
 
-def room_of(megabytes: float) -> Room:
-    """The room in a record of a maximum size in megabytes."""
-    return Room(megabytes * _MEGABYTE, megabytes)
+
+def room_of(megabytes: float | None) -> Room:
+    """The room in a record; see `RecordRequest.max_size`."""
+    limit = LIMIT if megabytes is None else megabytes
+    return Room(limit * _MEGABYTE, (INNER if megabytes is None else limit) * _MEGABYTE, limit)
 
 
 @dataclass
@@ -80,7 +91,7 @@ def run_to_look_at(reference: Reference, room: Room) -> int:
     The first one, if it takes at most half of the room; otherwise the smallest.
     """
     inner = sum(2 * size for _, size in _calls(reference, 0))
-    return 0 if 2 * inner < room.left else smallest(reference.feeds)[0]
+    return 0 if 2 * inner < min(room.left, room.inner) else smallest(reference.feeds)[0]
 
 
 def keep_runs(
@@ -200,7 +211,7 @@ def _observed(
         sizes = dict(_calls(reference, run))
         inner = [("x", run, *call) for call in sizes] + [("y", run, *call) for call in sizes]
         extra = sum(seen.get(key).nbytes for key in inner if key in seen)
-        if room.take(sum(sizes.values()) + extra):
+        if room.take_inner(sum(sizes.values()) + extra):
             found[run] = tuple(_call(reference, run, call, looked, seen) for call in sizes)
     return found
 
@@ -228,11 +239,13 @@ def _call(
     )
 
 
-def observed_words(kept: Kept, runs: Sequence[object], limit: float) -> str | None:
-    """A note if layer outputs are not kept for every run."""
+def observed_words(kept: Kept, runs: Sequence[object], max_size: float | None) -> str | None:
+    """A note if layer outputs are not kept for every run; see `RecordRequest.max_size`."""
     if kept.n_observed == len(runs):
         return None
-    return (
-        f"layer values are kept for {kept.n_observed} of {len(runs)} runs: more would "
-        f"exceed --max-size {limit:g} (megabytes)"
+    why = (
+        f"they take at most {INNER:g} MB without --max-size"
+        if max_size is None
+        else f"more would exceed --max-size {max_size:g} (megabytes)"
     )
+    return f"layer values are kept for {kept.n_observed} of {len(runs)} runs: {why}"

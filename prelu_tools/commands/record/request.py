@@ -11,6 +11,13 @@ from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.requests.kinds import FLAG, VALUES, number, whole
 from prelu_tools.core.requests.option import option
 
+LIMIT, INNER = 100.0, 4.0
+"""The megabytes that a record has at most by default, and those of the values of its layers.
+
+Without these values, `verify` still proves what it proves with them; they show where a difference
+begins.
+"""
+
 
 @dataclass(frozen=True)
 class RecordRequest:
@@ -37,12 +44,14 @@ class RecordRequest:
         "How long to search for inputs that reach slopes that no random input reached.",
         default=5.0, needs=(DRAWS,),
     )  # fmt: skip
-    max_size: float = option(
+    max_size: float | None = option(
         number(0, unit=" of megabytes", above=True),
         "Maximum size of the record in megabytes, before compression; if it is exceeded, layer "
-        "values are kept only for the smaller runs.",
-        default=100.0, metavar="MB",
+        "values are kept only for the smaller runs.  "
+        f"[default: {LIMIT:g}, of which layer values take at most {INNER:g}]",
+        default=None, metavar="MB",
     )  # fmt: skip
+    """In megabytes; None for `LIMIT`, of which the values of layers may take `INNER`."""
     force: bool = option(FLAG, "Replace an existing file.", default=False)
     options: SourceOptions = field(default_factory=SourceOptions)
     """How to read the source."""

@@ -17,6 +17,7 @@ from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.files.archives import faults_of
 from prelu_tools.core.files.limits import allowed_memory
 from prelu_tools.core.files.pickles import in_words, wanted_by, wanted_by_file
+from prelu_tools.core.suggestions import no_such_file
 
 _NUMBERS = "fiub"
 _PICKLE = b"\x80"
@@ -125,7 +126,7 @@ def _explained(path: Path, read: Callable[[], Read]) -> Read:
     except PReLUToolsError:
         raise
     except FileNotFoundError as error:
-        raise PReLUToolsError(f"{path} cannot be read: no such file") from error
+        raise PReLUToolsError(no_such_file(path)) from error
     except OSError as error:
         detail = error.strerror or one_line(error)
         raise PReLUToolsError(f"{path} cannot be read as an .npz file ({detail})") from error

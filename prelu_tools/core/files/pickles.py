@@ -10,7 +10,7 @@ import io
 import pickletools
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,9 @@ _HARMLESS: Final = re.compile(
     r"|torch\.storage\.\w+|torch\.b?float\d*|torch\.u?int\d+|torch\.bool|torch\.device"
     r"|numpy(\._?core)?(\.multiarray|\.numeric)?\.(ndarray|dtype|_reconstruct|_frombuffer|scalar)"
 )
+_NUMPY: Final = re.compile(r"numpy\..*\.scalar")
+_BYTES: Final = "_codecs.encode"
+"""What older protocols write bytes with, as those of a NumPy scalar."""
 _PUTS: Final = ("PUT", "BINPUT", "LONG_BINPUT")
 _GETS: Final = ("GET", "BINGET", "LONG_BINGET")
 
@@ -34,6 +37,14 @@ def wanted_by(data: bytes) -> tuple[str, ...]:
     Whatever it cannot make out it leaves out: the answer is for an error message, and no proof that
     a pickle is harmless.
     """
+    return _but_harmless(_all_named(data))
+
+
+def _but_harmless(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if not _HARMLESS.fullmatch(name))
+
+
+def _all_named(data: bytes) -> tuple[str, ...]:
     found: dict[str, None] = {}
     stream = io.BytesIO(data[:_LARGEST])
     try:
@@ -42,7 +53,7 @@ def wanted_by(data: bytes) -> tuple[str, ...]:
                 found[name] = None
     except Exception:  # damaged, or at its end: the names so far are known
         pass
-    return tuple(name for name in found if not _HARMLESS.fullmatch(name))
+    return tuple(found)
 
 
 def _named(stream: io.BytesIO) -> Iterator[str]:
@@ -67,16 +78,29 @@ def _named(stream: io.BytesIO) -> Iterator[str]:
 
 def wanted_by_file(path: Path) -> tuple[str, ...]:
     """The same for a file: a pickle, or a zip archive with pickles in it, as torch.save writes."""
+    return _but_harmless(_named_by_file(path))
+
+
+def why_unsafe(path: Path) -> str:
+    """Why a file is not loaded, as a part of a sentence: what it would run, or plainly holds."""
+    named = _named_by_file(path)
+    wanted = _but_harmless(named)
+    if set(wanted) <= {_BYTES} and any(map(_NUMPY.fullmatch, named)):
+        return "it holds NumPy scalars, which PyTorch does not load by default"
+    return f"loading it would run {in_words(wanted)}"
+
+
+def _named_by_file(path: Path) -> tuple[str, ...]:
     try:
         if not zipfile.is_zipfile(path):
             with path.open("rb") as file:
-                return wanted_by(file.read(_LARGEST))
+                return _all_named(file.read(_LARGEST))
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(".pkl")]
             found: dict[str, None] = {}
             for name in names[:_MOST]:
                 with archive.open(name) as member:
-                    found |= dict.fromkeys(wanted_by(member.read(_LARGEST)))
+                    found |= dict.fromkeys(_all_named(member.read(_LARGEST)))
             return tuple(found)
     except Exception:
         return ()

@@ -28,7 +28,7 @@ def refuse_ignored(values: Any, request: type, given: Collection[str] | None = N
     for one in declared_options(request):
         for holds, why in one.needs if one.field in named else ():
             if not holds(values):
-                raise UsageError(f"{_flag(one)} would be ignored: {why}")
+                raise UsageError(f"{_flag(one, values)} would be ignored: {why}")
 
 
 def refuse_ignored_by_sources(
@@ -52,12 +52,14 @@ def refuse_ignored_by_sources(
             if one.sources and one.field in named:
                 verb = "is not one" if is_one else "are not"
                 raise UsageError(
-                    f"{_flag(one)} is for {one.sources}, but {names} {verb}: leave it out"
+                    f"{_flag(one, values)} is for {one.sources}, but {names} {verb}: leave it out"
                 )
 
 
-def _flag(option: Option) -> str:
-    return f"--{option.name.replace('_', '-')}"
+def _flag(option: Option, values: Any) -> str:
+    """The flag as it is given: `--no-tune` for one that is on unless it is turned off."""
+    off = getattr(values, option.field, None) is False and option.default is not False
+    return f"--{'no-' if off else ''}{option.name.replace('_', '-')}"
 
 
 def _set_fields(request: Any) -> Iterator[str]:

@@ -110,8 +110,9 @@ def did_you_mean(value: Any, words: Sequence[str]) -> str:
     """The end of a sentence that names the word which was meant; "" if none is near."""
     import difflib  # only where something is wrong: help starts without it
 
-    near = difflib.get_close_matches(str(value).lower(), words, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    lowered = {word.lower(): word for word in words}
+    near = difflib.get_close_matches(str(value).lower(), lowered, n=1)
+    return f"; did you mean {lowered[near[0]]}?" if near else ""
 
 
 def _text(value: Any) -> str:

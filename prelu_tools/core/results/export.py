@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from prelu_tools.core.options import InputOption
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.optimization import OptimizeResult
 from prelu_tools.core.results.reasons import warnings_of
@@ -56,6 +57,8 @@ class ExportResult(Shown):
     """Its size in bytes."""
     optimized: OptimizeResult | None = None
     """How its layers were rewritten for onnxruntime's CPU provider; None for PRelu nodes."""
+    inputs: tuple[InputOption, ...] = ()
+    """The inputs of the file; a size that is a name is dynamic."""
 
     def _in_short(self) -> str:
         held = "not verified" if self.verification is None else "verified"
@@ -150,4 +153,6 @@ class InitResult:
     checks: tuple[InitCheck, ...]
     """Those written; none if a list that was there already lists every model."""
     left_out: tuple[LeftOut, ...]
-    """Models without a check."""
+    """Models without a check, and models of the list that are not there."""
+    ignored: tuple[str, ...] = ()
+    """Files that the checks need and git ignores: a checkout lacks them."""

@@ -37,7 +37,7 @@ def describe_layer(
     axes: tuple[int, ...] | None,
     sharing: str | None = None,
 ) -> None:
-    """Replace a PRelu node's metadata by the source's names and the moves of its axes.
+    """Replace a PRelu node's metadata with the source's names and the moves of its axes.
 
     Args:
         node: the node.

@@ -26,7 +26,7 @@ from prelu_tools.graph.walk import free_name, inner_names
 
 
 def fuse_prelus(model: OnnxModel, wanted: Callable[[Match], bool]) -> None:
-    """Replace every wanted form by one PRelu node, in place, in bodies too; prune the rest."""
+    """Replace every wanted form with one PRelu node, in place, in bodies too; prune the rest."""
     view = GraphView(model, owned=True)  # until all are found
     graph = model.proto.graph
     numbers = itertools.count()

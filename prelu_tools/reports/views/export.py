@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from prelu_tools.core.options import InputOption
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.verification.parity import OutputParity
 from prelu_tools.core.results.verification.result import VerifyResult
@@ -30,7 +31,7 @@ def view(result: ExportResult, style: Style) -> Section:
 
 
 def _blocks(result: ExportResult, style: Style) -> Iterator[Block]:
-    lines: list[Text] = []
+    lines: list[Text] = [_inputs(result.inputs)] if result.inputs else []
     if result.data_path is not None:
         lines.append(("weights in ", Name(result.data_path), f", {result.n_data_bytes:,} bytes"))
     lines += [f"{route.route} rejected it: {route.reason}" for route in result.refused]
@@ -43,6 +44,15 @@ def _blocks(result: ExportResult, style: Style) -> Iterator[Block]:
     lines += [_held(checked)] if checked.verdict == "pass" else []
     yield Lines.of((*lines, reached(checked)))
     yield as_details(checked, style)
+
+
+def _inputs(inputs: Sequence[InputOption]) -> Text:
+    """The inputs as `--input` has them, with what is dynamic: a fixed size is seen at once."""
+    shown: list[str] = [f"input{'s' if len(inputs) > 1 else ''} "]
+    for one in inputs:
+        shown += [" " if one is inputs[0] else ", ", Name(one.text), f" {one.dtype}"]
+    free = dict.fromkeys(size for one in inputs for size in one.shape if isinstance(size, str))
+    return (*shown, *(("; dynamic: ", Name(", ".join(free))) if free else ("; fixed sizes",)))
 
 
 def as_details(checked: VerifyResult, style: Style) -> Section:

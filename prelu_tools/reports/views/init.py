@@ -46,6 +46,10 @@ def view(result: InitResult, style: Style) -> Section:
         for check in result.checks
         for path in check.variants
     ]
+    lines += [
+        ("ignored   ", Name(path), ": git ignores it, and CI needs it; add it with git add -f")
+        for path in result.ignored
+    ]
     rest = len(lines) - _MOST_LINES
     more = [f"left out  {rest:,} more: --format json names them"] if rest > 0 else []
     files = " and ".join(name for name in (result.path, result.schema_path) if name)

@@ -124,7 +124,7 @@ def _times(times: QuantizedTimes) -> Iterator[Text]:
         f"point ({milliseconds(times.in_float)})"
     )
     processor = times.processor or "an unnamed processor"
-    sizes = ", ".join(f"input {name} of shape {shape(sizes)}" for name, sizes in times.shapes)
+    sizes = ", ".join(f"input {name!r} of shape {shape(sizes)}" for name, sizes in times.shapes)
     yield (
         f"{counted(times.threads, 'thread')}, {sizes}, onnxruntime {times.runtime} on {processor}"
     )

@@ -180,7 +180,7 @@ def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
     )
     has_top1 = any(output.top1_agreement is not None for _, output in outputs)
     unknown = all(of_rounding(output) == "-" for _, output in outputs)
-    legend = WRONG if quantized and unknown else OUTPUTS_LEGEND
+    legend = WRONG if unknown else OUTPUTS_LEGEND
     legend = f"{legend};\n{TOP1}" if has_top1 else legend
     return Table(columns, tuple(rows), legend).without()
 

@@ -12,6 +12,7 @@ from running import cli
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption
+from prelu_tools.core.results.reasons import code_of
 
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
@@ -76,6 +77,71 @@ def test_inputs_that_do_not_fit_are_said(keras: Any) -> None:
     model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.PReLU()])
     with pytest.raises(PReLUToolsError, match=r"fails on inputs x\[1, 7\]"):
         _run(source_of(model), x=np.zeros((1, 7)))
+
+
+def _net(keras: Any, *more: Any, name: str = "x") -> Any:
+    """A functional model of 8x8, with a functional and a sequential one in it, and more layers."""
+    size, shared = (8, 8, 2), [1, 2]
+    x, inner = keras.Input(size, name=name), keras.Input(size)
+    nested = keras.Model(inner, _prelu(keras, [0.5, -0.25], shared_axes=shared, name="act")(inner))
+    conv = keras.layers.Conv2D(2, 3, padding="same")
+    y = keras.Sequential([keras.Input(size), conv])(nested(x))
+    for layer in more:
+        y = layer(y)
+    return keras.Model(x, y)
+
+
+def test_sizes_that_a_model_states_give_way_to_those_that_its_layers_take(keras: Any) -> None:
+    model = _net(keras)
+    source = source_of(model, InputOption("x", ("batch", "h", "w", 2)))
+    (spec,) = source.inputs()
+    assert (spec.shape, spec.example) == (("batch", "h", "w", 2), (1, 8, 8, 2))
+    assert [code_of(note) for note in source.notes] == ["sizes_freed"]
+    assert source.notes[0].endswith("(x:batch,8,8,2), but its layers take those asked for "
+                                    "(x:batch,h,w,2)")  # fmt: skip
+    small, large = np.random.default_rng(0).normal(size=(2, 3, 8, 8, 2)).astype(np.float32)
+    (given,) = _run(source, x=small).values()
+    assert np.array_equal(given, np.asarray(model(small)))
+    large = np.concatenate([small, large], axis=1)
+    (wide,) = _run(source, x=large).values()
+    assert np.array_equal(wide[:, :7], given[:, :7])  # but for the border's row
+    assert [layer.name for layer in source.layers()] == ["act"]
+    with pytest.raises(ValueError, match="expected shape"):
+        model(large)
+
+
+def test_a_sequential_model_and_a_stated_batch_give_way_too(keras: Any) -> None:
+    parts = [keras.Input((8, 8, 2), batch_size=1, name="x"), keras.layers.GlobalMaxPooling2D()]
+    model = keras.Sequential([*parts, _prelu(keras, [0.5, -0.25])])
+    source = source_of(model, InputOption("x", ("batch", 12, "w", 2)))
+    (spec,) = source.inputs()
+    assert (spec.shape, spec.example) == (("batch", 12, "w", 2), (1, 12, 8, 2))
+    assert next(iter(_run(source, x=np.ones((3, 12, 5, 2))).values())).shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("Flatten", "incompatible with the layer: expected axis -1 of input shape to have value"),
+        ("reshape", "its outputs have another number of rows then"),
+        ("PReLU", "at others: PReLU: Incompatible shapes: [8,8,2] vs. [1,16,16,2]"),
+    ],
+)
+def test_layers_that_take_no_other_sizes_say_what_to_change(
+    keras: Any, kind: str, why: str
+) -> None:
+    more = {
+        "Flatten": (keras.layers.Flatten(), keras.layers.Dense(1)),
+        "reshape": (lambda y: keras.ops.reshape(y, (-1, 8, 8, 2)),),
+        "PReLU": (keras.layers.PReLU(),),
+    }[kind]
+    with pytest.raises(UsageError) as caught:
+        source_of(_net(keras, *more), InputOption("x", ("batch", "h", "w", 2))).inputs()
+    words = str(caught.value)
+    begin = "--input x:batch,h,w,2: net takes x:batch,8,8,2, with fixed sizes, and cannot run at"
+    assert words.startswith(begin)
+    assert why in words
+    assert "use keras.Input((None, None, 2)) in its source" in words
 
 
 # Layers

@@ -17,6 +17,7 @@ from prelu_tools.backends.onnxruntime.running.session import (
     Session,
     _load_cuda,
     available_providers,
+    check_provider,
     parse_provider,
 )
 from prelu_tools.backends.onnxruntime.source import OnnxSource
@@ -126,6 +127,24 @@ def test_a_provider_that_is_missing_comes_with_advice(net: Path, name: str) -> N
         pytest.skip(f"this build of onnxruntime has {name}")
     with pytest.raises(PReLUToolsError, match=r"which has .*CPUExecutionProvider.*pip install"):
         Session(net, name, "the net")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("gpu", "; did you mean cuda?"),
+        ("CUDA", "; did you mean cuda?"),
+        ("openvno", "; did you mean openvino?"),
+        ("CPUExecutionProvidr", "; did you mean CPUExecutionProvider?"),
+        ("quantum", ""),
+    ],
+)
+def test_a_provider_that_is_not_known_is_compared_with_those_that_are(
+    name: str, meant: str
+) -> None:
+    with pytest.raises(PReLUToolsError) as caught:
+        check_provider(name)
+    assert str(caught.value).partition("Provider;")[2] == meant.removeprefix(";")
 
 
 def test_a_full_name_is_a_name_too(net: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -53,7 +55,7 @@ def test_nothing_is_written_over_without_force(file: str, content: str, said: st
 def test_what_a_list_leaves_out_is_said_where_it_is_not_replaced() -> None:
     save_nets("net.onnx", "net-fast.onnx")
     assert init().code == 0
-    assert "already exists, and lists every model that was found: to write" in cli("init").words
+    assert "already exists, and lists every model that was found: delete it" in cli("init").words
     save_nets("net-opt.onnx", "other.onnx", "other-slim.onnx")
     said = (
         "prelu-tools.toml already exists, and does not list net-opt.onnx and other-slim.onnx: use"
@@ -136,3 +138,31 @@ def test_the_table_fits_and_says_what_to_type() -> None:
     )
     Path("prelu-tools.toml").unlink()
     assert json.loads(cli("init", "--force", "--format", "json").out)["kind"] == "init"
+
+
+def test_files_that_git_ignores_are_named() -> None:
+    save_nets("net.onnx", "net-fast.onnx")
+    assert cli("init", "--format", "json").json["ignored"] == []  # no repository
+    Path("prelu-tools.toml").unlink()
+    if shutil.which("git") is None:
+        pytest.skip("no git here")
+    subprocess.run(["git", "init", "-q"], check=True)
+    Path(".gitignore").write_text("*-fast.onnx\n*.pth\n")
+    touch("net-fast.onnx.0a1b.data", "unused.pth")
+    found = cli("init", "--format", "json").json["ignored"]
+    assert found == ["net-fast.onnx"]
+    Path(".gitignore").write_text("*.data\n")
+    said = cli("init", "--force").words
+    assert "ignored net-fast.onnx.0a1b.data: git ignores it, and CI needs it; add it with" in said
+
+
+def test_models_of_the_list_that_are_gone_are_named() -> None:
+    save_nets("net.onnx", "net-fast.onnx", "old.onnx", "old-fast.onnx")
+    assert init().code == 0
+    Path("old-fast.onnx").unlink()
+    said = cli("init").words
+    assert "lists every model that was found: delete it to start again; it lists" in said
+    assert "it lists old-fast.onnx, which cannot be found" in said
+    assert "left out old-fast.onnx: prelu-tools.toml lists it, but it cannot be found" in (
+        cli("init", "--force").words
+    )

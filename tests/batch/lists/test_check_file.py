@@ -1,4 +1,4 @@
-"""The file of a list of checks: the line that declares each, and its schema."""
+"""The file of a list of checks: the line that declares each, wrong values, and its schema."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft7Validator
 from running import cli
-from test_verify_checks import WRONG
 from tiny_models import save_dense
 
 from prelu_tools.batch.lists.jobs import check_jobs
@@ -75,6 +74,57 @@ def test_a_misspelled_key_is_annotated_where_it_stands() -> None:
         "::error file=prelu-tools.toml,line=3,title=prelu-tools verify::prelu-tools.toml, check 1 "
         "('a'): unknown key 'min_coverag'; did you mean 'min_coverage'?\n"
     )
+
+
+# Values
+
+
+WRONG = {
+    "name": ["1", "''"],
+    "reference": ["1", "''", "['a']"],
+    "candidates": ["'net.onnx'", "[]", "[1]", "['']"],
+    "inputs": ["1", "''"],
+    "providers": ["'cpu'", "[]", "[1]"],
+    "runtimes": ["'ncnn'", "[]", "[1]"],
+    "layouts": ["'nchw'", "{ candidate = 'chw' }", "['nchw']", "{ candidate = [1] }"],
+    "min_coverage": ["-0.1", "1.1", "nan", "'1'", "true"],
+    "min_hits": ["0", "1.5", "true", "'4'"],
+    "min_power": ["-0.1", "1.1", "nan", "'1'", "false"],
+    "tolerance": [
+        *("1e-3", "'loose'", "'1'", "[1]", "[1, 2, 3]", "[-1, 0]", "[0, -1]", "[nan, 0]"),
+        *("[inf, 0]", "'1,x'", "[true, 1]", "['1', '1']", "{ rtol = 1 }", f"[0, 1{'0' * 400}]"),
+    ],
+    "samples": ["0", "1.5", "true", "'4'"],
+    "seed": ["-1", "0.5", "false"],
+    "search_seconds": ["-1", "nan", "inf", "'1'", "true"],
+    "power": ["1", "'yes'"],
+    "quick": ["1"],
+    "layers": ["0"],
+    "allow_fallback": ["1"],
+    "strict_special": ["1"],
+    "strict_interface": ["1"],
+    "allow_no_prelu": ["1"],
+    "input": ["'x:1,4'", "[]", "['x']", "['x:0,4']", "[':1']"],
+    "input_range": ["[0, 1]", "{ x = [1, 0] }", "{ x = 1 }", "{ x = [0, inf] }", "{ x = '1' }"],
+    "custom_objects": ["'m'", "[1]"],
+    "allow_unsafe_load": ["1"],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, vs in WRONG.items() for v in vs])
+def test_a_wrong_value_is_a_usage_error(key: str, value: str) -> None:
+    lines = {"reference": '"net.onnx"', "candidates": '["net.onnx"]', key: value}
+    text = "\n".join(f"{name} = {text}" for name, text in lines.items())
+    Path("prelu-tools.toml").write_text(f"[[checks]]\n{text}")
+    found = cli("verify")
+    assert (found.code, found.out) == (2, "")
+    assert "prelu-tools.toml, check 1" in found.words
+    assert f": {key} is " in found.words
+    assert "; expected " in found.words
+
+
+def test_every_key_has_wrong_values() -> None:
+    assert set(WRONG) == set(FIELDS)
 
 
 # The schema

@@ -25,11 +25,12 @@ import sys
 import psutil  # as it is on Linux
 
 MISSING = {"fcntl", "resource", "pwd", "grp", "termios", "pty", "tty"}
+UNASKED = {"torch", "tensorflow", "keras", "pytorch_lightning"}  # all else that doctor imports
 
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name in MISSING:
+        if name in MISSING | UNASKED:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 

@@ -88,10 +88,9 @@ def test_quiet_keeps_the_document_that_is_asked_for(net: Path, form: str) -> Non
 
 
 def test_the_files_that_are_written_are_named(net: Path, tmp_path: Path) -> None:
-    page, plot, inputs = (str(tmp_path / name) for name in ("a.html", "a.png", "in.npz"))
-    found = cli("inspect", net, "--report", f"html={page}", "--plot", plot)
-    assert found.err == f"wrote {page}, {plot}\n"
-    assert cli("inspect", net, "--report", f"html={page}", "--plot", plot, "-q").err == ""
+    page, inputs = (str(tmp_path / name) for name in ("a.html", "in.npz"))
+    assert cli("inspect", net, "--report", f"html={page}").err == f"wrote {page}\n"
+    assert cli("inspect", net, "--report", f"html={page}", "-q").err == ""
     assert cli("inspect", net, "--report", "json=-").err == ""
     bundle = tmp_path / "bundle"
     more = ("--save-inputs", inputs, "--bundle", bundle, "--report", f"json={page}")
@@ -101,6 +100,14 @@ def test_the_files_that_are_written_are_named(net: Path, tmp_path: Path) -> None
     assert (passed.code, passed.err) == (0, "")  # a bundle is of a failure
     again = cli("verify", net, net, "--inputs", inputs, "--results", tmp_path / "r.jsonl")
     assert again.err == f"wrote {tmp_path / 'r.jsonl'}\n"
+
+
+def test_a_figure_is_named_after_the_reports(net: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    page, plot = (str(tmp_path / name) for name in ("a.html", "a.png"))
+    found = cli("inspect", net, "--report", f"html={page}", "--plot", plot)
+    assert found.err == f"wrote {page}, {plot}\n"
+    assert cli("inspect", net, "--report", f"html={page}", "--plot", plot, "-q").err == ""
 
 
 def test_quiet_does_not_silence_errors(tmp_path: Path) -> None:

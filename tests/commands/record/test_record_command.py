@@ -223,7 +223,7 @@ def test_inputs_of_a_file_are_recorded(tmp_path: Path) -> None:
     assert verify(record, net).json["samples"] == 2
 
 
-def test_a_record_is_bounded(tmp_path: Path) -> None:
+def test_a_record_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = f"{CONV} [a] d = PRelu(c, a) y = ReduceMean<keepdims = 1>(d, axes)"
     out = "float[batch,3,1,1] y"
     constants = {"kernel": KERNEL, "a": COLUMN, "axes": np.array([2, 3])}
@@ -234,6 +234,13 @@ def test_a_record_is_bounded(tmp_path: Path) -> None:
     assert verify(small, net).code == 0
     wrong = changed(net, tmp_path / "wrong.onnx", set_slopes("a", np.negative))
     assert verify(small, wrong).code == 1
+    monkeypatch.setattr("prelu_tools.commands.record.keeping.INNER", 0.005)
+    usual = cli("record", net, "-o", tmp_path / "usual.npz")
+    assert "layer values are kept for" in usual.words
+    assert "runs: they take at most 0.005 MB without --max-size" in usual.words
+    assert verify(tmp_path / "usual.npz", wrong).code == 1
+    whole = cli("record", net, "-o", tmp_path / "whole.npz", "--max-size", 1)
+    assert "layer values" not in whole.words
     refused = cli("record", net, "-o", tmp_path / "none.npz", "--max-size", 0.001)
     assert refused.code == 3
     assert "--max-size 0.001" in refused.words

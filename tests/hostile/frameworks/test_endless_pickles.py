@@ -46,10 +46,10 @@ def _tuples_as_key() -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of processor time for any file."""
     monkeypatch.setattr(
-        isolated, "limits_for", lambda size: Limits(2, 60.0, limits_for(size).memory)
+        isolated, "limits_for", lambda size: Limits(1, 60.0, limits_for(size).memory)
     )
 
 

@@ -68,10 +68,14 @@ def test_a_class_of_another_module_is_named_and_not_imported(
             name = {"module": "evil", "class_name": "function", "config": "evil"}
             _layer(document, 2)["config"]["activation"] = {**name, "registered_name": "evil"}
 
-    words = _export(configured(tmp_path / f"net{suffix}", change))
+    changed = configured(tmp_path / f"net{suffix}", change)
+    words = _export(changed)
     name = "Evil" if kind == "class" else "evil"
     assert f"it uses the custom class {name!r} of evil; name" in words
-    assert f"--custom-objects layers.py:{name}" in words
+    assert f"--custom-objects FILE.py:{name}" in words
+    with (tmp_path / "evil.py").open("a") as code:
+        code.write("class Evil: ...\n" if kind == "class" else "def evil(): ...\n")
+    assert f"; use --custom-objects {tmp_path / 'evil.py'}:{name}" in _export(changed)
     assert not (tmp_path / "marker").exists()
 
 

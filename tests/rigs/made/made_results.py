@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from prelu_tools.core.options import InputOption
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import slope_health, slope_statistics
 from prelu_tools.core.process.timing import Latency, Ratio
@@ -231,9 +232,12 @@ def exported(verification: VerifyResult | None = None) -> ExportResult:
     layers = tuple(report.layer for report in usual().layers)
     notes = ("the batch is dynamic",)
     refused = (RefusedRoute("dynamo", "no rule for aten::thing"),)
+    inputs = (
+        InputOption("image", ("batch", 3, "h", 112)), InputOption("mask", ("batch", 112), "bool"),
+    )  # fmt: skip
     return ExportResult(
         "nets.py:Net", "net.onnx", 1234, 18, "torch 2.13.0", layers, 24, verification, notes,
-        refused, "net.onnx.data", 3_000_000_000,
+        refused, "net.onnx.data", 3_000_000_000, inputs=inputs,
     )  # fmt: skip
 
 

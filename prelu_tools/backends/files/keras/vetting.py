@@ -18,6 +18,7 @@ from typing import Any
 
 from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.backends.files.keras.archive import open_weights, read_config, read_version
+from prelu_tools.backends.files.keras.defining import how_to_name
 from prelu_tools.backends.files.keras.hdf5 import Hdf5, opened
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.limits import allowed_memory
@@ -85,9 +86,9 @@ def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -
         if wanted.is_of_keras_2 and (module, name) in _OF_KERAS_2:
             continue
         if name.rpartition(">")[2] not in names:
+            advice = how_to_name(name.rpartition(">")[2], module, path)
             raise PReLUToolsError(
-                f"{path} cannot be loaded: it uses the custom class {name!r} of {module}; name "
-                f"the module or file that defines it, as in --custom-objects layers.py:{name}"
+                f"{path} cannot be loaded: it uses the custom class {name!r} of {module}; {advice}"
             )
     return wanted
 

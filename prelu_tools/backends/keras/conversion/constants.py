@@ -17,7 +17,7 @@ _LARGE = 1_000_000  # elements; the inputs of a larger constant may be smaller
 
 
 def fold(definition: Any, kept: Iterable[str]) -> Any:
-    """Replace tensors that depend only on constants by constants.
+    """Replace tensors that depend only on constants with constants.
 
     Args:
         definition: a GraphDef of one frame, without control inputs; changed.

@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from prelu_tools.backends.files.keras.defining import how_to_name
 from prelu_tools.backends.files.keras.vetting import refuse_unsafe
 from prelu_tools.backends.keras.layers import is_leaf
 from prelu_tools.backends.keras.library import keras
@@ -15,6 +16,7 @@ from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.source_spec import import_named
 from prelu_tools.core.errors import PReLUToolsError, UsageError, one_line
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.suggestions import no_such_file
 
 _NO_KWARGS = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 _MISFITS = re.compile(
@@ -25,6 +27,7 @@ _SHAPES = re.compile(
     r"variable\.shape=(\([\d, ]*\)), Received: value\.shape=(\([\d, ]*\))\. Target variable: "
     r"<\w+ path=([^,>]+)"
 )
+_MODULE = re.compile(r"'module': '([\w.]+)'")
 _LONGEST = 300  # characters of Keras' message
 _UNKNOWN_CLASS = re.compile(r"Could not (?:locate|deserialize) class '(?:[^'>]*>)?(\w+)'")
 
@@ -86,7 +89,7 @@ def load_weights(model: Any, path: Path, label: str) -> None:
         PReLUToolsError: it cannot be read, or does not fit.
     """
     if not path.exists():
-        raise PReLUToolsError(f"{path} cannot be read: no such file")
+        raise PReLUToolsError(no_such_file(path))
     refuse_unsafe(path, {}, allow_unsafe=False)
     try:
         model.load_weights(path)
@@ -123,10 +126,9 @@ def _explain(path: Path, error: Exception) -> str:
             "or export the live model (nets.py:build) instead of the file"
         )
     if match := _UNKNOWN_CLASS.search(text):
-        return (
-            f"{path} cannot be loaded: it uses the custom class {match[1]!r}; name the module or "
-            f"file that defines it, as in --custom-objects layers.py:{match[1]}"
-        )
+        module = _MODULE.search(text)
+        advice = how_to_name(match[1], module[1] if module else "", path)
+        return f"{path} cannot be loaded: it uses the custom class {match[1]!r}; {advice}"
     if "lambda" in text.lower() and "unsafe" in text.lower():
         return (
             f"{path} contains a Lambda layer, and loading it would run code from the file: use "

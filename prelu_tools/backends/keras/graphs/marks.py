@@ -1,4 +1,4 @@
-"""Mark the calls of PReLU in a TensorFlow graph, and replace their slopes by known ones.
+"""Mark the calls of PReLU in a TensorFlow graph, and replace their slopes with known ones.
 
 A mark is an Identity after the output and another before the input, with a name that survives
 inlining and the functions of loops and branches. For the conversion, however the PReLU is written,
@@ -133,7 +133,7 @@ def _rename(definition: Any, function: str, old: str, new: str) -> None:
 
 
 def with_slopes(definition: Any, slopes: Mapping[Tap, Array]) -> Any:
-    """Replace marked calls in the definition by the stand-in.
+    """Replace marked calls in the definition with the stand-in.
 
     Args:
         definition: a GraphDef; changed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,6 +52,35 @@ class Tap:
     """The shape of its input, as far as it is known."""
 
 
+def _before(nodes: Mapping[str, Any], tensors: Iterable[str]) -> set[str]:
+    """The nodes that tensors depend on, and their own."""
+    found: set[str] = set()
+    waiting = [node_of(name) for name in tensors]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [node_of(read) for read in nodes[name].input]
+    return found
+
+
+def _part(definition: Any, tensors: Iterable[str]) -> Any:
+    """What tensors depend on: nothing else is run, even if it has a state."""
+    wanted = _before({node.name: node for node in definition.node}, tensors)
+    part = type(definition)(versions=definition.versions, library=definition.library)
+    part.node.extend(node for node in definition.node if node.name in wanted)
+    for node in part.node:
+        node.attr.pop("_class", None)  # a place beside a node that may be gone
+    return part
+
+
+def _spec(placeholder: Any, number: int) -> Any:
+    """What a placeholder takes, by a name that no node of a model has."""
+    attributes = placeholder.attr
+    shape = tf.TensorShape(attributes["shape"].shape) if "shape" in attributes else None
+    return tf.TensorSpec(shape, tf.as_dtype(attributes["dtype"].type), f"prelu-tools-{number}")
+
+
 @dataclass(frozen=True)
 class Program:
     """A flat graph; see `backends/keras/graphs/freezing.py`."""
@@ -75,27 +104,23 @@ class Program:
     layers: Mapping[str, str] | None = None
     """The layer that each name scope of the graph belongs to."""
 
-    def function(self, sources: Sequence[str], fetches: Sequence[str]) -> Any:
+    def function(
+        self, sources: Sequence[str], fetches: Sequence[str], definition: Any | None = None
+    ) -> Any:
         """A function from tensors of the graph, and from all weights, to tensors of the graph."""
-        return self.functions(self.definition)(sources, fetches)
+        whole = self.definition if definition is None else definition
+        nodes = {node.name: node for node in whole.node}
+        used = _part(whole, fetches)
+        names = [*sources, *(weight.tensor for weight in self.weights)]
+        specs = [_spec(nodes[node_of(name)], number) for number, name in enumerate(names)]
+        kept = {node.name for node in used.node}
 
-    def functions(self, definition: Any) -> Callable[[Sequence[str], Sequence[str]], Any]:
-        """Makes any number of such functions of one graph, which is imported once.
+        def run(*given: Any) -> Any:
+            pairs = zip(names, given, strict=True)
+            mapped = {name: value for name, value in pairs if node_of(name) in kept}
+            return tf.import_graph_def(used, mapped, fetches, name="")
 
-        Args:
-            definition: the graph; a changed copy of this program's.
-        """
-        wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
-        weights = [weight.tensor for weight in self.weights]
-
-        def made(sources: Sequence[str], fetches: Sequence[str]) -> Any:
-            feeds = [wrapped.graph.as_graph_element(name) for name in (*sources, *weights)]
-            ends = [wrapped.graph.as_graph_element(name) for name in fetches]
-            # Without a signature, each call would first fail to bind its arguments, and print them.
-            specs = [tf.TensorSpec.from_tensor(feed) for feed in feeds]
-            return wrapped.prune(feeds, ends, input_signature=(specs, {}))
-
-        return made
+        return tf.compat.v1.wrap_function(run, specs)
 
     def with_constants(self, values: Mapping[str, Array]) -> Any:
         """The definition with constants in the place of placeholders, by their tensors' names."""
@@ -116,14 +141,7 @@ class Program:
         """The nodes that an output depends on; of a body, which names no outputs, all nodes."""
         if not self.outputs:
             return set(self.nodes)
-        found: set[str] = set()
-        waiting = [node_of(name) for name in self.outputs.values()]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting += [node_of(n) for n in self.nodes[name].input]
-        return found
+        return _before(self.nodes, self.outputs.values())
 
     @property
     def open_taps(self) -> tuple[Tap, ...]:

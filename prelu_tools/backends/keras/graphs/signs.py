@@ -1,4 +1,4 @@
-"""Replace sign tests on the bits of a number by comparisons.
+"""Replace sign tests on the bits of a number with comparisons.
 
 Keras tests the sign of zero in this way before every argmax, argmin and signbit: `Bitcast(x) &
 0x80000000 < 0`. No opset of ONNX that tf2onnx writes has a Bitcast, and in float64 the bits are

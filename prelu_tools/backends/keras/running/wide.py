@@ -60,15 +60,14 @@ class ProgramRunner:
                     self.stayed_narrow = widen(definition)
                 if noise is not None:
                     move(definition, noise)
-                function = program.functions(definition)
-                self._outputs = function(program.inputs, list(program.outputs.values()))
-                self._groups = self._tapped(definition, function) if tally is not None else []
+                self._outputs = program.function(
+                    program.inputs, list(program.outputs.values()), definition
+                )
+                self._groups = self._tapped(definition) if tally is not None else []
         except Exception as error:
             raise PReLUToolsError(f"{type(error).__name__}: {_line(error)}") from error
 
-    def _tapped(
-        self, definition: Any, function: Callable[[Sequence[str], Sequence[str]], Any]
-    ) -> list[tuple[list[str], Any]]:
+    def _tapped(self, definition: Any) -> list[tuple[list[str], Any]]:
         """Functions from the inputs to the tensors of a few PReLU calls each."""
         program = self._program
         nodes = {node.name: node for node in definition.node}
@@ -78,7 +77,9 @@ class ProgramRunner:
         return [
             (
                 [tap.parameter for tap in group],
-                function(program.inputs, [name for tap in group for name in (tap.x, tap.y)]),
+                program.function(
+                    program.inputs, [name for tap in group for name in (tap.x, tap.y)], definition
+                ),
             )
             for group in grouped(program.open_taps, sizes)
         ]

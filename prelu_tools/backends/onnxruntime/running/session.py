@@ -16,6 +16,7 @@ import onnx
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError, one_line
+from prelu_tools.core.requests.kinds import did_you_mean
 from prelu_tools.graph.io.locations import refuse_odd_name
 from prelu_tools.graph.io.reader import OnnxModel
 
@@ -28,6 +29,8 @@ PROVIDERS: Mapping[str, str] = {
     "tensorrt": "TensorrtExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
 }
+_OTHER_NAMES = {"gpu": "cuda", "nvidia": "cuda", "trt": "tensorrt", "intel": "openvino"}
+"""What people call providers, by what they are called here."""
 _ADVICE = {
     "cuda": "pip install onnxruntime-gpu (instead of onnxruntime), and a matching CUDA version",
     "tensorrt": "pip install onnxruntime-gpu (instead of onnxruntime), and TensorRT",
@@ -222,11 +225,23 @@ def check_provider(text: str) -> None:
 def _check_built(ort: Any, provider: str, wanted: str) -> None:
     available = ort.get_available_providers()
     if wanted not in available:
-        advice = f": {_ADVICE[provider]}" if provider in _ADVICE else ""
+        advice = f": {_ADVICE[provider]}" if provider in _ADVICE else _meant(provider, available)
         raise PReLUToolsError(
             f"execution provider {provider} is not in this build of onnxruntime "
             f"{ort.__version__}, which has {', '.join(available)}{advice}"
         )
+
+
+def _meant(provider: str, available: Sequence[str]) -> str:
+    """The end of a sentence: the provider that was meant, if it is not known as it is written."""
+    if provider in PROVIDERS or provider in PROVIDERS.values():
+        return ""
+    word = provider.lower()
+    return (
+        f"; did you mean {_OTHER_NAMES[word]}?"
+        if word in _OTHER_NAMES
+        else did_you_mean(word, [*PROVIDERS, *available])
+    )
 
 
 @cache

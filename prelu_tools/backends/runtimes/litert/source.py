@@ -12,7 +12,6 @@ from prelu_tools.backends.runtimes.litert.edit import alone, with_outputs
 from prelu_tools.backends.runtimes.litert.graph import Translated, translated
 from prelu_tools.backends.runtimes.litert.running import Kernels, is_installed, runtime_version
 from prelu_tools.backends.runtimes.litert.schema import TfliteModel, read_tflite
-from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.candidate import ProviderReport
@@ -46,17 +45,18 @@ class LiteRTSource(HostedSource):
         super().__init__(label, self._graph.model, specs_of(inputs, options))
 
     @property
+    def quantized(self) -> str | None:
+        """See `HostedSource.quantized`: by the types of its tensors."""
+        kinds = sorted({t.dtype for t in self._file.tensors if t.quantization is not None})
+        return f"it is quantized ({', '.join(kinds)})" if kinds else None
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Whether it is quantized, and whether it has parts that are not looked into."""
         notes = []
-        if self._quantized():
-            notes.append(
-                Reason(
-                    f"it is quantized ({', '.join(self._quantized())}): slopes are shown as the "
-                    "real values that their integers stand for",
-                    "quantized",
-                )
-            )
+        if self.quantized is not None:
+            shown = "slopes are shown as the real values that their integers stand for"
+            notes.append(Reason(f"{self.quantized}: {shown}", "quantized"))
         if self._file.n_subgraphs > 1:
             notes.append(
                 Reason(
@@ -112,8 +112,7 @@ class LiteRTSource(HostedSource):
     def _load(
         self, content: bytes, inputs: Sequence[int], outputs: Sequence[int], label: str
     ) -> Engine:
-        self._refuse_quantized()
-        host = self.demand(self.label)
+        host = self.host()
         workshop = Workshop()
         path = workshop.path / "net.tflite"
         path.write_bytes(content)
@@ -123,15 +122,3 @@ class LiteRTSource(HostedSource):
 
     def _name(self, number: int) -> str:
         return self._file.names.get(number) or self._graph.names[number]
-
-    def _quantized(self) -> list[str]:
-        return sorted({t.dtype for t in self._file.tensors if t.quantization is not None})
-
-    def _refuse_quantized(self) -> None:
-        kinds = self._quantized()
-        if kinds:
-            raise PReLUToolsError(
-                f"it is quantized ({', '.join(kinds)}), which changes a model by far more than "
-                "rounding error: verify compares float models only; to see its slopes, use "
-                "prelu-tools inspect"
-            )

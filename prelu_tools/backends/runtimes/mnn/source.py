@@ -54,11 +54,15 @@ class MnnSource(HostedSource):
         super().__init__(label, translated(self._file), specs_of(inputs, options))
 
     @property
+    def quantized(self) -> str | None:
+        """See `HostedSource.quantized`."""
+        is_narrow = "int8" in self._narrow
+        return "its weights are quantized to 8 bits or fewer" if is_narrow else None
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Whether it is quantized."""
-        if "int8" not in self._narrow:
-            return ()
-        return (Reason("its weights are quantized to 8 bits or fewer", "quantized"),)
+        return () if self.quantized is None else (Reason(self.quantized, "quantized"),)
 
     @property
     def adds_axes(self) -> str:
@@ -95,17 +99,8 @@ class MnnSource(HostedSource):
     def _load(
         self, inputs: Sequence[str], outputs: Sequence[str], label: str, is_packed: bool = False
     ) -> Engine:
-        self._refuse_quantized()
         wanted = {"inputs": list(inputs), "outputs": list(outputs), "is_packed": is_packed}
-        return self.demand(self.label).load({"path": str(self._path), **wanted}, label)
-
-    def _refuse_quantized(self) -> None:
-        if "int8" in self._narrow:
-            raise PReLUToolsError(
-                "its weights are quantized to 8 bits or fewer, which changes a model by far more "
-                "than rounding error: verify compares float models only; to see its slopes, use "
-                "prelu-tools inspect"
-            )
+        return self.host().load({"path": str(self._path), **wanted}, label)
 
 
 class ConvertedMnn(MnnSource):

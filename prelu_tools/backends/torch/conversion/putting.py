@@ -1,4 +1,4 @@
-"""Replace a module's slopes by known ones while an exporter traces it.
+"""Replace a module's slopes with known ones while an exporter traces it.
 
 However a PReLU is written, and however its slopes are computed, the exporter sees torch's own PReLU
 with the given tensor.

@@ -23,9 +23,10 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.files.archives import faults_of
 from prelu_tools.core.files.limits import allowed_memory, is_bomb
-from prelu_tools.core.files.pickles import in_words, wanted_by_file
+from prelu_tools.core.files.pickles import why_unsafe
 from prelu_tools.core.files.plain_pickles import all_plain
 from prelu_tools.core.misfit import misfit
+from prelu_tools.core.suggestions import no_such_file
 
 _NAMED = 4
 _LONGEST = 300  # characters of PyTorch's message
@@ -98,7 +99,7 @@ def read_state(path: Path, allow_unsafe: bool) -> StateFile:
         PReLUToolsError: it cannot be read, would run code, or holds no state dict.
     """
     if not path.exists():
-        raise PReLUToolsError(f"{path} cannot be read: no such file")
+        raise PReLUToolsError(no_such_file(path))
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -251,9 +252,8 @@ def _unreadable(path: Path, error: Exception) -> str:
     text = one_line(error)
     if isinstance(error, pickle.UnpicklingError) and "Unsupported operand" not in text:
         return (
-            f"{path} contains more than tensors, and loading it would run "
-            f"{in_words(wanted_by_file(path))}: save only the state_dict(), or use "
-            "--allow-unsafe-load if you trust it"
+            f"{path} contains more than tensors, and {why_unsafe(path)}: save only the "
+            "state_dict(), or use --allow-unsafe-load if you trust it"
         )
     if "TorchScript" in text:
         return (

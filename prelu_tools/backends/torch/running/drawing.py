@@ -95,7 +95,7 @@ def _at_end(run: Callable[[], dict[str, Array]], is_high: bool) -> dict[str, Arr
 
 
 class _Drawing(TorchFunctionMode):
-    """Sees which functions draw, and may replace what they draw by one end of its range."""
+    """Sees which functions draw, and may replace what they draw with one end of its range."""
 
     def __init__(self, is_high: bool | None) -> None:
         super().__init__()

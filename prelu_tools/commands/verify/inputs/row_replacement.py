@@ -79,7 +79,8 @@ class RowReplacer:
         if not self._replaced:
             return []
         text = f"{self._replaced} of {self._seen} input rows gave NaN in the reference"
-        return [Reason(f"{text}, and were replaced by others", "rows_replaced")]
+        more = "to stay in the model's domain, use --input-range"
+        return [Reason(f"{text}, and were replaced by others; {more}", "rows_replaced")]
 
     def doubts(self, domains: Domains) -> list[Reason]:
         """What to do about rows that could not be replaced."""

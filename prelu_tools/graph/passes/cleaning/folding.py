@@ -29,7 +29,7 @@ def attach_weights(model: OnnxModel, weights: Mapping[str, Array]) -> None:
 
 
 def fold_constants(model: OnnxModel) -> None:
-    """Replace nodes that depend only on parameters by an initializer, in place."""
+    """Replace nodes that depend only on parameters with an initializer, in place."""
     view = GraphView(model)
     graph = model.proto.graph
     wanted = {value.name for value in graph.output}

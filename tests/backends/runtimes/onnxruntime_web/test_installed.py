@@ -125,7 +125,7 @@ def test_without_it_verify_gives_no_verdict_and_says_what_to_install(
     monkeypatch.setenv("PATH", "")
     found = cli("verify", net, net, "--runtime", "onnxruntime-web")
     assert found.code == 3
-    assert "node is needed for --runtime onnxruntime-web but not installed" in found.words
+    assert "node is needed for --runtime onnxruntime-web but is not installed" in found.words
     assert "npm install -g onnxruntime-web" in found.words
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from running import Outcome, cli
 
@@ -182,6 +183,17 @@ def test_a_pickle_that_is_more_than_tensors_is_not_run(
         assert found.json["layers"][0]["slopes"] == _SLOPES
     else:
         _refused(found, "contains a _MoreThanTensors: expected a state dict")
+
+
+def test_numpy_scalars_are_called_by_their_name(
+    nets: Path, state: dict[str, Any], tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights.pt"
+    torch.save({"state_dict": state, "loss": np.float64(0.5)}, weights)
+    said = "contains more than tensors, and it holds NumPy scalars, which PyTorch does not load"
+    _refused(_inspect(nets, weights), said, "--allow-unsafe-load")
+    torch.save({"state_dict": state, "loss": np.float64(0.5), "x": _MoreThanTensors()}, weights)
+    _refused(_inspect(nets, weights), "loading it would run ", "_MoreThanTensors")
 
 
 _BROKEN: dict[str, Callable[[Path], object]] = {

@@ -82,7 +82,7 @@ def test_the_export_of_tf2onnx_passes_for_keras_and_fails_with_two_slopes_exchan
     target = _spoil(keras_export, 28 * 28 * 32)
     source = sample("keras_digits.py:convnet").source
     layouts = ("--layout", "reference=nhwc", "--layout", "candidate=nhwc")
-    found = cli("verify", source, keras_export, target, *layouts, "--format", "json")
+    found = cli("verify", source, keras_export, target, *layouts, "--no-power", "--format", "json")
     assert found.code == 1
     good, spoilt = found.json["candidates"]
     assert good["verdict"] == "pass", good["reasons"]

@@ -117,6 +117,10 @@ def test_sizes_that_the_user_or_another_candidate_fixes_stay(free: Path, tmp_pat
 
 def test_a_functional_model_states_its_own(free: Path) -> None:
     x = keras.Input((16, 16, 1), name="x")
-    result = prelu_tools.verify(keras.Model(x, _trained(_Enlarger())(x)), free, **_FAST)
+    model = keras.Model(x, _trained(_Enlarger())(x))
+    result = prelu_tools.verify(model, free, **_FAST)
     assert (result.verdict, result.sizes.tried) == ("pass", ())
     assert "sizes_not_checked" in _codes(result)
+    result = prelu_tools.verify(model, free, **_FREE, **_FAST)
+    assert (result.verdict, len(result.sizes.tried) > 3) == ("pass", True)
+    assert "sizes_freed" in _codes(result)
