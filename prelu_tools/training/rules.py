@@ -84,7 +84,7 @@ class WarningRules:
         if "pulled_to_zero" in trends and decay and self._is_new("pulled_to_zero", seen.name):
             movements = seen.track.movements
             text = (
-                f"the mean size of its slopes fell from {movements[0].mean_size:.4g} to "
+                f"the mean magnitude of its slopes fell from {movements[0].mean_size:.4g} to "
                 f"{movements[-1].mean_size:.4g}, and at each of the last records too, under a "
                 f"weight decay of {decay:g}: leave slopes out of it (slope_parameter_groups, "
                 "exclude_slopes_from_weight_decay)"

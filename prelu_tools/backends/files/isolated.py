@@ -47,7 +47,7 @@ class Limits:
     cpu_seconds: int
     """Seconds of processor time."""
     wall_seconds: float
-    """Seconds by the clock, for one that waits and does nothing: on a busy machine all do."""
+    """Seconds of wall-clock time, for a process that only waits: on a busy machine, all do."""
     memory: int
     """Bytes in addition to the process's initial memory, if the system can limit that."""
 

@@ -70,7 +70,7 @@ class OnnxSource(GraphDefaults):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Nodes that are in training mode: they do not belong into a model that is shipped."""
+        """Nodes that are in training mode: they do not belong in a model that is shipped."""
         return tuple(
             Reason(
                 f"{node.text} is in training mode: its result depends on the rest of the batch",

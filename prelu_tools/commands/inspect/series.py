@@ -182,7 +182,7 @@ def _findings(layer: LayerSeries, n_points: int) -> list[Finding]:
         found.append(Finding("outside_range", "warning", text, layer.name))
     if "pulled_to_zero" in layer.trends:
         text = (
-            f"the mean size of its slopes fell from {first.movement.mean_size:.4g} to "
+            f"the mean magnitude of its slopes fell from {first.movement.mean_size:.4g} to "
             f"{last.movement.mean_size:.4g}: weight decay may pull them to 0"
         )
         found.append(Finding("pulled_to_zero", "warning", text, layer.name))

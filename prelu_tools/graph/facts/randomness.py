@@ -43,7 +43,7 @@ class TrainingNode(NamedTuple):
     @property
     def text(self) -> str:
         """Operator and name."""
-        return f"{self.op} {self.name}"
+        return f"{self.op} {self.name!r}"
 
     @property
     def drops(self) -> bool:

@@ -121,7 +121,7 @@ def test_an_output_that_no_input_moved_is_part_of_the_verdict() -> None:
 # Randomness
 
 
-PARTS = [Reason("Dropout d is in training mode", "dropout_in_training_mode"),
+PARTS = [Reason("Dropout 'd' is in training mode", "dropout_in_training_mode"),
          Reason("node r draws random numbers", "random_node")]  # fmt: skip
 
 
