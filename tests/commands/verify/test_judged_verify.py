@@ -183,6 +183,7 @@ def test_the_first_failure_is_bundled(monkeypatch: pytest.MonkeyPatch, tmp_path:
     ((path, told, where, bundled),) = bundles
     assert (path, where.label, bundled.report.model) == (tmp_path, "d", "d")
     assert told.source is reference
+    assert len(bundled.results) == len(told.feeds)
     assert (where.source, bundled.report.verdict) == (wrong, "fail")
     verified(NumpyModel(), wrong)
     verified(NumpyModel(), NumpyModel(), bundle=tmp_path)
