@@ -18,6 +18,7 @@ from prelu_tools.core.results.export import (
     DoctorResult,
     ExportResult,
     InitCheck,
+    InitResult,
     RefusedRoute,
 )
 from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport
@@ -50,6 +51,7 @@ NOTHING = cast(Any, None)
         (ExportResult, {"notes": (), "refused": (), "data_path": None, "n_data_bytes": 0,
                         "optimized": None, "inputs": ()}),
         (RefusedRoute, {}),
+        (InitResult, {"ignored": ()}),
         (DoctorItem, {"advice": ""}),
         (InitCheck, {"variants": (), "inputs": (), "n_models": 1, "needed": ()}),
         (Finding, {"layer": None}),
