@@ -147,7 +147,7 @@ def attack_summary(rows: Sequence[Row]) -> str:
     verdicts = Counter(row["verdict"] for row in faults)
     caught = ", ".join(f"{verdicts[name]} {name}" for name in ("fail", "inconclusive", "error"))
     lines = [
-        f"{len(honest)} nets, of which the honest file of {len(good)} passes; {len(faults)} faults",
+        f"{len(honest)} nets; the honest file passes for {len(good)} of them; {len(faults)} faults",
         f"verify: {100 * share_caught(rows):.2f} % caught ({caught}), {verdicts['pass']} missed",
     ]
     for name in ("allclose", "polygraphy"):
