@@ -53,7 +53,7 @@ NAMES = """
     actual before code data_path domain dtype escaped expected figure first_divergence form format
     found health layer lost model name node nodes nodes_elsewhere operator options origin
     other_name parameter part path processor producer provider providers reference refused
-    requested route runtime shapes source trends tried unknown unreached versions
+    requested route runtime shape shapes source trends tried unknown unreached versions
 """
 """Fields of results that hold names, words or codes, and no sentence that says what to do."""
 
