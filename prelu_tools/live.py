@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.process.waiting import let_threads_sleep
 
 if TYPE_CHECKING:
     from prelu_tools.backends.protocol.interface import Source
@@ -79,6 +80,8 @@ def turns(*models: Model) -> Iterator[None]:
         type(model).__name__ == "ModelProto" or str(model).endswith((".onnx", ".npz"))
         for model in models
     )
+    if not files:
+        let_threads_sleep()
     with nullcontext() if files else _frameworks:
         yield
 

@@ -19,6 +19,7 @@ import click
 
 from prelu_tools import __version__
 from prelu_tools.core.process.stopping import Stopped, stop_at_signals
+from prelu_tools.core.process.waiting import let_threads_sleep
 
 EXIT_VERDICT, EXIT_USAGE, EXIT_NO_VERDICT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -88,9 +89,7 @@ def main() -> NoReturn:
     sometimes crashes native libraries: the exit code is that of the verdict.
     """
     gc.set_threshold(100_000)  # imports drop few objects: collecting costs a tenth of the time
-    # Threads that spin while they wait take many times as long where cores are shared; by default
-    # PyTorch's do. The results stay the same.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_threads_sleep()
     if sys.argv[1:2] == ["inspect"]:  # no matrix products: threads only slow the start
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_streams()

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from running import environment
 from tiny_models import save_dense
+
+from prelu_tools.live import turns
 
 CODE = """
 import os, sys, threading, warnings
@@ -46,3 +49,16 @@ def test_eight_threads(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "seen\n", "")
+
+
+def test_threads_of_a_framework_sleep_while_they_wait_unless_the_user_said_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    with turns("nets.py:Net", "net.onnx"):
+        assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    del os.environ["OMP_WAIT_POLICY"]
+    with turns("net.onnx", "net.npz"):
+        assert "OMP_WAIT_POLICY" not in os.environ
+    with turns("nets.py:Net", "net.onnx"):
+        assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
