@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -18,6 +19,7 @@ from prelu_tools.core.results.export import (
     DoctorResult,
     ExportResult,
     InitCheck,
+    InitResult,
     RefusedRoute,
 )
 from prelu_tools.core.results.inspection import Finding, InspectResult, LayerReport
@@ -27,6 +29,7 @@ from prelu_tools.core.results.optimization import (
     LayerChoice,
     OptimizeResult,
 )
+from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
     ProviderReport,
@@ -50,6 +53,7 @@ NOTHING = cast(Any, None)
         (ExportResult, {"notes": (), "refused": (), "data_path": None, "n_data_bytes": 0,
                         "optimized": None, "inputs": ()}),
         (RefusedRoute, {}),
+        (InitResult, {"ignored": ()}),
         (DoctorItem, {"advice": ""}),
         (InitCheck, {"variants": (), "inputs": (), "n_models": 1, "needed": ()}),
         (Finding, {"layer": None}),
@@ -103,6 +107,14 @@ def test_a_check_has_no_options_of_its_own() -> None:
 def test_an_inspection_in_a_line() -> None:
     result = InspectResult("net.onnx", "onnx", 18, "torch", 9, (), ())
     assert repr(result) == "<InspectResult net.onnx: 0 PReLU layers, 0 slopes>"
+
+
+def test_an_optimization_has_the_warnings_of_its_verification_too() -> None:
+    stale, size = Reason("it is old", "record_is_stale"), Reason("one", "sizes_not_checked")
+    verification = cast(Any, SimpleNamespace(warnings=(size, stale)))
+    result = OptimizeResult("a.onnx", "b.onnx", 1, "portable", Exactness(), (), NOTHING, None,
+                            verification, (Reason("a note"), stale))  # fmt: skip
+    assert result.warnings == (stale, size)
 
 
 @pytest.mark.parametrize(("verification", "held"), [(None, "not verified"), (object(), "verified")])

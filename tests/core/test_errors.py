@@ -134,3 +134,4 @@ def test_what_a_library_raises_is_explained() -> None:
 
 def test_an_error_on_one_line() -> None:
     assert one_line(ValueError(" two\n\tlines ")) == "two lines"
+    assert one_line(ValueError("\x1b[1;31mred\x1b[0m and\x1b[m plain")) == "red and plain"

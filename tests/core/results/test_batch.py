@@ -10,6 +10,7 @@ import pytest
 from made_results import verified
 
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, Status
+from prelu_tools.core.results.inspection import Finding
 from prelu_tools.core.results.reading import from_document
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification.parity import Verdict
@@ -51,6 +52,21 @@ def test_what_has_no_verdict_is_ok_or_not(command: Command) -> None:
     good = BatchResult(command, entries[:2])
     assert (good.status, good.exit_code) == ("ok", 0)
     assert BatchResult(command, (entries[0], BatchEntry("p", "a", "pass"))).exit_code == 0
+
+
+def test_warnings_and_findings_are_read_from_the_document() -> None:
+    found = {"code": "dead", "severity": "warning", "message": "it is dead", "layer": "a"}
+    whole = {"code": "no_prelu", "severity": "info", "message": "there is none"}
+    document = {"notes": ["it is old"], "note_codes": ["record_is_stale"], "findings": [whole],
+                "layers": [{"findings": [found]}, {}]}  # fmt: skip
+    entry = BatchEntry("c", "a", "ok", json.dumps(document))
+    assert entry.warnings == ("it is old",)
+    assert entry.findings == (Finding(**whole), Finding(**found))  # type: ignore[arg-type]
+    assert BatchEntry("c", "a", "ok", json.dumps({"findings": [whole]})).findings == (
+        Finding(**whole),  # type: ignore[arg-type]
+    )
+    none = BatchEntry("c", "a", "error")
+    assert (none.warnings, none.findings) == ((), ())
 
 
 def test_an_entry_without_a_document_says_why() -> None:

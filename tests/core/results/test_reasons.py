@@ -5,7 +5,15 @@ from __future__ import annotations
 import copy
 import pickle
 
-from prelu_tools.core.results.reasons import Reason, as_reason, code_of, warnings_of
+from prelu_tools.core.results.reasons import (
+    Reason,
+    are,
+    as_reason,
+    code_of,
+    counted,
+    warnings_in,
+    warnings_of,
+)
 
 
 def test_a_reason_is_its_sentence() -> None:
@@ -41,6 +49,24 @@ def test_the_code_says_which_notes_are_warnings() -> None:
     stale, other = Reason("it is old", "record_is_stale"), Reason("it is random", "random")
     unchecked = Reason("one size was checked", "sizes_not_checked")
     assert warnings_of([other, stale, "words", unchecked]) == (stale, unchecked)
+    assert warnings_of([stale, other], [unchecked, stale]) == (stale, unchecked)
+    assert warnings_of() == ()
+
+
+def test_a_document_has_its_own_warnings_and_those_of_its_verification() -> None:
+    own = {"notes": ["it is old", "it is random"], "note_codes": ["record_is_stale", None]}
+    inside = {"notes": ["one size", "it is old"],
+              "note_codes": ["sizes_not_checked", "record_is_stale"]}  # fmt: skip
+    assert warnings_in(own) == ("it is old",)
+    assert code_of(warnings_in(own)[0]) == "record_is_stale"
+    assert warnings_in({**own, "verification": inside}) == ("it is old", "one size")
+    assert warnings_in({"verification": inside}) == ("one size", "it is old")
+    assert warnings_in({"notes": ["it is old"]}) == warnings_in(None) == ()
+
+
+def test_one_thing_is_and_several_are() -> None:
+    found = [f"{counted(n, 'layer')} {are(n)}" for n in (0, 1, 2, 1234)]
+    assert found == ["0 layers are", "1 layer is", "2 layers are", "1,234 layers are"]
 
 
 def test_copies_keep_the_code() -> None:
