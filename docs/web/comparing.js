@@ -123,7 +123,7 @@ export class Comparison {
   /** What keeps it from proving anything, as the end of a sentence; null for nothing. */
   get doubt() {
     if (!this.values) return "holds no values";
-    if (this.rough * 2 > this.values) return "is mostly made of rounding";
+    if (this.rough * 2 > this.values) return "consists mostly of rounding error";
     if (this.border * 2 > this.values) return "differs in more than half of its values, all on a border that rounding error crosses";
     return this.bothNan ? "is NaN on both sides" : null;
   }

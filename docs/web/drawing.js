@@ -58,7 +58,7 @@ export function showOutputs(outputs) {
     element("td", { class: "figure wide" }, Number.isNaN(comparison.maxAbs) ? "-" : figure(comparison.maxAbs)),
     shareCell(comparison), element("td", {}, badge(verdict))));
   return element("section", { class: "panel", id: "outputs" }, element("h2", {}, "Outputs"),
-    element("p", { class: "soft small" }, `Distances are in multiples of the model's own rounding error; up to ${FACTOR}x passes.`),
+    element("p", { class: "soft small" }, `Distances are in multiples of the model's own rounding error; up to ${FACTOR}x is a pass.`),
     table([head("output"), head("shape", "wide"), head("largest difference", "figure wide"), head("x rounding", "figure"), head("verdict")], rows));
 }
 
@@ -71,7 +71,7 @@ export function showLayers(layers) {
     element("td", {}, slopesText(layer)), element("td", { class: "figure wide" }, layer.total === undefined ? "-" : `${layer.reached} of ${layer.total}`),
     element("td", { class: "figure wide" }, ownText(layer)), shareCell(layer.along), element("td", {}, badge(layer.verdict))));
   return element("section", { class: "panel", id: "layers" }, element("h2", {}, "PReLU layers"),
-    table([head("layer"), head("slopes"), head("met a negative input", "figure wide"), head("isolated error", "figure wide"), head("x rounding", "figure"), head("verdict")], rows));
+    table([head("layer"), head("slopes"), head("slopes reached", "figure wide"), head("isolated error", "figure wide"), head("x rounding", "figure"), head("verdict")], rows));
 }
 
 /** The slopes of every layer, the reference's as a line and the model's as dots. */

@@ -37,12 +37,12 @@ const isRandomNode = (node) => RANDOM.includes(node.op)
 
 function refuseNarrow(model) {
   const quantized = model.nodes.filter((node) => /Quant|^Q[A-Z]|Integer$/.test(node.op));
-  if (quantized.length) throw new NoVerdict(`the model is quantized (${named(quantized)}): this page knows the limits of float32 only; use prelu-tools verify`);
+  if (quantized.length) throw new NoVerdict(`the model is quantized (${named(quantized)}): this page has limits for float32 only; use prelu-tools verify`);
   const narrow = [...model.shapes.values()].find(({ dtype }) => dtype === "float16" || dtype === "bfloat16");
   const stored = [...model.initializers].find(([, { tensor }]) => [10n, 16n].includes(tensor.get(2)?.[0]));
   const cast = model.nodes.find((node) => node.op === "Cast" && [10n, 16n].includes(node.attributes.get("to")?.get(3)?.[0]));
   const name = narrow?.name ?? stored?.[0] ?? cast?.name;
-  if (name !== undefined) throw new NoVerdict(`the model computes in float16 or bfloat16 (${name}): this page knows the limits of float32 only; use prelu-tools verify`);
+  if (name !== undefined) throw new NoVerdict(`the model computes in float16 or bfloat16 (${name}): this page has limits for float32 only; use prelu-tools verify`);
 }
 
 /**
@@ -58,7 +58,7 @@ export async function judge(record, model, runtime, tell = () => {}) {
   const missing = dataFiles(model).find((name) => !runtime.files.has(name));
   if (missing !== undefined) throw new NoVerdict(`the model's weights are in ${missing}: drop that file with it`);
   refuseNarrow(model);
-  if (record.computes_in) throw new NoVerdict(`the reference computes in ${record.computes_in}: this page knows the limits of float32 only; use prelu-tools verify`);
+  if (record.computes_in) throw new NoVerdict(`the reference computes in ${record.computes_in}: this page has limits for float32 only; use prelu-tools verify`);
   const links = linkInputs(record.inputs, model.inputs);
   const references = await referenceLayers(record);
   const found = readLayers(model, runtime.files);
@@ -167,7 +167,7 @@ function toReference(expected, y, moved) {
 function interfaceFaults(record, results, pairs, state) {
   const [mine, theirs] = [new Set(pairs.map(([name]) => name)), new Set(pairs.map(([, name]) => name))];
   for (const name of record.outputNames) if (!mine.has(name)) state.reasons.push(`output ${name} is missing in the model`);
-  for (const name of Object.keys(results)) if (!theirs.has(name)) state.reasons.push(`output ${name} is not one of the reference's`);
+  for (const name of Object.keys(results)) if (!theirs.has(name)) state.reasons.push(`output ${name}: the reference has no such output`);
   for (const [name, other] of pairs) {
     if (isFloat(record.outputs[name].dtype) !== isFloat(results[other].dtype)) {
       state.reasons.push(`output ${other} is ${results[other].dtype}, expected ${record.outputs[name].dtype}`);
@@ -277,7 +277,7 @@ function forgive(rows) {
   for (const row of rows) {
     if (diverged && onlyPropagates(row)) {
       row.verdict = "pass";
-      row.note = "right in isolation; its input differs already";
+      row.note = "correct in isolation; its input already differs";
     }
     diverged ||= row.verdict === "fail";
   }
@@ -303,7 +303,7 @@ function isRenamed(row, rows) {
 
 function wordsOf({ mine, other, seen, slopes }) {
   const words = [slopes.words, behaviour(seen)].filter(Boolean).join("; ");
-  return words || (mine.nodes.length !== other.nodes.length ? `used ${other.nodes.length} times, expected ${mine.nodes.length}` : "");
+  return words || (mine.nodes.length !== other.nodes.length ? `used ${other.nodes.length} time${other.nodes.length === 1 ? "" : "s"}, expected ${mine.nodes.length}` : "");
 }
 
 function finished(row, record, state) {

@@ -105,7 +105,7 @@
       "Histogram of " + counted(layer.statistics.count, "slope") + " from " + short(layer.spread[0]) + " to " +
       short(layer.spread[2]) });
     return el("article", { class: "layer" }, about(layer),
-      el("div", {}, el("h3", {}, "How many slopes have which value"), layer.hosts.histogram), valuePart(layer));
+      el("div", {}, el("h3", {}, "Distribution of the slopes"), layer.hosts.histogram), valuePart(layer));
   }
 
   let own = false;
@@ -167,9 +167,9 @@
 
   function key() {
     return el("p", { class: "key" },
-      el("span", { style: "--swatch: var(--below)" }, "below 0: turns the sign"),
+      el("span", { style: "--swatch: var(--below)" }, "below 0: flips the sign"),
       el("span", { style: "--swatch: var(--between)" }, "0 to 1"),
-      el("span", { style: "--swatch: var(--above)" }, "above 1: enlarges"));
+      el("span", { style: "--swatch: var(--above)" }, "above 1: amplifies"));
   }
 
   function fits(layer) {
