@@ -75,6 +75,12 @@ def test_in_junit_it_is_a_case_of_its_own_under_its_code() -> None:
         assert root.get("skipped") == str(len(list(root.iter("skipped"))))
 
 
+def test_a_suite_of_a_job_that_is_named_like_its_reference_has_the_name_once() -> None:
+    found = checks_of(entry_of("nets.py:Net", _PASSED))
+    root = ElementTree.fromstring(render(found, "junit", Style()))
+    assert [suite.get("name") for suite in root] == ["nets.py:Net"]
+
+
 def test_in_sarif_it_is_a_warning_about_the_reference() -> None:
     for result in (_PASSED, checks_of(entry_of("a", _PASSED))):
         (run,) = json.loads(render(result, "sarif", Style()))["runs"]

@@ -134,7 +134,8 @@ def _suites_of_all(result: BatchResult) -> Element:
         suites = list(_suites(found))
         _took(suites[0], entry.seconds)
         for suite in suites:
-            suite.set("name", f"{entry.name}: {suite.get('name')}")
+            if suite.get("name") != entry.name:
+                suite.set("name", f"{entry.name}: {suite.get('name')}")
             for case in suite.iter("testcase"):
                 case.set("classname", suite.get("name", ""))
             root.append(suite)
