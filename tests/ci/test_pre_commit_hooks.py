@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from running import ROOT, environment
 from tiny_models import save_dense, save_prelu
+
+yaml = pytest.importorskip("yaml")
+pytest.importorskip("pre_commit")
 
 MANIFEST = ROOT / ".pre-commit-hooks.yaml"
 HOOKS: list[dict[str, Any]] = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
