@@ -18,12 +18,13 @@ REPORT = CandidateReport(
 )
 RESULT = VerifyResult(
     "pass", "r", "float64", {}, 0, 1, None, (REPORT, REPORT),
-    (f"{WRITTEN}: one", f"two of {WRITTEN}"),
+    (f"{WRITTEN}: one", f"two of {WRITTEN}"), notes=(f"{WRITTEN}: a note",),
 )  # fmt: skip
 NAMED = replace(
     RESULT,
     candidates=(replace(REPORT, model=str(FINAL)),) * 2,
     reasons=("/t/net.onnx: one", "two of /t/net.onnx"),
+    notes=("/t/net.onnx: a note",),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -115,6 +115,9 @@ def test_an_optimization_has_the_warnings_of_its_verification_too() -> None:
     result = OptimizeResult("a.onnx", "b.onnx", 1, "portable", Exactness(), (), NOTHING, None,
                             verification, (Reason("a note"), stale))  # fmt: skip
     assert result.warnings == (stale, size)
+    export = ExportResult("a", "b", 1, 18, "torch", (), 3, verification, (Reason("note"), stale))
+    assert export.warnings == (stale, size)
+    assert replace(export, verification=None).warnings == (stale,)
 
 
 @pytest.mark.parametrize(("verification", "held"), [(None, "not verified"), (object(), "verified")])

@@ -15,7 +15,7 @@ OF_SOURCE: Mapping[str, Option] = {one.key: one for one in options_of(SourceOpti
 """Those that say how sources are read."""
 FIELDS: Mapping[str, Option] = {
     "name": Option(
-        TEXT, "name of the check; {stem} and the like follow the reference's glob",
+        TEXT, "name of the check; {stem}, {name}, {folder} are the reference's",
         key="name", field="name", example='"detector"',
     ),
     **{one.key: one for one in options_of(VerifyRequest, "file")},

@@ -125,7 +125,7 @@ class VerifyRequest:
     )  # fmt: skip
     candidates: tuple[str, ...] = option(
         TEXTS,
-        "the models to compare with it; globs; {stem}, {name}, {folder} of the reference's match",
+        "the models to compare with it (or globs); {stem}, {name}, {folder} are the reference's",
         where=(), example='["net.onnx"]',
     )  # fmt: skip
     """The sources to compare with it; at least one."""
@@ -160,7 +160,8 @@ class VerifyRequest:
     inputs_file: Path | None = option(
         VALUES, "Use exactly these inputs; with --samples, in addition to random ones.",
         default=None, name="inputs", metavar="FILE.npz",
-        key_help="a file of inputs to replay; {stem} and the like as above", example='"batch.npz"',
+        key_help="a file of inputs to replay; {stem}, {name}, {folder} are the reference's",
+        example='"batch.npz"',
     )  # fmt: skip
     save_inputs: Path | None = option(
         FILE, "Save the inputs that were used, for use with --inputs.",
@@ -234,7 +235,7 @@ class VerifyRequest:
         "Axis order of a model: NAME is reference, candidate or the model's path; repeatable.",
         factory=dict, name="layout", metavar="NAME=nchw|nhwc",
         complete=("reference=nchw", "reference=nhwc", "candidate=nchw", "candidate=nhwc"),
-        key="layouts", key_help="axis orders, by reference, candidate or a model",
+        key="layouts", key_help="axis order of reference, candidate or a model, by its name",
         example='{ candidate = "nhwc" }',
     )  # fmt: skip
     """By `reference`, `candidate`, or a model's spelling."""

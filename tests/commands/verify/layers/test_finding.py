@@ -15,6 +15,7 @@ from tensor_search import CAN, Search, Tensors, call
 from prelu_tools.commands.verify.layers.finding import (
     Found,
     Place,
+    _arranged,
     find_in_order,
     find_stated,
     in_words,
@@ -405,6 +406,14 @@ def test_nothing_is_found_until_it_is() -> None:
 )
 def test_where_a_layer_was_found(found: Found, text: str) -> None:
     assert in_words(found) == f"found by its values: tensor {text}"
+
+
+def test_axes_are_turned_in_every_order_that_fits() -> None:
+    values = np.arange(24.0).reshape(2, 1, 3, 4)
+    as_it_is, *turned = _arranged(values, (3, 4, 1, 2))
+    assert np.array_equal(as_it_is, values.reshape(3, 4, 1, 2))
+    (only,) = turned
+    assert np.array_equal(only, values.transpose(2, 3, 1, 0))
 
 
 @pytest.mark.parametrize("find", [find_stated, find_in_order])
