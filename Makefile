@@ -164,7 +164,7 @@ test-openvino: .venv-openvino/.ready
 	  tests/backends/onnxruntime/test_openvino.py
 
 # What onnxruntime-web needs from npm, in the locked versions; no script of a package is run.
-NPM := PRELU_TOOLS_ONNXRUNTIME_WEB=$(CURDIR)/build/npm
+NPM := PRELU_TOOLS_ONNXRUNTIME_WEB="$(CURDIR)/build/npm"
 build/npm/.ready: requirements/npm/package-lock.json
 	@rm -rf build/npm && mkdir -p build/npm && cp requirements/npm/package*.json build/npm
 	@npm ci --prefix build/npm --ignore-scripts --no-audit --no-fund --silent
@@ -179,7 +179,7 @@ ORT_FILES := ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.
 build/web/.ready: build/npm/.ready $(wildcard docs/web/*)
 	@rm -rf build/web && mkdir -p build/web/ort && cp docs/web/* build/web
 	@cd build/npm/node_modules/onnxruntime-web && \
-	  cp $(addprefix dist/,$(ORT_FILES)) package.json $(CURDIR)/build/web/ort
+	  cp $(addprefix dist/,$(ORT_FILES)) package.json "$(CURDIR)/build/web/ort"
 	@touch $@
 
 web: build/web/.ready
