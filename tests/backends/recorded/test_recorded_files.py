@@ -43,7 +43,7 @@ def _changed(net: Path, target: Path, change: Change) -> Path:
 
 def _verify(record: Path, net: Path) -> Outcome:
     found = cli("verify", record, net, "--no-power")
-    assert "defect" not in found.words, found.words
+    assert "This is a bug" not in found.words, found.words
     return found
 
 

@@ -20,6 +20,7 @@ from prelu_tools.backends.source_spec import parse_source_spec
 _SITE = """
 import os
 import signal
+import subprocess
 import sys
 
 import psutil  # as it is on Linux
@@ -44,6 +45,7 @@ for module, names in (
     for name in names.split():
         if hasattr(module, name):
             delattr(module, name)
+subprocess._USE_POSIX_SPAWN = False  # Python 3.13 would use what was just removed
 
 
 def opened(event, arguments):
@@ -95,7 +97,7 @@ def test_one_model_needs_nothing_that_only_posix_has(tmp_path: Path) -> None:
     codes = json.loads(found.stdout.splitlines()[-1])
     assert dict(zip(_LINES, codes, strict=True)) == _LINES, found.stderr
     assert "worker processes need Linux or macOS" in found.stderr
-    assert "defect" not in found.stderr
+    assert "This is a bug" not in found.stderr
 
 
 @pytest.mark.parametrize(

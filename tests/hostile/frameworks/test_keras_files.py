@@ -25,7 +25,7 @@ def _export(path: Path, *options: str) -> str:
     found = cli("export", path, "-o", target, *options)
     assert found.code == 3, found.words
     assert not target.exists()
-    assert "defect" not in found.words
+    assert "This is a bug" not in found.words
     return found.words
 
 
