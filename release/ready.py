@@ -53,16 +53,21 @@ def missing(root: Path, dist: Path) -> Iterator[str]:
 
 
 def _of_git(root: Path, wanted: str) -> Iterator[str]:
-    if _git(root, "status", "--porcelain"):
+    try:
+        changes = _git(root, "status", "--porcelain")
+        tags = _git(root, "tag", "--list", f"v{wanted}")
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
+        yield f"git: the checkout could not be checked ({' '.join(said.split())})"
+        return
+    if changes:
         yield "git: the checkout has changes that are not committed"
-    if _git(root, "tag", "--list", f"v{wanted}"):
+    if tags:
         yield f"git: the tag v{wanted} exists already: raise the version"
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import yaml
 from running import ROOT, cli, environment
 from tiny_models import save_dense
 
+yaml = pytest.importorskip("yaml")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS = {step["name"]: step for step in ACTION["runs"]["steps"]}
 _EXPRESSION = re.compile(r"\$\{\{\s*(\S+?)\s*\}\}")

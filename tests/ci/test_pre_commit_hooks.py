@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from running import ROOT, environment
 from tiny_models import save_dense, save_prelu
+
+yaml = pytest.importorskip("yaml")
+pytest.importorskip("pre_commit")
+if shutil.which("git") is None:
+    pytest.skip("git is not installed", allow_module_level=True)
 
 MANIFEST = ROOT / ".pre-commit-hooks.yaml"
 HOOKS: list[dict[str, Any]] = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -24,6 +25,8 @@ def _ready() -> ModuleType:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
     (tmp_path / "prelu_tools").mkdir()
     (tmp_path / "prelu_tools/__init__.py").write_text('__version__ = "1.2.0"\n')
     (tmp_path / "pyproject.toml").write_text(
@@ -65,6 +68,15 @@ def test_what_is_missing_is_said(checkout: Path) -> None:
         "the tag v1.2.0 exists already",
     ):
         assert words in found
+
+
+def test_what_git_cannot_check_is_not_ready(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(checkout / "gone"))
+    assert "git: the checkout could not be checked (" in _missing(checkout)[0]
+    monkeypatch.setenv("PATH", str(checkout))
+    assert "git: the checkout could not be checked ([Errno 2]" in _missing(checkout)[0]
 
 
 def test_this_checkout_is_not_ready_while_its_address_is_not_known() -> None:

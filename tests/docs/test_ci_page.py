@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft7Validator
 from running import ROOT, cli, environment
 from tiny_models import save_dense
@@ -22,6 +21,7 @@ from prelu_tools.batch.lists.keys import FIELDS
 from prelu_tools.batch.lists.schema import check_schema
 from prelu_tools.reports import formats_of
 
+yaml = pytest.importorskip("yaml")
 DOC = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 

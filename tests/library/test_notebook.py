@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import library_nets
-import nbformat
 import pytest
 from library_nets import SHAPE
-from nbclient import NotebookClient
+
+nbformat = pytest.importorskip("nbformat")
+NotebookClient = pytest.importorskip("nbclient").NotebookClient
 
 _CELLS = (
     "from library_nets import torch_net\nfrom prelu_tools import export, inspect, verify",

@@ -68,6 +68,7 @@ export(net)
 
 
 def test_a_type_checker_sees_the_signatures(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
     (tmp_path / "user.py").write_text(_TYPED)
     found = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--no-error-summary",

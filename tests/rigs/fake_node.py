@@ -33,7 +33,9 @@ def save_fake_node(folder: Path, body: str = "sys.exit(0)", version: str = "v20.
     """
     path = folder / "node"
     first = f'if "--version" in sys.argv: print("{version}"); sys.exit(0)'
-    path.write_text(f"#!{sys.executable}\nimport sys\n{first}\n{_ANSWER}\n{body}\n")
+    # A line #! ends at the first space: the path of the interpreter may have one.
+    start = f"""#!/bin/sh\n'''exec' "{sys.executable}" "$0" "$@"\n' '''\nimport sys"""
+    path.write_text(f"{start}\n{first}\n{_ANSWER}\n{body}\n")
     path.chmod(0o755)
     return path
 

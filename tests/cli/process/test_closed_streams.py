@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from running import environment
 from tiny_models import save_dense
 
-COMMAND = Path(sys.executable).with_name("prelu-tools")
+COMMAND = shlex.quote(str(Path(sys.executable).with_name("prelu-tools")))
 QUICK = ["--samples", "2", "--no-power", "--search-seconds", "0"]
 ARGUMENTS = {
     "inspect": ["inspect", "net.onnx"],
@@ -39,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_there_is_an_exit_code_and_no_traceback(name: str, folder: Path) -> None:
-    command = " ".join([str(COMMAND), *ARGUMENTS[name]])
+    command = " ".join([COMMAND, *ARGUMENTS[name]])
     right = {"error": {3}, "usage": {2, 3}}.get(name, {0, 3})
     for redirection in ALL if name in EACH_WAY else FEW:
         done = subprocess.run(
