@@ -15,11 +15,12 @@ def untrained_notes(source: Source) -> list[Reason]:
     if parts is not None and parts[1]:
         advice = f"the weights in {parts[1]} were saved before training"
     elif parts is not None:
-        advice = f"did you forget the weights? Load them with {_shown(parts[0])}"
+        suffix = ".weights.h5" if source.framework == "keras" else ".pt"
+        advice = f"did you forget the weights? Load them with {_shown(parts[0], suffix)}"
     found = untrained(source.layers(), source.label, advice)
     return [] if found is None else [found]
 
 
-def _shown(head: str) -> str:
-    text = f"{head}@WEIGHTS.pt"
+def _shown(head: str, suffix: str) -> str:
+    text = f"{head}@WEIGHTS{suffix}"
     return f"'{text}'" if "(" in text else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -76,10 +77,21 @@ class _NoShapeError(ValueError):
     """A text that is no NAME:DIMS."""
 
 
+_NAMELESS = (None, -1, "None", "?", "-1")  # how frameworks show dynamic sizes
+
+
+def _named(name: str, sizes: Iterable[Any]) -> tuple[Any, ...]:
+    """The sizes of an input, with a name for each that is dynamic without one."""
+    safe = re.sub(r"\W", "_", name)
+    return tuple(
+        free_size(safe, axis) if size in _NAMELESS else size for axis, size in enumerate(sizes)
+    )
+
+
 def _shape(text: str) -> InputOption:
     name, _, dims = text.rpartition(":")
     parts = [part.strip() for part in dims.split(",")]
-    sizes = tuple(int(part) if part.isdecimal() else part for part in parts)
+    sizes = _named(name, (int(part) if part.isdecimal() else part for part in parts))
     if not name or not all(_is_size(size) for size in sizes):
         raise _NoShapeError(text)
     return InputOption(name, sizes)
@@ -108,7 +120,7 @@ def _shapes_of_python(value: Any) -> tuple[InputOption, ...]:
     found = []
     for name, shape in value.items():
         is_sized = isinstance(shape, Iterable) and not isinstance(shape, str)
-        sizes = tuple(shape) if is_sized else (None,)
+        sizes = _named(name, shape) if is_sized else (None,)
         if not all(_is_size(size) for size in sizes):
             raise WrongValueError(_SIZES, f"input {name!r} is given as {shape!r}")
         found.append(InputOption(name, sizes))

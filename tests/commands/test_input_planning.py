@@ -109,6 +109,16 @@ def test_sizes_that_are_refused_are_replaced_by_multiples(step: int) -> None:
         assert model.takes(run)
 
 
+def test_a_size_of_which_one_value_is_taken_is_a_warning() -> None:
+    model = Picky([spec("x", "batch", "h", "w")], lambda feeds: feeds["x"].shape[2] == 20)
+    notes = model.settled().notes
+    assert [code_of(note) for note in notes] == ["sizes_refused", "sizes_not_checked"] + (
+        ["sizes_not_checked"] if len(notes) == 3 else []
+    )
+    assert notes[-1].startswith("w is dynamic, but only w=20 was checked: the reference rejected "
+                                "every other size that was tried (")  # fmt: skip
+
+
 def test_sizes_that_have_to_be_equal_are_learned() -> None:
     model = Picky([spec("a", "batch", "s"), spec("b", "batch", "t")],
                   lambda feeds: feeds["a"].shape == feeds["b"].shape)  # fmt: skip

@@ -94,4 +94,5 @@ def test_a_keras_model_without_its_weights(tmp_path: Path, monkeypatch: pytest.M
         (note,) = _notes(export(f"forgotten_keras.py:{call}", "net.onnx", force=True).notes)
         assert f"all 3 slopes of forgotten_keras.py:{call} have their initial value" in note
         assert f"({value})" in note
+        assert f"forgotten_keras.py:{call}@WEIGHTS.weights.h5" in note
     assert _notes(export("forgotten_keras.py:build(moved=True)", "b.onnx").notes) == []

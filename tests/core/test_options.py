@@ -56,6 +56,8 @@ X = InputOption("x", ("batch", 3, 112, 112))
         ("a:b:4", InputOption("a:b", (4,))),
         (" x: 1 , n ", InputOption(" x", (1, "n"))),
         ("x:10", InputOption("x", (10,), "float32")),
+        ("x:None,?,-1,3", InputOption("x", ("batch", "x_dim_1", "x_dim_2", 3))),
+        ("a.b:2,None", InputOption("a.b", (2, "a_b_dim_1"))),
     ],
 )
 def test_a_shape_is_a_name_and_its_sizes(text: str, expected: InputOption) -> None:
@@ -68,7 +70,7 @@ def test_shapes_are_written_as_they_are_read() -> None:
     assert SHAPES.plain((X, InputOption("y", (1,)))) == ["x:batch,3,112,112", "y:1"]
 
 
-@pytest.mark.parametrize("text", ["x", "x:", ":3", "x:3,", "x:0", "x:-1", "x:1.5", "x:a b", "x:²"])
+@pytest.mark.parametrize("text", ["x", "x:", ":3", "x:3,", "x:0", "x:-2", "x:1.5", "x:a b", "x:²"])
 def test_what_is_no_shape_is_refused(text: str) -> None:
     with pytest.raises(WrongValueError) as found:
         SHAPES.read(["y:3", text])
@@ -93,10 +95,12 @@ def _python(value: object) -> object:
 def test_a_shape_in_python_is_sizes_by_name() -> None:
     assert SHAPES.in_python == EXPECTED
     assert _python({"x": ("batch", 3, 112, 112), "y": [1]}) == (X, InputOption("y", (1,)))
+    sizes = ("batch", "x_dim_1", "x_dim_2", 1)
+    assert _python({"x": (None, None, -1, 1)}) == (InputOption("x", sizes),)
     with pytest.raises(WrongValueError) as found:
         _python(["x:3"])
     assert (str(found.value), found.value.found) == (EXPECTED, None)
-    for wrong in (3, "abc", None, (0,), (True,), (1.5,), ("a b",), (3, -1)):
+    for wrong in (3, "abc", None, (0,), (True,), (1.5,), ("a b",), (3, -2)):
         with pytest.raises(WrongValueError) as found:
             _python({"x": wrong})
         assert str(found.value) == EXPECTED

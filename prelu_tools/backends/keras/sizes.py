@@ -9,7 +9,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from prelu_tools.core.errors import UsageError, one_line
 from prelu_tools.core.options import Dim, InputOption
 from prelu_tools.core.results.reasons import Reason
 
+_Run = Callable[[Mapping[str, Array]], Sequence[Any]]
 _LONGEST = 300  # characters of what Keras says
 _CALLED = re.compile(r"Exception encountered when calling (\S+?)\.call\(\)\. ")
 _NODE = re.compile(r"\{\{function_node .*?\}\} ?")
@@ -98,13 +99,24 @@ def freed(
     """
     places = fixed_ones(specs, wanted)
     used, taken = (", ".join(_text(side[place]) for place in places) for side in (specs, wanted))
-    why = _why_not(specs, wanted, run)
-    if why:
+    found = _try(specs, wanted, run)
+    for place, axis, why in found.stuck:
+        advice = _advice(specs, place, run)
+        if not advice:
+            break
+        own, other = specs[place], wanted[place]
+        is_last = axis == len(own.shape) - 1 > 1
+        raise UsageError(
+            f"--input {_text(other)}: {other.shape[axis]} is axis {axis} of {own.name}"
+            f"{' (channels, as a rule)' * is_last}, and {label} takes only "
+            f"{own.example[axis]} there: {why}. {advice}"
+        )
+    if found.stuck or (found.why and not found.moved):
         dims = tuple(size if isinstance(size, int) else None for size in wanted[places[0]].shape)
         raise UsageError(
             f"--input {taken.partition(', ')[0]}: {label} takes {used}, with fixed sizes, and "
-            f"cannot run at others: {why}. For other sizes, use keras.Input({dims[1:]}) in its "
-            "source, and layers that take them"
+            f"cannot run at others: {found.why}. For other sizes, use keras.Input({dims[1:]}) in "
+            "its source, and layers that take them"
         )
     return Reason(
         f"{label} states fixed sizes ({used}), but its layers take those asked for ({taken})",
@@ -112,25 +124,120 @@ def freed(
     )
 
 
-def _why_not(
-    specs: Sequence[TensorSpec],
-    wanted: Sequence[TensorSpec],
-    run: Callable[[Mapping[str, Array]], Sequence[Any]],
-) -> str:
+@dataclass
+class _Tried:
+    """What trials at other sizes found."""
+
+    moved: set[tuple[int, int]] = field(default_factory=set)
+    """The axes, by input and place, that took a size other than their own."""
+    stuck: list[tuple[int, int, str]] = field(default_factory=list)
+    """The axes that took no other, and what the model says of it."""
+    why: str = ""
+    """What the model says if all change; nothing if it accepts that."""
+
+
+def _try(specs: Sequence[TensorSpec], wanted: Sequence[TensorSpec], run: _Run) -> _Tried:
+    """Find for each axis that is to be free whether the layers take another size there.
+
+    All are changed together first, because some have to stay equal; then each alone.
+    """
+    found = _Tried()
     own = {spec.name: np.zeros(spec.example, np.dtype(spec.dtype)) for spec in specs}
-    why = ""
     try:
         kept = _keep_rows(own, run)
     except Exception as error:  # whatever it says is passed on
+        return _Tried(why=_said(error))
+    axes = freed_axes(specs, wanted)
+    base = {spec.name: tuple(_sizes(mine, spec)) for mine, spec in zip(specs, wanted, strict=True)}
+    trials = [{name: x.shape for name, x in f.items()} for f in other_sizes(specs, wanted)]
+    for shapes in trials:
+        why = _rejects(shapes, specs, kept, run)
+        if not why:
+            found.why, base = "", shapes
+            found.moved |= {
+                (place, axis)
+                for place, axis in axes
+                if shapes[specs[place].name][axis] != specs[place].example[axis]
+            }
+            break
+        found.why = found.why or why
+    for place, axis in axes:
+        if (place, axis) not in found.moved:
+            why = _alone(base, place, axis, specs, kept, run)
+            if why:
+                found.stuck.append((place, axis, why))
+            else:
+                found.moved.add((place, axis))
+    return found
+
+
+def freed_axes(specs: Sequence[TensorSpec], wanted: Sequence[TensorSpec]) -> list[tuple[int, int]]:
+    """The axes, by input and place, that a model fixes and the user wants to be dynamic."""
+    return [
+        (place, axis)
+        for place, (spec, other) in enumerate(zip(specs, wanted, strict=True))
+        for axis, (own, size) in enumerate(zip(spec.shape, other.shape, strict=True))
+        if isinstance(own, int) and isinstance(size, str)
+    ]
+
+
+def _alone(
+    base: Mapping[str, Sequence[int]], place: int, axis: int, specs: Sequence[TensorSpec],
+    kept: Sequence[bool], run: _Run,
+) -> str:  # fmt: skip
+    """What the model says if one axis alone has other sizes; nothing if it takes one."""
+    name, size = specs[place].name, specs[place].example[axis]
+    said = ""
+    for other in dict.fromkeys((2 * size, max(1, size // 2))):
+        if other == size:
+            continue
+        shape = [*base[name]]
+        shape[axis] = other
+        why = _rejects({**base, name: shape}, specs, kept, run)
+        if not why:
+            return ""
+        said = said or why
+    return said
+
+
+def _rejects(
+    shapes: Mapping[str, Sequence[int]], specs: Sequence[TensorSpec], kept: Sequence[bool],
+    run: _Run,
+) -> str:  # fmt: skip
+    """What the model says of inputs of these sizes; nothing if it takes them."""
+    feeds = {spec.name: np.zeros(shapes[spec.name], np.dtype(spec.dtype)) for spec in specs}
+    try:
+        rows = _keep_rows(feeds, run)
+    except Exception as error:  # whatever it says is passed on
         return _said(error)
-    for feeds in other_sizes(specs, wanted):
-        try:
-            if _keep_rows(feeds, run) == kept:
-                return ""
-            why = why or "its outputs have another number of rows then"
-        except Exception as error:
-            why = why or _said(error)
-    return why
+    return "" if rows == kept else "its outputs have another number of rows then"
+
+
+def _sizes(own: TensorSpec, other: TensorSpec) -> Iterator[int]:
+    """An input's sizes, with the numbers that the user gave."""
+    for size, wish in zip(own.example, other.shape, strict=True):
+        yield wish if isinstance(wish, int) else size
+
+
+def _advice(specs: Sequence[TensorSpec], place: int, run: _Run) -> str:
+    """The sizes of an input that can be free, as `--input` has them; nothing if none can."""
+    own = specs[place]
+    base = {spec.name: spec.example for spec in specs}
+    kept = _keep_rows({s.name: np.zeros(s.example, np.dtype(s.dtype)) for s in specs}, run)
+    rank = len(own.shape)
+    names = {1: "h", 2: "w"} if rank == 4 else {}
+    free = {
+        axis: names.get(axis, f"d{axis}")
+        for axis, size in enumerate(own.shape)
+        if axis and isinstance(size, int) and not _alone(base, place, axis, specs, kept, run)
+    }
+    if not free:
+        return ""
+    shape = tuple(free.get(axis, size) for axis, size in enumerate(own.shape))
+    return (
+        f"Use --input {InputOption(own.name, shape).text}: the sizes are in the order of the "
+        "model's own axes, also with --input-layout"
+    )
 
 
 def _said(error: Exception) -> str:
@@ -140,9 +247,7 @@ def _said(error: Exception) -> str:
     return textwrap.shorten(text.rstrip("."), _LONGEST)
 
 
-def _keep_rows(
-    feeds: Mapping[str, Array], run: Callable[[Mapping[str, Array]], Sequence[Any]]
-) -> list[bool]:
+def _keep_rows(feeds: Mapping[str, Array], run: _Run) -> list[bool]:
     """Whether each output has as many rows as the first input."""
     rows = next(iter(feeds.values())).shape[:1]
     return [tuple(output.shape[:1]) == rows for output in run(feeds)]

@@ -104,6 +104,9 @@ def _not_listed(found: Found) -> str:
     return f"{all_listed}: delete it to start again{also}"
 
 
+_OF_SOURCE = ("input", "custom_objects", "allow_unsafe_load")
+
+
 def _write(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -120,6 +123,11 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
     if any(Path(check.reference).suffix not in (".onnx", ".npz") for check in checks):
         yield "# To check without the framework: prelu-tools record SOURCE -o net.npz, where it is"
         yield '# installed, and reference = "net.npz" here.'
+        keys = ["input"] if any(check.inputs for check in checks) else []
+        keys += dict.fromkeys(key for check in checks for key in (*check.options, *check.withheld))
+        flags = [f"--{key.replace('_', '-')}" for key in keys if key in _OF_SOURCE]
+        if flags:
+            yield f"# Give record the {listed(flags, ' and ')} of the check too."
     for check in checks:
         yield ""
         yield from table(check)

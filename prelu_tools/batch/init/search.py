@@ -18,7 +18,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.export import InitCheck, LeftOut
 from prelu_tools.graph.io.metadata import stated_options, stated_source
 from prelu_tools.graph.io.reader import read_model
-from prelu_tools.graph.match.layers import read_layers
+from prelu_tools.graph.quantized.noticing import located_layers
 from prelu_tools.graph.quantized.operators import is_quantizing
 
 _SKIPPED = ("__pycache__", "node_modules", "site-packages")
@@ -93,7 +93,7 @@ def _onnx_files(folder: Path, files: Iterable[Path], left_out: list[LeftOut]) ->
             continue
         try:
             model = read_model(folder / path)
-            if read_layers(model):
+            if located_layers(model):
                 yield _opened(path, model.proto)
             else:
                 left_out.append(LeftOut(path.as_posix(), "it has no PReLU"))

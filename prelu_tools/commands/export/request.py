@@ -54,7 +54,7 @@ class ExportRequest:
     input_layout: InputLayout = option(
         choice("keep", "nchw", "nhwc"),
         "Axis order for those inputs of a Keras model that have rank 3 or more; outputs keep their "
-        "own.",
+        "own, and --input has that of the model.",
         default="keep", sources="Keras models",
     )  # fmt: skip
     """See `ConversionOptions.input_layout`: for Keras models only."""

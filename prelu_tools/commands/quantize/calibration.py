@@ -213,10 +213,12 @@ def _notes(path: Path, arrays: Mapping[str, Array], n_rows: int) -> Iterator[str
         )
     for name, values in arrays.items():
         if values.dtype.kind == "f" and values.size and float(values.min()) >= 0:
+            is_scaled = float(values.max()) <= 1
+            wrong = "around 0" if is_scaled else "from 0 to 1 or around 0"
             yield Reason(
                 f"{path}: no value of {name} is negative ({values.min():.3g} to "
-                f"{values.max():.3g}): right for images from 0 to 1, wrong if the model expects "
-                "normalised ones",
+                f"{values.max():.3g}): the range has to be that of the inputs in use; wrong if "
+                f"the model expects values scaled to be {wrong}",
                 "calibration_non_negative",
             )
         if (values == values[:1]).all():

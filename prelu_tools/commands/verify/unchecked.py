@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.inputs.drawing import known_shapes
 from prelu_tools.commands.verify.inputs.sizes import in_words
 from prelu_tools.commands.verify.linked import Linked
+from prelu_tools.core.options import InputOption, free_size
 from prelu_tools.core.results.reasons import Reason
 
 
@@ -38,6 +40,17 @@ def unchecked_sizes(source: Source, opened: Sequence[Linked]) -> Iterator[Reason
             names, verb = " and ".join(fixed), "is" if len(fixed) == 1 else "are"
             yield Reason(
                 f"{item.label}: {names} of input {link.candidate!r} {verb} dynamic, but only "
-                f"{in_words(fixed)} was checked: {who} fixes {'it' if verb == 'is' else 'them'}",
+                f"{in_words(fixed)} was checked: {who} fixes {'it' if verb == 'is' else 'them'}"
+                f"{_cure(source, own[link.reference], axes) if is_own else ''}",
                 "sizes_not_checked",
             )
+
+
+def _cure(source: Source, spec: TensorSpec, axes: Mapping[str, int]) -> str:
+    """What frees the sizes that a Keras model states."""
+    if source.framework != "keras":
+        return ""
+    names = {axis: name if name.isidentifier() else free_size(spec.name, axis)
+             for name, axis in axes.items()}  # fmt: skip
+    shape = tuple(names.get(axis, size) for axis, size in enumerate(spec.shape))
+    return f"; --input {InputOption(spec.name, shape).text} checks others if it can run at them"

@@ -41,8 +41,15 @@ def ratio_of(first: Sequence[float], second: Sequence[float], seed: int = 0) -> 
         first: seconds of each round.
         second: seconds of the other in the same rounds.
         seed: of the resampling.
+
+    Rounds in which a coarse clock did not advance are left out; if it never did, no difference
+    was measured: the ratio is 1, of 0 rounds.
     """
-    ratios = np.asarray(first) / np.asarray(second)
+    above, below = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    read = (above > 0) & (below > 0)
+    ratios = above[read] / below[read]
+    if not ratios.size:
+        return Ratio(1.0, 1.0, 1.0, 0)
     generator = np.random.default_rng(seed)
     picked = generator.integers(0, ratios.size, (_RESAMPLES, ratios.size))
     low, high = np.quantile(np.median(ratios[picked], axis=1), (0.025, 0.975))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.graph.match.layers import locate_layers
 from prelu_tools.graph.quantized.operators import is_quantizing
+from prelu_tools.graph.view import all_views
 from prelu_tools.graph.walk import every_node
 
 if TYPE_CHECKING:
     from prelu_tools.graph.io.model import OnnxModel
+    from prelu_tools.graph.match.layers import LocatedLayer
     from prelu_tools.graph.quantized.meaning import Meaning
 
 
@@ -23,3 +28,15 @@ def noticed_meaning(model: OnnxModel) -> Meaning | None:
     from prelu_tools.graph.quantized.meaning import meaning_of
 
     return meaning_of(model)
+
+
+def located_layers(model: OnnxModel) -> tuple[LocatedLayer, ...]:
+    """The layers of a model; those of a quantized one are in what it means, where that is known."""
+    meaning = None
+    with suppress(PReLUToolsError):
+        meaning = noticed_meaning(model)
+    if meaning is None:
+        return locate_layers(all_views(model))
+    from prelu_tools.graph.quantized.layers import quantized_layers
+
+    return quantized_layers(locate_layers(all_views(meaning.model)))

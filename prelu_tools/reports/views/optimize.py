@@ -92,7 +92,7 @@ _BUSY = 0.1  # the share of the time that is worth a line
 _SIZES: Mapping[SizesFrom, str] = {
     "--input": "the sizes of --input",
     "--inputs": "the first inputs of --inputs",
-    "source": "the sizes of the example_inputs() that the model was exported with",
+    "source": "the sizes that the model was exported with",
     "search": "the largest common size that runs fast enough to be timed; --input sets another",
     "default": "a small size, because the model does not say which is used; set it with --input",
 }

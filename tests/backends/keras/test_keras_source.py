@@ -144,6 +144,36 @@ def test_layers_that_take_no_other_sizes_say_what_to_change(
     assert "use keras.Input((None, None, 2)) in its source" in words
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("shape", "axis", "advice"),
+    [
+        (("batch", 1, "h", "w"), "w is axis 3 of x (channels, as a rule)", "x:batch,h,w,{}"),
+        (("batch", 8, "w", "c"), "c is axis 3 of x (channels, as a rule)", "x:batch,h,w,{}"),
+        (("batch", 8, 8, "c"), "c is axis 3 of x (channels, as a rule)", "x:batch,h,w,{}"),
+        (("batch", "h", "w", "c"), "c is axis 3 of x (channels, as a rule)", "x:batch,h,w,{}"),
+    ],
+)
+def test_an_axis_that_takes_one_size_is_not_freed_with_others(
+    keras: Any, channels: int, shape: Any, axis: str, advice: str
+) -> None:
+    x = keras.Input((8, 8, channels), name="x")
+    model = keras.Model(x, keras.layers.Conv2D(2, 3, padding="same", name="first")(x))
+    with pytest.raises(UsageError) as caught:
+        source_of(model, InputOption("x", shape)).inputs()
+    words = str(caught.value)
+    assert f"{axis}, and net takes only {channels} there: " in words
+    assert f"expected axis -1 of input shape to have value {channels}" in words
+    assert f". Use --input {advice.format(channels)}: the sizes are in the order of" in words
+
+
+def test_axes_that_have_to_be_equal_are_freed_together(keras: Any) -> None:
+    x = keras.Input((8, 8, 1), name="x")
+    turned = keras.layers.Permute((2, 1, 3))(x)
+    source = source_of(keras.Model(x, x + turned), InputOption("x", ("batch", "h", "w", 1)))
+    assert source.inputs()[0].shape == ("batch", "h", "w", 1)
+
+
 # Layers
 
 

@@ -299,9 +299,13 @@ def test_notes_say_what_was_found(tmp_path: Path) -> None:
     path = npz(tmp_path / "d.npz", x=np.linspace(0.25, 2, 60).reshape(5, 3, 4).astype(np.float32))
     assert list(read_calibration(path, SPECS, False).notes) == [
         f"{path} has 5 rows: ranges from so few may not fit other data",
-        f"{path}: no value of x is negative (0.25 to 2): right for images from 0 to 1, wrong if "
-        "the model expects normalised ones",
+        f"{path}: no value of x is negative (0.25 to 2): the range has to be that of the inputs "
+        "in use; wrong if the model expects values scaled to be from 0 to 1 or around 0",
     ]
+    path = npz(tmp_path / "c.npz", x=np.linspace(0, 1, 480).reshape(40, 3, 4).astype(np.float32))
+    (note,) = read_calibration(path, SPECS, False).notes
+    assert note.endswith("(0 to 1): the range has to be that of the inputs in use; wrong if the "
+                         "model expects values scaled to be around 0")  # fmt: skip
     path = npz(tmp_path / "e.npz", x=np.repeat(ROWS[:1], 40, axis=0))
     assert list(read_calibration(path, SPECS, False).notes) == [f"{path}: all rows of x are equal"]
 

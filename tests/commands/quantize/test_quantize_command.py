@@ -47,6 +47,16 @@ def int8(net: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return output
 
 
+def test_init_names_it_beside_its_original(net: Path, int8: Path, tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    for name, path in (("net.onnx", net), ("net-opt.onnx", net), ("net.int8.onnx", int8)):
+        (tmp_path / name).write_bytes(path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    found = cli("init", "--format", "json").json
+    assert (found["checks"][0]["variants"], found["left_out"]) == (["net.int8.onnx"], [])
+    assert 'need their own tolerance: "net.int8.onnx"' in Path("prelu-tools.toml").read_text()
+
+
 def run(net: Path, output: Path, data: Path, *options: object) -> Outcome:
     return cli("quantize", net, "-o", output, "--calibration", data, *options)
 

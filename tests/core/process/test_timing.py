@@ -44,3 +44,11 @@ def test_the_interval_is_that_of_400_resamples_of_the_seed() -> None:
     )
     assert ratio_of(first, second, 3).low == pytest.approx(0.806173817003298)
     assert ratio_of(list(first), list(second), 0) == found
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_round_in_which_the_clock_stood_still_is_left_out() -> None:
+    found = ratio_of([2.0, 0.0, 2.0, 2.0], [1.0, 1.0, 0.0, 1.0])
+    assert (found.median, found.low, found.high, found.n_rounds) == (2.0, 2.0, 2.0, 2)
+    found = ratio_of([0.0, 0.0], [0.0, 1.0])
+    assert (found.median, found.low, found.high, found.n_rounds) == (1.0, 1.0, 1.0, 0)

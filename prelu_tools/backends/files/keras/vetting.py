@@ -72,8 +72,7 @@ def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -
     Raises:
         PReLUToolsError: it is damaged, declares more than it holds, or would run code.
     """
-    rehearsal = "prelu_tools.backends.files.keras.vetting:rehearse"
-    wanted: Wanted = run_isolated(rehearsal, path, (Wanted,))
+    wanted = refuse_damaged(path)
     if allow_unsafe:
         return wanted
     if wanted.lambdas:
@@ -91,6 +90,16 @@ def refuse_unsafe(path: Path, known: Mapping[str, object], allow_unsafe: bool) -
                 f"{path} cannot be loaded: it uses the custom class {name!r} of {module}; {advice}"
             )
     return wanted
+
+
+def refuse_damaged(path: Path) -> Wanted:
+    """Reject a file that is damaged; its classes do not matter where only its weights are loaded.
+
+    Raises:
+        PReLUToolsError: it is damaged, or declares more than it holds.
+    """
+    found: Wanted = run_isolated(f"{__name__}:rehearse", path, (Wanted,))
+    return found
 
 
 def rehearse(path: Path) -> Wanted:

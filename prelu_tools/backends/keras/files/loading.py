@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prelu_tools.backends.files.keras.defining import how_to_name
-from prelu_tools.backends.files.keras.vetting import refuse_unsafe
+from prelu_tools.backends.files.keras.vetting import refuse_damaged, refuse_unsafe
 from prelu_tools.backends.keras.layers import is_leaf
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.preflight.names import defined_in, no_such_name
@@ -83,14 +83,16 @@ def load_archive(path: Path, options: SourceOptions) -> Any:
 
 
 def load_weights(model: Any, path: Path, label: str) -> None:
-    """Load a `.weights.h5` file into a model that is built.
+    """Load the weights of a `.weights.h5`, `.keras` or `.h5` file into a model that is built.
+
+    Keras reads weights alone: no class and no code of the file.
 
     Raises:
         PReLUToolsError: it cannot be read, or does not fit.
     """
     if not path.exists():
         raise PReLUToolsError(no_such_file(path))
-    refuse_unsafe(path, {}, allow_unsafe=False)
+    refuse_damaged(path)
     try:
         model.load_weights(path)
     except Exception as error:

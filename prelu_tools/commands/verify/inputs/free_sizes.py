@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from prelu_tools.commands.verify.inputs.drawing import Drawer
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.sizes import (
@@ -83,4 +85,16 @@ class OtherSizes:
         more = len(self._refused) - _MOST_NAMED
         refused += f"; and {more} more" if more > 0 else ""
         text = f"sizes tried: {tried}; rejected by the reference: {refused}"
-        return [Reason(text, "sizes_refused")]
+        return [Reason(text, "sizes_refused"), *self._one_size_only()]
+
+    def _one_size_only(self) -> Iterator[Reason]:
+        """A warning for sizes that are dynamic, but of which the reference took one value only."""
+        for name, size in self._drawer.free.items():
+            others = {one[name] for one in self._refused} - {size}
+            if others and {one[name] for one in self._tried} == {size}:
+                some = ", ".join(map(str, sorted(others)[:_MOST_NAMED]))
+                yield Reason(
+                    f"{name} is dynamic, but only {name}={size} was checked: the reference "
+                    f"rejected every other size that was tried ({some})",
+                    "sizes_not_checked",
+                )

@@ -100,7 +100,8 @@ def test_a_model_that_takes_no_others_keeps_them_and_says_so(tmp_path: Path) -> 
     (note,) = [note for note in result.notes if code_of(note) == "sizes_not_checked"]
     assert note == (
         f"{tmp_path / 'free.onnx'}: h and w of input 'x' are dynamic, but only h=16 w=16 was "
-        "checked: the reference fixes them"
+        'checked: the reference fixes them; input={"x": ("batch", "h", "w", 1)} checks others if '
+        "it can run at them"
     )
 
 
