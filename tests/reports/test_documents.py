@@ -10,7 +10,7 @@ import pytest
 from made_pages import pages
 
 from prelu_tools.reports import COMMON_FORMATS, Style, render, views
-from prelu_tools.reports.document import Facts, Lines, Section, Table, plain, tidied
+from prelu_tools.reports.document import Column, Facts, Lines, Section, Table, plain, tidied
 
 RESULTS = pages()
 FROM_DOCUMENTS = ("table", "markdown", "html", "notebook")
@@ -54,11 +54,12 @@ def test_every_kind_of_result_has_a_view_and_every_view_a_kind() -> None:
 
 
 def test_empty_tables_go_and_legends_stay_once() -> None:
-    full, empty = Table((), (("a",),), "what it means"), Table((), (), "what it means")
+    columns = (Column("x", meaning="what it means"), Column("y"))
+    full, empty = Table(columns, (("a", "b"),)), Table(columns, ())
     section = Section("x", (empty, full, Section("y", (full,))))
     first, inner = tidied(section).blocks
     assert isinstance(first, Table)
-    assert first.legend == "what it means"
+    assert first.legend == "x: what it means"
     assert isinstance(inner, Section)
     (second,) = inner.blocks
     assert isinstance(second, Table)

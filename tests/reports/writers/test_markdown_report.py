@@ -112,5 +112,5 @@ def test_a_layer_whose_slopes_are_equal_says_what_else_is_wrong() -> None:
     page = _html(dataclasses.replace(verified(), candidates=(changed,)))
     assert [row[1] for row in _rows(page)[3:]] == ["equal", "differ"]
     assert "act: used twice" in _text(page)
-    assert "isolated: the layer" not in page
-    assert "isolated: the layer" in _html(verified())
+    assert "isolated: error of the layer" not in page
+    assert "isolated: error of the layer" in _html(verified())

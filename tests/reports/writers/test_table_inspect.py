@@ -87,7 +87,7 @@ def test_usage_shows_only_where_data_was_given() -> None:
     )
     assert row.split() == ["stem.act", "25.0%", "4", "1", "12.5%"]
     without = model(*(dataclasses.replace(report, usage=None) for report in usual().layers))
-    assert "negative inputs" not in render(without, Style())
+    assert "negative values" not in render(without, Style())
 
 
 def test_no_escape_codes_without_colour_and_the_severities_in_theirs_with_it() -> None:

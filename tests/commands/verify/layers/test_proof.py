@@ -346,7 +346,7 @@ def _unsearched(case: Case) -> list[tuple[str, str | None, str | None, str | Non
 def test_without_looking_equal_slopes_pass_and_others_fail() -> None:
     assert _unsearched(Case([flat()], [flat()])) == [("pass", None, None, None)]
     wrong = Case([flat()], [flat("a", 2 * SLOPES)])
-    words = "a: 3 of 3 slopes differ, most at index 1: -1, expected -0.5"
+    words = "a: 3 of 3 slopes differ, the largest difference at index 1: -1, expected -0.5"
     assert _unsearched(wrong) == [("fail", words, "slopes_differ", None)]
     more = Case([flat()], [flat(), flat("b")])
     note = "a PReLU that the reference does not have; every output agrees"
