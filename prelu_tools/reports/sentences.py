@@ -247,8 +247,8 @@ def power_lines(power: Power) -> Iterator[str]:
     if power.planted:
         sample = ", a sample of the possible faults" if power.sampled else ""
         yield (
-            f"power {power_share(power)}: {power.detected:,} of "
-            f"{counted(power.planted, 'slope fault')} planted in a copy of the candidate caught "
+            f"power {power_share(power)}: the checks caught {power.detected:,} of "
+            f"{counted(power.planted, 'slope fault')} planted in a copy of the candidate "
             f"({power.by_layers:,} at layers, {power.by_outputs:,} at outputs){sample}"
         )
     else:

@@ -124,13 +124,13 @@ def test_power_is_never_rounded_up(planted: int, detected: int, share: str) -> N
 def test_power_in_words() -> None:
     escaped = tuple(f"fault {i}" for i in range(7))
     assert list(power_lines(Power(36, 29, 20, 29, escaped, 1, sampled=True))) == [
-        "power 0.80: 29 of 36 slope faults planted in a copy of the candidate caught "
+        "power 0.80: the checks caught 29 of 36 slope faults planted in a copy of the candidate "
         "(20 at layers, 29 at outputs), "
         "a sample of the possible faults",
         "escaped: fault 0, fault 1, fault 2, fault 3, fault 4 and 2 more",
     ]
     assert list(power_lines(Power(1, 1, 1, 1, (), 0, sampled=False))) == [
-        "power 1.00: 1 of 1 slope fault planted in a copy of the candidate caught "
+        "power 1.00: the checks caught 1 of 1 slope fault planted in a copy of the candidate "
         "(1 at layers, 1 at outputs)"
     ]
     assert list(power_lines(Power(0, 0, 0, 0, (), 2, sampled=False))) == [
