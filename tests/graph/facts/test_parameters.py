@@ -47,10 +47,10 @@ def test_indices_scales_and_zero_points_are_no_parameters() -> None:
             y = Mul(d, factor)
         }"""
     proto = parser.parse_model(graph)
-    constant = {
-        "order": np.int64([0, 1]),
+    constant: dict[str, object] = {
+        "order": np.array([0, 1]),
         "stored": np.zeros((2, 3), np.uint8),
-        "factor": np.float32([2, 2, 2, 2, 2, 2]),
+        "factor": np.full(6, 2, np.float32),
         **{name: np.float32(1) for name in ("s", "s2")},
         "z": np.uint8(0),
     }
