@@ -25,6 +25,12 @@ from prelu_tools.reports.document import (
 from prelu_tools.reports.findings import by_severity, which
 from prelu_tools.reports.words import counted, n_slopes, number, origin, percentage, shape, share
 
+_SHARING = {
+    "channel-shared": "shared",
+    "channel-wise": "per channel",
+    "element-wise": "per element",
+    "partial": "partial",
+}
 _ADDS = "slopes as a percentage of the parameters of the preceding layer"
 _MEANING = {
     "at_init": "all slopes have their initial value",
@@ -130,7 +136,7 @@ def _row(report: LayerReport) -> tuple[Cell, ...]:
     return (
         Name(f"{layer.name}{uses}"),
         layer.form,
-        layer.sharing,
+        _SHARING[layer.sharing],
         shape(layer.stored_shape),
         *_numbers(report.statistics),
         _overhead(layer.overhead_percent),

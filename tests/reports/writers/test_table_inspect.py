@@ -130,7 +130,7 @@ def test_a_form_that_has_no_room_in_the_table_stands_below_it() -> None:
     assert re.search(
         r"^A\.Very\.Long\.ParametricReLU 64x56x56 +a+…a+$", render(model(long), Style()), re.M
     )
-    assert "prelu channel 4" in " ".join(render(model(layer("a", [0.5] * 4)), Style()).split())
+    assert "prelu per channel 4" in " ".join(render(model(layer("a", [0.5] * 4)), Style()).split())
 
 
 def test_what_columns_without_room_say_of_all_layers_is_said_of_all_of_them() -> None:

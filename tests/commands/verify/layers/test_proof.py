@@ -159,7 +159,7 @@ def test_slopes_without_a_negative_input_prove_nothing() -> None:
     assert case.said == (
         "inconclusive",
         "a: found by its values: tensor 'y' of node 'of_y' (Add), but no negative "
-        "input reached 2 of its 3 slopes",
+        "value reached 2 of its 3 slopes",
         "layer_not_proven",
     )
     assert (case.one.coverage, case.one.n_by_behaviour, case.one.found) == (1 / 3, 0, "values")
