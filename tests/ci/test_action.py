@@ -166,7 +166,7 @@ def test_a_record_is_verified_without_extras(runner: Runner) -> None:
 def test_a_list_that_holds_passes(runner: Runner) -> None:
     found = runner.run("Verify")
     assert found.returncode == 0, found.stderr
-    assert "PASS 1 check of prelu-tools.toml: 1 pass" in found.stdout
+    assert "PASS prelu-tools.toml: 1 check, 1 passed" in found.stdout
     report = runner.outputs.pop("report")
     assert Path(report).read_text(encoding="utf-8").startswith('{\n  "schema_version": 2')
     assert {k: v for k, v in runner.outputs.items() if k != "report"} == {
