@@ -124,7 +124,7 @@ def test_a_wrong_slope_is_said_as_numpy_says_it(exported: Path) -> None:
     assert "Not equal: reference (Sequential) (reference), candidate (ModelProto)" in text
     assert "elements differ" in text
     assert "Max absolute difference: " in text
-    assert "1 of 4 slopes differ, most at index 0" in text
+    assert "1 of 4 slopes differ, the largest difference at index 0" in text
 
 
 def test_the_first_line_is_the_reason_which_is_all_that_a_summary_shows(exported: Path) -> None:

@@ -216,8 +216,8 @@ def describe(left: Array, right: Array) -> str:
     finite = np.abs(left.astype(np.float64) - right.astype(np.float64))
     worst = int(where[np.argmax(np.nan_to_num(finite[where], nan=np.inf))])
     return Reason(
-        f"{where.size} of {left.size} slopes differ, most at index {worst}: {right[worst]:.9g}, "
-        f"expected {left[worst]:.9g}",
+        f"{where.size} of {left.size} slopes differ, the largest difference at index {worst}: "
+        f"{right[worst]:.9g}, expected {left[worst]:.9g}",
         VALUES_DIFFER,
     )
 
