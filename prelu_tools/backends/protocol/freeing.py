@@ -45,9 +45,15 @@ def freed_inputs(
             large ones, or else half as large ones.
     """
     wide = _freed(specs, other)
-    pairs = [*zip(specs, wide, strict=True)]
-    if wide == [*specs] or not any(map(takes, other_sizes(specs, wide))):
+    feeds = next(filter(takes, other_sizes(specs, wide)), None) if wide != [*specs] else None
+    if feeds is None:
         return None
+    wide = [
+        _moved(spec, free, feeds[spec.name].shape) for spec, free in zip(specs, wide, strict=True)
+    ]
+    if wide == [*specs]:
+        return None
+    pairs = [*zip(specs, wide, strict=True)]
     used, taken = (
         ", ".join(InputOption(one.name, one.shape).text for one, free in chosen if one != free)
         for chosen in (pairs, [pair[::-1] for pair in pairs])
@@ -58,6 +64,15 @@ def freed_inputs(
         "sizes_freed",
     )
     return FreedInputs(tuple(wide), note)
+
+
+def _moved(own: TensorSpec, free: TensorSpec, tried: Sequence[int]) -> TensorSpec:
+    """The input with those sizes free that were tried: half of a size of 1 is 1, no other size."""
+    sizes = zip(own.shape, free.shape, own.example, tried, strict=True)
+    return replace(free, shape=tuple(
+        mine if isinstance(mine, int) and size == used else wish
+        for mine, wish, used, size in sizes
+    ))  # fmt: skip
 
 
 def other_sizes(

@@ -160,11 +160,6 @@ def _settle(work: Work, choices: Choices) -> Latency | None:
     latency = _latency(work, choices)
     fixed = work.request.choices is not None or work.request.tune is False
     before = _before(work)
-    if work.request.tune is False and latency.ratio.high >= 1 and choices.forms != before:
-        choices.notes.append(
-            f"the forms were chosen by a cost model (--no-tune), and the model is not faster here "
-            f"({latency.ratio.median:.2f}x the time)"
-        )
     if latency.ratio.low <= 1.0 or fixed or choices.forms == before:
         return latency
     choices.notes.append(

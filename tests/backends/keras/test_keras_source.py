@@ -144,6 +144,23 @@ def test_layers_that_take_no_other_sizes_say_what_to_change(
     assert "use keras.Input((None, None, 2)) in its source" in words
 
 
+def test_weights_of_a_whole_file_need_none_of_its_classes(keras: Any, tmp_path: Path) -> None:
+    class Mine(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return 2 * x
+
+    def built() -> Any:
+        return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), Mine()])
+
+    model, path = built(), tmp_path / "net.keras"
+    model.save(path)
+    other = built()
+    from prelu_tools.backends.keras.files.loading import load_weights
+
+    load_weights(other, path, "net")
+    assert np.array_equal(other.get_weights()[0], model.get_weights()[0])
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
     ("shape", "axis", "advice"),

@@ -148,7 +148,7 @@ def test_the_sizes_that_the_source_was_exported_with(open_net: Path, tmp_path: P
     found = optimize(source, tmp_path, "--no-tune")
     assert timed_at(found) == ([1, 2, 40, 24], "source")
     table = cli("optimize", source, "-o", tmp_path / "again.onnx", "--no-tune")
-    assert "timed at x 1x2x40x24: the sizes of the example_inputs()" in table.words
+    assert "timed at x 1x2x40x24: the sizes that the model was exported with" in table.words
 
 
 def _source(*shape: int | str, example: tuple[int, ...]) -> Any:
