@@ -155,7 +155,7 @@ def test_arguments_that_are_no_literals_are_a_usage_error(tmp_path: Path, call: 
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "x:", ":batch,3", "x:batch,,3", "x:batch,-1", "x:batch,0", "x:3.5", "x:a b"]
+    "text", ["x", "x:", ":batch,3", "x:batch,,3", "x:batch,-2", "x:batch,0", "x:3.5", "x:a b"]
 )
 def test_an_input_that_is_none_is_a_usage_error(tmp_path: Path, text: str) -> None:
     found = _export("missing.py:Net", tmp_path / "net.onnx", "--input", text)
