@@ -83,7 +83,7 @@ def test_update_writes_it_and_the_next_run_holds_against_it(
     other = _pytest(pytester)
     other.assert_outcomes(failed=1)
     assert (
-        "and this run on 4 inputs with seed 0: update it with pytest --prelu-update"
+        "and this run on 4 samples with seed 0: update it with pytest --prelu-update"
         in other.stdout.str()
     )
 

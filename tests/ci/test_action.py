@@ -198,7 +198,7 @@ def test_arguments_are_split_as_a_shell_splits_and_never_run(runner: Runner) -> 
         reports="junit=out 1.xml\n\nhtml=out.html\n",
     )
     assert found.returncode == 0, found.stderr
-    assert "3 inputs" in found.stdout
+    assert "3 samples" in found.stdout
     assert (runner.project / "out 1.xml").exists()
     assert (runner.project / "out.html").exists()
     for hostile in ("$(touch pwned) `touch pwned`; touch pwned", "net.onnx 'open"):
