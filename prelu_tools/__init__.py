@@ -13,6 +13,7 @@ from prelu_tools.core.process.lazily import lazy_names
 from prelu_tools.core.results.showing import show_with
 
 if TYPE_CHECKING:
+    from prelu_tools import testing, training
     from prelu_tools.api import export, inspect, optimize, quantize, record, verify
     from prelu_tools.core.errors import (
         MissingExtraError,
@@ -52,6 +53,8 @@ __all__ = [
     "optimize",
     "quantize",
     "record",
+    "testing",
+    "training",
     "verify",
 ]
 
@@ -67,6 +70,8 @@ _HOMES = {
     "RecordResult": "core.results.record",
     "VerdictError": "core.results.verification.result",
     "VerifyResult": "core.results.verification.result",
+    "testing": "testing",
+    "training": "training",
 }
 
 

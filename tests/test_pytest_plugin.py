@@ -120,7 +120,7 @@ def test_a_failure_shows_the_line_of_the_test_and_none_of_the_library(
     found = pytester.runpytest_inprocess("-p", "no:cacheprovider", "test_lines.py")
     found.assert_outcomes(failed=6)
     text = found.stdout.str()
-    assert "act: 1 of 3 slopes differ" in text
+    assert "act: 1 of 3 slopes differs" in text
     assert not [line for line in text.splitlines() if "prelu_tools/" in line or "pathlib" in line]
     assert text.count(">   ") == 6  # one line of code each
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ else:
     python_code = lazy_import_module("prelu_tools.core.python_code")
     pickles = lazy_import_module("prelu_tools.core.files.pickles")
 
+_POINTER, _LONGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024
+"""How a file begins that git-LFS leaves in place of another, and its largest size:
+https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
 
 
@@ -47,15 +51,24 @@ def demand_file(path: Path) -> None:
     """Reject what is not there, or cannot be looked at.
 
     Raises:
-        PReLUToolsError: it is so.
+        PReLUToolsError: it is so, or it is not the file itself but git-LFS's pointer to it.
     """
     try:
-        path.stat()
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size <= _LONGEST_POINTER:
+            _refuse_pointer(path)
     except FileNotFoundError as error:
         raise PReLUToolsError(no_such_file(path)) from error
     except (OSError, ValueError) as error:  # a name that is too long or contains NUL
         why = error.strerror if isinstance(error, OSError) else error
         raise PReLUToolsError(f"{path} cannot be read: {why}") from error
+
+
+def _refuse_pointer(path: Path) -> None:
+    if path.read_bytes().startswith(_POINTER):
+        raise PReLUToolsError(
+            f"{path} is not the file itself but a git-LFS pointer to it: run git lfs pull"
+        )
 
 
 def unknown_kind(path: Path, suffixes: Sequence[str]) -> str:

@@ -137,7 +137,7 @@ def test_as_many_slopes_that_are_shared_otherwise_are_not_equal() -> None:
         ),
         pytest.param(
             SLOPES, np.nextafter(SLOPES, np.array([9, -0.5, 1.5, 0.1], np.float32)),
-            "1 of 4 slopes differ, most at index 0: 0.25000003, expected 0.25",
+            "1 of 4 slopes differs, at index 0: 0.25000003, expected 0.25",
             id="the last place",
         ),
         pytest.param(
@@ -146,7 +146,7 @@ def test_as_many_slopes_that_are_shared_otherwise_are_not_equal() -> None:
         ),
         pytest.param(
             np.array([0.0, 1.0], np.float32), np.array([-0.0, 1.0], np.float32),
-            "1 of 2 slopes differ, most at index 0: -0, expected 0", id="signed zero",
+            "1 of 2 slopes differs, at index 0: -0, expected 0", id="signed zero",
         ),
         pytest.param(SLOPES, SLOPES[:3], "3 slopes, expected 4", id="fewer"),
         pytest.param(SLOPES[:1], SLOPES, "4 slopes, expected 1", id="more"),
@@ -193,7 +193,7 @@ def test_a_slope_for_each_position_is_moved(
     one_off.flat[7] += 1
     found = compare_slopes(left, replace(right, slopes=one_off))
     assert not found.equal
-    assert f"1 of {values.size} slopes differ, most at index 7" in (found.description or "")
+    assert f"1 of {values.size} slopes differs, at index 7" in (found.description or "")
 
 
 def test_shapes_of_slopes_do_where_the_input_is_unknown() -> None:
