@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prelu_tools.backends.source_spec import SourceSpec, parse_call
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.files.pointers import refuse_pointer
 from prelu_tools.core.process.lazily import lazy_import_module
 from prelu_tools.core.suggestions import no_such_file
 
@@ -21,9 +21,6 @@ else:
     python_code = lazy_import_module("prelu_tools.core.python_code")
     pickles = lazy_import_module("prelu_tools.core.files.pickles")
 
-_POINTER, _LONGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024
-"""How a file begins that git-LFS leaves in place of another, and its largest size:
-https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill")
 
 
@@ -54,21 +51,13 @@ def demand_file(path: Path) -> None:
         PReLUToolsError: it is so, or it is not the file itself but git-LFS's pointer to it.
     """
     try:
-        status = path.stat()
-        if stat.S_ISREG(status.st_mode) and status.st_size <= _LONGEST_POINTER:
-            _refuse_pointer(path)
+        path.stat()
+        refuse_pointer(path)
     except FileNotFoundError as error:
         raise PReLUToolsError(no_such_file(path)) from error
     except (OSError, ValueError) as error:  # a name that is too long or contains NUL
         why = error.strerror if isinstance(error, OSError) else error
         raise PReLUToolsError(f"{path} cannot be read: {why}") from error
-
-
-def _refuse_pointer(path: Path) -> None:
-    if path.read_bytes().startswith(_POINTER):
-        raise PReLUToolsError(
-            f"{path} is not the file itself but a git-LFS pointer to it: run git lfs pull"
-        )
 
 
 def unknown_kind(path: Path, suffixes: Sequence[str]) -> str:
