@@ -15,6 +15,7 @@ from prelu_tools.core.prelu.slopes import PReLULayer, Shape, align
 
 if TYPE_CHECKING:
     pass
+from prelu_tools.backends.preflight.sources import no_model
 from prelu_tools.backends.protocol.defaults import SourceDefaults
 
 _IMPORTED = {"keras": "h5py", "torch": "torch"}
@@ -71,10 +72,7 @@ class FileSource(SourceDefaults):
                 f"{self.label} can be inspected but not run: use the code or the .keras file "
                 "that it was made from"
             )
-        raise PReLUToolsError(
-            f"{self.label} contains weights but no model: name the code as well, as in "
-            f"nets.py:Net@{self.label}"
-        )
+        raise PReLUToolsError(no_model(self.label))
 
     runner = wide_runner = moved_runner = activation = seek = convert = inputs
 

@@ -95,6 +95,4 @@ def _read_by(text: str, options: SourceOptions, inspects: bool) -> tuple[str, ..
     )
     if row is None:
         return ("inputs",)
-    if not inspects and registry.holds_weights_only(text):
-        return ("inputs", *row.heeds)  # what is wrong is that the model's code is not named
     return () if inspects and row.name == "onnx" else row.heeds

@@ -60,6 +60,13 @@ def demand_file(path: Path) -> None:
         raise PReLUToolsError(f"{path} cannot be read: {why}") from error
 
 
+def no_model(label: str) -> str:
+    """What is wrong with a file of weights that is to be run."""
+    return (
+        f"{label} contains weights but no model: name the code as well, as in nets.py:Net@{label}"
+    )
+
+
 def unknown_kind(path: Path, suffixes: Sequence[str]) -> str:
     """What is wrong with a path that no reader takes; the suffixes are of those that one does."""
     if path.is_dir():
