@@ -13,7 +13,6 @@ from prelu_tools.core.process.lazily import lazy_names
 from prelu_tools.core.results.showing import show_with
 
 if TYPE_CHECKING:
-    from prelu_tools import testing, training
     from prelu_tools.api import export, inspect, optimize, quantize, record, verify
     from prelu_tools.core.errors import (
         MissingExtraError,
@@ -53,8 +52,6 @@ __all__ = [
     "optimize",
     "quantize",
     "record",
-    "testing",
-    "training",
     "verify",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from prelu_tools.core.errors import PReLUToolsError
@@ -14,12 +15,13 @@ def refuse_pointer(path: Path) -> None:
     """Reject a regular file that only says which file is to be fetched.
 
     Raises:
-        OSError: it cannot be read.
-        PReLUToolsError: it is a pointer.
+        PReLUToolsError: it is a pointer. Whoever reads a file says why it cannot be read.
     """
-    if not path.is_file() or path.stat().st_size > _LONGEST:
-        return
-    if path.read_bytes().startswith(_BEGIN):
+    begin = b""
+    with suppress(OSError, ValueError):
+        if path.is_file() and path.stat().st_size <= _LONGEST:
+            begin = path.read_bytes()
+    if begin.startswith(_BEGIN):
         raise PReLUToolsError(
             f"{path} is not the file itself but a git-LFS pointer to it: run git lfs pull"
         )

@@ -22,7 +22,6 @@ from onnx import numpy_helper
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.files.pointers import refuse_pointer
 from prelu_tools.graph.io.locations import data_file
 from prelu_tools.graph.walk import OWN, graphs_in
 
@@ -159,7 +158,6 @@ class OnnxModel:
                 f"tensor {tensor.name!r} has an invalid location: {place}"
             ) from error
         if len(data) != n_bytes or length != n_bytes:
-            refuse_pointer(path)
             found = min(len(data), length)
             raise PReLUToolsError(
                 f"tensor {tensor.name!r} should have {n_bytes} bytes in {path}, found {found}: "

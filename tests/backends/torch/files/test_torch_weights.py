@@ -318,7 +318,7 @@ def test_weights_alone_and_those_that_do_not_fit_name_the_others_too(
     torch.save({"net": state, "ema": {n: v + 1 for n, v in state.items()}}, tmp_path / "two.pt")
     assert "those under ema fit as well" in cli("inspect", tmp_path / "two.pt").words
     torch.save({"net": {"x.weight": torch.ones(3)}, "ema": state}, tmp_path / "other.pt")
-    with pytest.raises(PReLUToolsError, match=r"do not fit Net: .*those under ema fit: .*own\.py"):
+    with pytest.raises(PReLUToolsError, match=r"do not fit Net: .*those under ema fit: .*FILE\.py"):
         open_source(f"{nets}:Net@{tmp_path / 'other.pt'}", SourceOptions())
 
 
