@@ -107,7 +107,7 @@ export function describe(left, right) {
   const [mine, theirs] = [bits(left), bits(right)];
   const where = [...mine.keys()].filter((i) => mine[i] !== theirs[i]);
   if (where.length === 2 && mine[where[0]] === theirs[where[1]] && mine[where[1]] === theirs[where[0]]) {
-    return `channels ${where[0]} and ${where[1]} exchanged`;
+    return `channels ${where[0]} and ${where[1]} swapped`;
   }
   if (sameValues(left, right)) return `slopes permuted (${where.length} of ${mine.length} out of place)`;
   const gap = (i) => { const d = Math.abs(left.data[i] - right.data[i]); return Number.isNaN(d) ? Infinity : d; };

@@ -135,7 +135,7 @@ def _split_weights(text: str) -> tuple[str, Path | None]:
     if match is None:
         return text, None
     if not match["weights"]:
-        raise UsageError(f"{text!r} ends in @: expected SOURCE@WEIGHTS with a file of weights")
+        raise UsageError(f"{text!r} ends in @: expected SOURCE@WEIGHTS, with a weights file")
     weights = match["weights"]
     return match["head"], remote.local_copy(weights) if _is_url(weights) else Path(weights)
 

@@ -29,7 +29,7 @@ class BaselineRequest:
         OWN_FILE, "Fail if figures are worse than in this file.", default=None, metavar="FILE.json"
     )
     baseline_factor: float | None = option(
-        number(1), "Allowed factor by which a figure may get worse.  [default: 2]",
+        number(1), "Factor by which a figure may get worse.  [default: 2]",
         default=None, metavar="TIMES",
         needs=(
             _FILE,
@@ -70,7 +70,7 @@ class BaselineChoice:
     path: Path | None
     """The file; None without any."""
     factor: float
-    """Allowed factor by which a figure may get worse."""
+    """Factor by which a figure may get worse."""
     update: bool
     """Whether the file is to be written, and not compared with."""
     known: Baseline | None

@@ -34,7 +34,7 @@ class KerasSlopeLogger(keras.callbacks.Callback):  # type: ignore[misc]
                 the warning about a layer that does not move can say whether its inputs are ever
                 negative. A subclassed model that is not built yet is built with it; otherwise its
                 first record is made after its first step.
-            tensorboard: whether to write for TensorBoard; None for yes, if it is installed.
+            tensorboard: whether to log to TensorBoard; None for yes, if it is installed.
             wandb: whether to log to the active run of W&B; None for yes, if there is one.
 
         Raises:

@@ -60,7 +60,7 @@ class Recorder:
         Args:
             folder: where `slopes.jsonl` and the files for TensorBoard go; it is made if need be.
             every: steps from one record to the next.
-            tensorboard: whether to write for TensorBoard; None for yes, if it is installed.
+            tensorboard: whether to log to TensorBoard; None for yes, if it is installed.
             wandb: whether to log to the active run of W&B; None for yes, if there is one.
 
         Raises:
@@ -70,7 +70,7 @@ class Recorder:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise UsageError(f"every={every!r}: expected a number of steps, 1 or more")
         if tensorboard and find_spec("tensorboard") is None:
-            raise MissingExtraError("tensorboard", "training", "to write for TensorBoard")
+            raise MissingExtraError("tensorboard", "training", "to log to TensorBoard")
         if wandb and "wandb" not in sys.modules and find_spec("wandb") is None:
             raise UsageError("wandb is not installed, and wandb=True: pip install wandb")
         self.folder = Path(folder)

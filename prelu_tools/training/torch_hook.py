@@ -50,7 +50,7 @@ class TorchSlopeLogger:
                 and later ones are replaced.
             example_inputs: what the module can be called with (a tensor, a tuple or a mapping), to
                 find its layers by; None for the first call during training.
-            tensorboard: whether to write for TensorBoard; None for yes, if it is installed.
+            tensorboard: whether to log to TensorBoard; None for yes, if it is installed.
             wandb: whether to log to the active run of W&B; None for yes, if there is one.
 
         Raises:

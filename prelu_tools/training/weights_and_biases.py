@@ -21,7 +21,7 @@ def is_active() -> bool:
 
 
 class WandbRun:
-    """Logs to the active run, with a separate axis: the program's own steps stay as they are."""
+    """Logs to the active run, with their own x-axis: the program's own steps stay as they are."""
 
     def __init__(self) -> None:
         """Take the active run.

@@ -60,7 +60,7 @@ def test_a_wrong_file_fails(tmp_path: Path) -> None:
     _prepared(tmp_path, "wrong", wrong=True)
     rows = cuda.check(tmp_path, ("cpu",))
     assert cuda.exit_code(rows) == 1
-    assert any("channels 0 and 2 exchanged" in reason for reason in rows[1].reasons)
+    assert any("channels 0 and 2 swapped" in reason for reason in rows[1].reasons)
 
 
 @pytest.mark.skipif(CUDA_IS_HERE, reason="CUDA is here")

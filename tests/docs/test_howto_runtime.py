@@ -59,7 +59,7 @@ def test_exchanged_slopes_fail_and_are_named(toy: Path) -> None:
     wrong = _save(toy / "net.toy", [_SLOPES[1], _SLOPES[0], _SLOPES[2]])
     found = cli("verify", toy / "net.onnx", wrong)
     assert found.code == 1
-    assert "channels 0 and 1 exchanged" in found.words
+    assert "channels 0 and 1 swapped" in found.words
 
 
 def test_it_is_inspected(toy: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_wrong_slope_is_a_result_and_no_error(exported: Path, spoilt: onnx.Mod
     result = verify(torch_net(), spoilt, input=SHAPE)
     assert not result
     assert result.verdict == "fail"
-    assert "channels 1 and 2 exchanged" in repr(result)
+    assert "channels 1 and 2 swapped" in repr(result)
 
 
 def test_a_candidate_that_cannot_be_read_is_no_pass(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_inspect_shows_a_model_and_compares_two(exported: Path, spoilt: onnx.Mod
     )
     assert alive.path == "Sequential"
     compared = inspect(torch_net(), spoilt, input=SHAPE)
-    assert [change.difference for change in compared.changes] == ["channels 1 and 2 exchanged"]
+    assert [change.difference for change in compared.changes] == ["channels 1 and 2 swapped"]
     used = inspect(exported, data={"input": np.ones((1, 3, 8, 8))}, target="openvino", near=0.5)
     assert used.layers[0].usage is not None
 

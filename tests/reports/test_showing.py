@@ -80,9 +80,9 @@ def test_reports_are_those_of_the_command() -> None:
 
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
 def test_what_did_not_pass_is_false_and_raises(verdict: Any) -> None:
-    result = replace(verified(), verdict=verdict, reasons=("act2: channels 3 and 7 exchanged",))
+    result = replace(verified(), verdict=verdict, reasons=("act2: channels 3 and 7 swapped",))
     assert not result
-    with pytest.raises(VerdictError, match=f"^{verdict}: .*channels 3 and 7 exchanged") as caught:
+    with pytest.raises(VerdictError, match=f"^{verdict}: .*channels 3 and 7 swapped") as caught:
         result.raise_for_verdict()
     assert caught.value.result is result
 

@@ -86,7 +86,7 @@ def _named(report: Any, names: Sequence[str]) -> None:
     assert report.verdict == "fail"
     assert [layer.name for layer in report.layers if layer.verdict == "fail"] == names
     if len(names) == 1:
-        assert any("exchanged" in str(layer.difference) for layer in report.layers)
+        assert any("swapped" in str(layer.difference) for layer in report.layers)
 
 
 def _exchange(files: Sequence[Path], layers: Sequence[PReLULayer]) -> list[str]:

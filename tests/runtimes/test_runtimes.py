@@ -147,7 +147,7 @@ def test_a_file_of_the_runtime_passes_and_exchanged_slopes_in_it_are_named(
     assert wrong.verdict == "fail"
     failed = [x for x in wrong.candidates[0].layers if x.verdict == "fail"]
     assert [x.name for x in failed] == ["second"]
-    assert "channels 0 and 1 exchanged" in str(failed[0].difference)
+    assert "channels 0 and 1 swapped" in str(failed[0].difference)
 
 
 def test_a_model_whose_sizes_pnnx_fixes_is_converted_for_each_size(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_the_verdict_is_that_of_verify_or_none(tmp_path: Path) -> None:
         found = verify(str(reference), str(paths[name]), power=False)
         assert wanted in ("none", _SAME[found.verdict]), (name, found.reasons)
     by_name = dict(zip(_CASES, answers, strict=True))
-    assert "channels 0 and 1 exchanged" in by_name["exchanged"]["reasons"][0]
+    assert "channels 0 and 1 swapped" in by_name["exchanged"]["reasons"][0]
     assert by_name["negated"]["reasons"][0].startswith("map (node map): slopes negated")
     first = [next(x["name"] for x in by_name[n]["layers"] if x["verdict"] == "fail")
              for n in ("exchanged", "negated", "one slope")]  # fmt: skip

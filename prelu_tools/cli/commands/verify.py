@@ -53,14 +53,15 @@ def command(
 ) -> int:
     """Compare each CANDIDATE with REFERENCE: slopes bit for bit, every layer, every output.
 
-    Each is a model file (model.onnx, model.keras) or FILE.py:NAME, with @WEIGHTS after it for
-    a file of weights (nets.py:Net@weights.pt). ONNX candidates run in
-    onnxruntime on each --provider; if a provider did not run every node, the exit code is 3.
+    Each is a model file (model.onnx, model.keras) or FILE.py:NAME; append @WEIGHTS to
+    load a weights file (nets.py:Net@weights.pt). ONNX candidates run in onnxruntime on each
+    --provider; if a provider did not run every node, the exit code is 3.
 
     For many pairs, use {stem} for the common part of the names ('keras/{stem}.keras'
-    'onnx/{stem}.onnx'), or give two folders, or a list (.csv with reference and candidate, .toml).
+    'onnx/{stem}.onnx'), or give two folders, or a list: a .csv with the columns reference and
+    candidate, or a .toml.
 
-    Without any SOURCE, verify runs the checks that prelu-tools.toml lists as [[checks]], or
+    Without arguments, verify runs the checks that prelu-tools.toml lists as [[checks]], or
     pyproject.toml as [[tool.prelu-tools.checks]], in the current folder.
 
     \b

@@ -71,7 +71,7 @@ def _variants(
     if other is not None:
         swapped = flat.copy()
         swapped[[place, other]] = flat[[other, place]]
-        yield "exchanged", f"slopes {place} and {other} exchanged", swapped.reshape(right.shape)
+        yield "exchanged", f"slopes {place} and {other} swapped", swapped.reshape(right.shape)
     yield "negated", "slopes negated", -right
     turned = _transposed(right)
     if turned is not None:
@@ -101,7 +101,7 @@ def _unlike(flat: Array, place: int, where: Array) -> int | None:
 
 
 def _transposed(slopes: Array) -> Array | None:
-    """Element-wise slopes with their last two axes exchanged, in the shape that they had."""
+    """Element-wise slopes with their last two axes swapped, in the shape that they had."""
     varying = [axis for axis, size in enumerate(slopes.shape) if size > 1]
     if len(varying) < 2:
         return None

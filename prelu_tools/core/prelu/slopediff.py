@@ -210,7 +210,7 @@ def describe(left: Array, right: Array) -> str:
         return "slopes negated"
     where = np.flatnonzero(_bits(left) != _bits(right))
     if where.size == 2 and same_bits(left[where[::-1]], right[where]):
-        return f"channels {where[0]} and {where[1]} exchanged"
+        return f"channels {where[0]} and {where[1]} swapped"
     if same_bits(np.sort(left), np.sort(right)):
         return f"slopes permuted ({where.size} of {left.size} out of place)"
     finite = np.abs(left.astype(np.float64) - right.astype(np.float64))

@@ -91,7 +91,7 @@ def _largest(change: LayerChange, layer: PReLULayer | None) -> str:
 
 
 def _what(change: LayerChange) -> str:
-    """More than the figures say: exchanged channels, a layer of one side only."""
+    """More than the figures say: swapped channels, a layer of one side only."""
     if change.difference is None:
         return Word("equal", "pass")
     return "" if code_of(change.difference) == VALUES_DIFFER else change.difference

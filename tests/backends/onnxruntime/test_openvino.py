@@ -64,7 +64,7 @@ def test_two_slopes_exchanged_fail_on_openvino_too(tmp_path: Path) -> None:
     wrong = _net(tmp_path / "wrong.onnx", SLOPES[[1, 0, 2, 3]])
     found = cli("verify", _net(tmp_path / "net.onnx"), wrong, "--provider", "openvino")
     assert found.code == 1
-    assert "channels 0 and 1 exchanged" in found.words
+    assert "channels 0 and 1 swapped" in found.words
 
 
 def test_slopes_that_openvino_reads_otherwise_fail(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_the_command_reproduces_it(models: tuple[str, Path, Path], tmp_path: Pat
     assert command[0] == "prelu-tools"
     again = cli(*command[1:])
     assert again.code == 1
-    assert "prelu3: channels 3 and 7 exchanged" in again.words
+    assert "prelu3: channels 3 and 7 swapped" in again.words
 
 
 def test_a_bundle_that_cannot_be_written_is_no_verdict(

@@ -112,7 +112,7 @@ def test_as_many_slopes_that_are_shared_otherwise_are_not_equal() -> None:
     ("left", "right", "words"),
     [
         pytest.param(SLOPES, -SLOPES, "slopes negated", id="negated"),
-        pytest.param(SLOPES, SLOPES[[0, 3, 2, 1]], "channels 1 and 3 exchanged", id="exchanged"),
+        pytest.param(SLOPES, SLOPES[[0, 3, 2, 1]], "channels 1 and 3 swapped", id="exchanged"),
         pytest.param(
             SLOPES, SLOPES[[1, 2, 0, 3]], "slopes permuted (3 of 4 out of place)", id="permuted"
         ),

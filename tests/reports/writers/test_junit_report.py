@@ -83,7 +83,7 @@ def test_what_failed_and_what_is_in_doubt() -> None:
     assert _of(root, "error") == ["act3"]
     assert _of(root, "skipped") == []
     message = _message(root, ".//testcase[@name='act2']/failure")
-    assert message == "act2: channels 3 and 7 exchanged"
+    assert message == "act2: channels 3 and 7 swapped"
     assert "isolated: 1,234 ulp" in "".join(root.itertext())
     special = _message(root, ".//testcase[@name='special values']/failure")
     assert "1e+30 in relu_neg" in special

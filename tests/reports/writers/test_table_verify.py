@@ -178,7 +178,7 @@ def test_no_name_is_broken_and_all_of_them_differ(width: int) -> None:
 
 
 def test_many_reasons_are_counted_unless_details_are_asked_for() -> None:
-    reasons = tuple(f"layer{i}: channels 0 and 1 exchanged" for i in range(40))
+    reasons = tuple(f"layer{i}: channels 0 and 1 swapped" for i in range(40))
     result = dataclasses.replace(_changed(reasons=reasons), reasons=())
     brief, full = render(result, Style()), render(result, Style(details=True))
     assert "layer11: " in brief

@@ -102,7 +102,7 @@ def many(command: str) -> BatchResult:
         BatchEntry(
             *(f"folder/{LONG.format(number)}.onnx", "net.onnx", status),
             text=one_line(result, Style()),
-            reasons=("act2: channels 3 and 7 exchanged",) if status == "fail" else (),
+            reasons=("act2: channels 3 and 7 swapped",) if status == "fail" else (),
             candidates=("net.onnx", "folder/other.onnx"),
         )
         for number, (result, status) in enumerate(zip(results, statuses, strict=True))

@@ -168,7 +168,7 @@ def verified() -> VerifyResult:
         outputs=(wrong,),
         layers=_layers(),
         first_divergence="act2",
-        reasons=("act2: channels 3 and 7 exchanged",),
+        reasons=("act2: channels 3 and 7 swapped",),
         special=_special(),
         power=Power(36, 35, 34, 30, ("act1[3]: slope 0.25 made 0.26",), 8, sampled=True),
     )
@@ -182,7 +182,7 @@ def verified() -> VerifyResult:
         samples=16,
         coverage=Coverage(468, 544, ("act1[3]",)),
         candidates=(candidate,),
-        reasons=("net.onnx: act2: channels 3 and 7 exchanged",),
+        reasons=("net.onnx: act2: channels 3 and 7 swapped",),
         agreements=(Agreement("net.onnx", ("cpu", "openvino"), (same,), "pass"),),
         n_searched=4,
         notes=("the reference was run in float32: torch has no float64 for it",),
@@ -205,7 +205,7 @@ def _layers() -> tuple[LayerParity, ...]:
         node="act1",
     )
     wrong = LayerParity(
-        *("act2", False, "act2: channels 3 and 7 exchanged", 0.25, 1234, 0.5, "fail"),
+        *("act2", False, "act2: channels 3 and 7 swapped", 0.25, 1234, 0.5, "fail"),
         n_slopes=32,
         n_by_value=30,
         n_by_behaviour=0,

@@ -33,7 +33,7 @@ Sizes = tuple[tuple[int, ...], ...]
 
 
 class NcnnSource(HostedSource):
-    """Read from the two files themselves; run by ncnn in float32, one row at a time."""
+    """Read from the two files themselves; run by ncnn in float32, one sample at a time."""
 
     framework = called = package = "ncnn"
 

@@ -41,7 +41,7 @@ class Layouts:
 
     @property
     def turned(self) -> Layouts:
-        """The same with the sides exchanged."""
+        """The same with the sides swapped."""
         return Layouts(self.candidate, self.reference)
 
     def permutation(self, rank: int) -> Permutation | None:

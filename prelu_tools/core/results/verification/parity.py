@@ -83,7 +83,7 @@ class LayerParity:
     """Whether the slopes are equal bit for bit, after accounting for sign and layout; those stored
     as integer codes, within half the step of these."""
     difference: str | None
-    """What differs, in words: "channels 3 and 7 exchanged"; None if nothing does."""
+    """What differs, in words: "channels 3 and 7 swapped"; None if nothing does."""
     max_abs_diff: float | None
     """Largest difference of the layer's output from the reference's; None if it was not observed.
     """

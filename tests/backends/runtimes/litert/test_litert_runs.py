@@ -143,7 +143,7 @@ def test_exchanged_slopes_in_the_file_fail_and_are_named(
     for report in result.candidates:
         wrong = [layer for layer in report.layers if layer.verdict == "fail"]
         assert [layer.name for layer in wrong] == ["second"]
-        assert "exchanged" in str(wrong[0].difference)
+        assert "swapped" in str(wrong[0].difference)
 
 
 @pytest.mark.parametrize("converted", ["channel-wise"], indirect=True)

@@ -63,7 +63,7 @@ def test_the_export_of_torch_passes_and_fails_with_two_slopes_exchanged(torch_ex
     good, spoilt = found.json["candidates"]
     assert (good["verdict"], spoilt["verdict"]) == ("pass", "fail")
     assert [layer["name"] for layer in good["layers"]] == ["prelu1", "prelu2"]
-    assert any("prelu1: channels 0 and 1 exchanged" in reason for reason in spoilt["reasons"])
+    assert any("prelu1: channels 0 and 1 swapped" in reason for reason in spoilt["reasons"])
 
 
 @pytest.fixture(scope="module")

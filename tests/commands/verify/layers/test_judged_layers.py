@@ -66,7 +66,7 @@ def test_a_layer_of_other_slopes_fails_in_words() -> None:
     found = rig.one()
     assert (found.verdict, found.slopes_equal) == ("fail", False)
     assert (found.n_by_value, found.n_by_behaviour) == (1, 0)
-    assert found.difference == ("a: channels 0 and 2 exchanged; isolated error 4.2e+06 ulp")
+    assert found.difference == ("a: channels 0 and 2 swapped; isolated error 4.2e+06 ulp")
 
 
 def test_whose_slopes_a_layer_has() -> None:
@@ -244,7 +244,7 @@ def test_a_layer_that_is_used_otherwise_fails() -> None:
     assert (found.verdict, found.slopes_equal) == ("fail", True)
     assert found.difference == "a: used 1 time, expected 2"
     rig = Rig([flat(nodes=("one", "two"))], [flat("a", SLOPES[::-1])])
-    assert rig.one().difference == "a: channels 0 and 2 exchanged"
+    assert rig.one().difference == "a: channels 0 and 2 swapped"
 
 
 def test_a_layer_without_slopes_proves_nothing() -> None:

@@ -46,7 +46,7 @@ def test_two_slopes_exchanged_fail_in_every_layer(
         report = found.json["candidates"][number]
         assert (report["verdict"], _failing(found, number)) == ("fail", [layer])
         assert report["first_divergence"] == layer
-        words = f"{layer}: channels {first} and {second} exchanged"
+        words = f"{layer}: channels {first} and {second} swapped"
         assert any(words in reason for reason in report["reasons"])
 
 
