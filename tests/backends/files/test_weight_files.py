@@ -154,7 +154,7 @@ def test_a_whole_module_whose_code_is_elsewhere_names_it(
         patch.setitem(sys.modules, "away.nets", code)
         torch.save(kind(), path)
         del code.Far  # type: ignore[attr-defined]
-        with pytest.raises(PReLUToolsError, match=r"class Far, whose module away\.nets cannot"):
+        with pytest.raises(PReLUToolsError, match=r"class 'Far', whose module away\.nets cannot"):
             _open(path, unsafe=True)
     words = f"use away/nets.py:Far@{path}, or run this where away/nets.py is, with PYTHONPATH=."
     for command in (["inspect", path], ["export", path, "-o", tmp_path / "o.onnx"]):

@@ -283,7 +283,7 @@ def _needs_code(path: Path, module: str) -> str:
     wanted = [name.rpartition(".") for name in wanted_by_file(path)]
     inside = ((one, name) for one, _, name in wanted if f"{one}.".startswith(f"{module}."))
     place, name = next(inside, (module, "NAME"))
-    begin = f"{path} contains more than weights: an object of the class {name}"
+    begin = f"{path} contains more than weights: an object of the class {name!r}"
     if place == "__main__":
         return (
             f"{begin} of the script that saved it, which cannot be found: save model.state_dict() "
