@@ -83,7 +83,7 @@ def test_update_writes_it_and_the_next_run_holds_against_it(
     other = _pytest(pytester)
     other.assert_outcomes(failed=1)
     assert (
-        "and this run on 4 inputs with seed 0: update it with pytest --prelu-update"
+        "and this run on 4 samples with seed 0: update it with pytest --prelu-update"
         in other.stdout.str()
     )
 
@@ -120,7 +120,7 @@ def test_a_failure_shows_the_line_of_the_test_and_none_of_the_library(
     found = pytester.runpytest_inprocess("-p", "no:cacheprovider", "test_lines.py")
     found.assert_outcomes(failed=6)
     text = found.stdout.str()
-    assert "act: 1 of 3 slopes differs" in text
+    assert "act: 1 of 3 slopes differ" in text
     assert not [line for line in text.splitlines() if "prelu_tools/" in line or "pathlib" in line]
     assert text.count(">   ") == 6  # one line of code each
 

@@ -112,9 +112,8 @@ export function describe(left, right) {
   if (sameValues(left, right)) return `slopes permuted (${where.length} of ${mine.length} out of place)`;
   const gap = (i) => { const d = Math.abs(left.data[i] - right.data[i]); return Number.isNaN(d) ? Infinity : d; };
   const most = where.reduce((best, i) => (gap(i) > gap(best) ? i : best), where[0]);
-  const nouns = mine.length === 1 ? "slope" : "slopes";
-  const differ = where.length === 1 ? "differs, at" : "differ, most at";
-  return `${where.length.toLocaleString("en")} of ${mine.length.toLocaleString("en")} ${nouns} ${differ} index ${most}: ${right.data[most]}, expected ${left.data[most]}`;
+  if (mine.length === 1) return `the only slope differs: ${right.data[most]}, expected ${left.data[most]}`;
+  return `${where.length} of ${mine.length} slopes differ, the largest difference at index ${most}: ${right.data[most]}, expected ${left.data[most]}`;
 }
 
 /** The flat indices, in the candidate, of the slopes that differ. */

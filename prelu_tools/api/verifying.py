@@ -74,7 +74,7 @@ def verify(
         layers: whether to compare every PReLU layer while the models run.
         min_coverage: required share of all slopes, from 0 to 1, whose negative branch the inputs
             reach.
-        min_hits: required number of negative inputs for each slope.
+        min_hits: required number of negative values for each slope.
         power: whether to plant slope faults in a copy, to measure what the checks catch.
         min_power: required share of caught faults among those planted on reached slopes; None
             for all of them, if that can be measured.

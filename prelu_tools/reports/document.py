@@ -7,8 +7,9 @@ twice: a reason is not repeated in a block.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Column:
     """Whether a terminal shows it at all; pages and Markdown show every column."""
     drawn: bool = False
     """Whether it is a drawing made of letters, which a page leaves out next to a real one."""
+    meaning: str = ""
+    """What it holds, where its title does not say so; a legend below the table gives it."""
 
 
 @dataclass(frozen=True)
@@ -85,20 +88,29 @@ class Table:
     """The first one names the row."""
     rows: tuple[tuple[Cell, ...], ...]
     """Each with a cell for each column."""
-    legend: str = ""
-    """What the columns mean, where their titles do not say it."""
     sortable: bool = False
     """Whether a page lets the reader sort and search it."""
 
+    @property
+    def legend(self) -> str:
+        """What the columns mean, where their titles do not say it; those of one meaning at once."""
+        titles: dict[str, list[str]] = {}
+        for column in self.without().columns:
+            if column.meaning:
+                titles.setdefault(column.meaning, []).append(" ".join(column.title.split()))
+        return "; ".join(f"{', '.join(named)}: {meaning}" for meaning, named in titles.items())
+
     def without(self) -> Table:
         """The same without columns that have no content."""
-        kept = [
-            place
-            for place in range(len(self.columns))
-            if any(row[place] not in ("", "-") for row in self.rows)
-        ]
-        rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
-        return Table(tuple(self.columns[place] for place in kept), rows, self.legend, self.sortable)
+        places = range(len(self.columns))
+        return self.only([any(row[i] not in ("", "-") for row in self.rows) for i in places])
+
+    def only(self, wanted: Sequence[bool]) -> Table:
+        """The same with those columns for which `wanted` is true."""
+        columns = tuple(compress(self.columns, wanted))
+        return replace(
+            self, columns=columns, rows=tuple(tuple(compress(row, wanted)) for row in self.rows)
+        )
 
 
 @dataclass(frozen=True)
@@ -148,10 +160,7 @@ class Course:
     @property
     def numbers(self) -> Table:
         """The table without what a drawing shows better: bars made of letters."""
-        kept = [i for i, column in enumerate(self.table.columns) if not column.drawn]
-        rows = tuple(tuple(row[i] for i in kept) for row in self.table.rows)
-        columns = tuple(self.table.columns[i] for i in kept)
-        return replace(self.table, columns=columns, rows=rows)
+        return self.table.only([not column.drawn for column in self.table.columns])
 
 
 @dataclass(frozen=True)
@@ -195,7 +204,7 @@ def plain(text: Text) -> str:
 
 
 def tidied(section: Section, said: set[str] | None = None) -> Section:
-    """The document without empty tables, each legend below the first table that needs it."""
+    """The document without empty tables, each meaning below the first table that needs it."""
     said = set() if said is None else said
     blocks: list[Block] = []
     for block in section.blocks:
@@ -204,10 +213,20 @@ def tidied(section: Section, said: set[str] | None = None) -> Section:
         elif isinstance(block, Table):
             if not block.rows:
                 continue
-            block = replace(block, legend="" if block.legend in said else block.legend)
-            said.add(block.legend)
+            # What a terminal leaves out, it does not explain.
+            shown = {_explained(column) for column in block.without().columns if column.brief}
+            columns = (
+                replace(column, meaning="") if _explained(column) in said else column
+                for column in block.columns
+            )
+            block = replace(block, columns=tuple(columns))
+            said |= shown
         blocks.append(block)
     return replace(section, blocks=tuple(blocks))
+
+
+def _explained(column: Column) -> str:
+    return f"{column.title}: {column.meaning}"
 
 
 def holds(section: Section, kind: type) -> bool:

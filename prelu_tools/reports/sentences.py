@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from prelu_tools.core.results.batch import BatchResult
 from prelu_tools.core.results.reasons import WARNINGS, code_of
@@ -14,27 +15,23 @@ from prelu_tools.core.results.verification.parity import (
     OutputParity,
     SpecialValue,
 )
-from prelu_tools.core.results.verification.result import Agreement, VerifyResult
+from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 from prelu_tools.core.rounding.figures import times, ulps
 from prelu_tools.reports.document import Text, Word
 from prelu_tools.reports.words import counted, listed, tally
 
-LEGEND = (
-    "isolated: the layer alone, on its own input; end-to-end: largest difference in the whole "
-    "model; min hits: how many negative inputs reached the least exercised slope"
-)
-"""What the columns of a table of layers mean."""
-TOP1 = "top-1: rows whose largest value is at the same index in both models"
-"""What a column of a table of outputs means."""
-WRONG = "wrong: values beyond their limit"
-"""What another of its columns means."""
-OUTPUTS_LEGEND = f"x rounding: times the model's rounding error; {WRONG}"
-"""What most of its columns mean."""
-QUANTIZED_LEGEND = (
-    "end-to-end: largest difference in the whole model; SNR: its signal-to-noise ratio; "
-    "min hits: how many negative inputs reached the least exercised slope"
-)
-"""The same for a quantized candidate."""
+ISOLATED = "error of the layer alone, on its own input"
+END_TO_END = "largest absolute difference in the layer's output when both models run as a whole"
+REACHED = "share of slopes that met a negative value"
+MIN_HITS = "how many negative values the least reached slope met"
+POWER = "share of slope faults, planted in a copy of the candidate, that the checks caught"
+X_ROUNDING = "the largest error as a multiple of the model's own rounding error"
+WRONG = "values of all runs that are beyond their limit"
+LIMIT_OF_WORST = "that of the value nearest to its own limit or farthest beyond it"
+LIMIT_AT_ZERO = "the largest permitted difference of a value of 0"
+TOP1 = "samples whose largest value is at the same index in both models"
+SNR = "signal-to-noise ratio compared with the reference"
+"""What columns of these titles hold, in every table."""
 _MOST_KINDS = 5
 _FOUND = {
     "rounded": "rounded",
@@ -45,25 +42,34 @@ _FOUND = {
 
 
 def reached(result: VerifyResult) -> str:
-    """The inputs, and how many slopes they exercised."""
+    """The samples, and how many slopes they reached."""
     if not result.samples and not result.n_searched:
         return "nothing was run"
     how = "quick check without a search or planted faults:" if result.quick else "tested with"
-    text = f"{how} {counted(result.samples, 'input')}"
+    text = f"{how} {counted(result.samples, 'sample')}"
     if result.n_searched:
         text += f" and {result.n_searched:,} found by a search"
     text += f", seed {result.seed}"
     if result.coverage is not None and result.coverage.total:
-        exercised, total = result.coverage.exercised, result.coverage.total
-        text += f"; {exercised:,} of {total:,} slopes exercised by a negative input"
+        text += f"; {reached_of(result.coverage)}"
     return text
+
+
+def reached_of(coverage: Coverage) -> str:
+    """How many of all slopes met a negative value."""
+    return f"{coverage.exercised:,} of {coverage.total:,} slopes reached by a negative value"
 
 
 def headline(result: BatchResult) -> str:
     """How many models of which list, and how many of each status."""
+    return headline_of(result, result.summary)
+
+
+def headline_of(result: BatchResult, counts: Mapping[Any, int]) -> str:
+    """The same, with the numbers of each status given."""
     number = counted(len(result.entries), "check" if result.command == "verify" else "model")
-    of = f" of {result.path}" if result.path else ""
-    return f"{number}{of}: {tally(result.summary) or 'nothing was checked'}"
+    path = f"{result.path}: " if result.path else ""
+    return f"{path}{number}, {tally(counts) or 'nothing was checked'}"
 
 
 def own_reasons(result: VerifyResult) -> tuple[str, ...]:
@@ -152,7 +158,7 @@ def rounding_lines(report: CandidateReport) -> Iterator[str]:
     if worst is not None:
         yield (
             f"largest error: {times(worst.worst_of_rounding)} the model's own rounding error, "
-            f"over {sum(output.n_values for output in known):,} values in all runs"
+            f"among the {sum(output.n_values for output in known):,} values of all runs"
         )
     yield from (f"output {o.name!r}: {o.remark}" for o in report.outputs if o.remark)
 
@@ -167,7 +173,7 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     coarse = any(layer.slope_step for layer in report.layers)
     how = "equal within their quantization step" if coarse else "equal bit for bit"
     of = "of these also " if by_behaviour <= by_value else ""
-    ran = f", {by_behaviour:,} {of}confirmed on negative inputs" if by_behaviour else ""
+    ran = f", {by_behaviour:,} {of}reached, with correct results" if by_behaviour else ""
     failed = [layer for layer in report.layers if layer.verdict == "fail"]
     n_failed = sum(layer.n_slopes for layer in failed if not layer.n_by_behaviour)
     if ran and n_failed:
@@ -213,7 +219,7 @@ def worst_difference(result: VerifyResult) -> float | None:
 
 
 def coverage_share(result: VerifyResult) -> float | None:
-    """The share of all slopes that a negative input reached; None if it is not known."""
+    """The share of all slopes that a negative value reached; None if it is not known."""
     coverage = result.coverage
     return coverage.exercised / coverage.total if coverage and coverage.total else None
 
@@ -242,8 +248,8 @@ def power_lines(power: Power) -> Iterator[str]:
     if power.planted:
         sample = ", a sample of the possible faults" if power.sampled else ""
         yield (
-            f"power {power_share(power)}: {power.detected:,} of "
-            f"{counted(power.planted, 'planted slope fault')} caught at a layer or an output "
+            f"power {power_share(power)}: the checks caught {power.detected:,} of "
+            f"{counted(power.planted, 'slope fault')} planted in a copy of the candidate "
             f"({power.by_layers:,} at layers, {power.by_outputs:,} at outputs){sample}"
         )
     else:

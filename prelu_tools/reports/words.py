@@ -9,6 +9,8 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.inspection import InspectResult
 from prelu_tools.core.results.reasons import counted as counted
 
+_PAST = {"pass": "passed", "fail": "failed"}
+
 
 def origin(result: InspectResult) -> str:
     """The kind of a model, its opset and who wrote it, as far as these are known."""
@@ -76,8 +78,12 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 
 
 def tally(summary: Mapping[Any, int]) -> str:
-    """How many there are of each kind, of those kinds that there are."""
-    return ", ".join(f"{number:,} {kind}" for kind, number in summary.items() if number)
+    """How many there are of each status, of those that there are: `2 passed, 1 error`."""
+    found = ((number, str(kind)) for kind, number in summary.items() if number)
+    return ", ".join(
+        counted(number, kind) if kind == "error" else f"{number:,} {_PAST.get(kind, kind)}"
+        for number, kind in found
+    )
 
 
 def placed(layer: PReLULayer, index: int) -> str:

@@ -129,7 +129,7 @@ def test_sizes_that_are_given_for_a_keras_model_are_written(nets: Path) -> None:
     [
         (InputOption("y", ("batch", 4)), "--input y: .* takes x$"),
         (InputOption("x", ("batch", 5)), "takes x:batch,4"),
-        (InputOption("x", ("batch", 4, 4)), "takes x:batch,4"),
+        (InputOption("x", ("batch", 4, 4)), "has 3 dimensions; the model's input has 2"),
         (InputOption("x", ("batch", "width")), "takes x:batch,4"),
     ],
 )

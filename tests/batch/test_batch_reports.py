@@ -47,7 +47,7 @@ def test_the_table_has_a_line_a_model_and_what_is_wrong(written: dict[str, str])
     lines = written["table"].replace("\n", " \n").splitlines()
     assert max(map(len, lines)) <= 81
     text = " ".join(written["table"].split())
-    assert "FAIL 5 models: 2 ok, 1 with warnings, 1 fail, 1 error" in text
+    assert "FAIL 5 models, 2 ok, 1 with warnings, 1 failed, 1 error" in text
     assert "warning no_prelu in 1 model:" in text
     assert re.search(
         r"fail \S+nan\.onnx \S+ has findings that --fail-on error rejects: non_finite", text
@@ -85,7 +85,7 @@ def test_the_rows_are_those_of_each_model(written: dict[str, str], batch: Path) 
 
 
 def test_the_markdown_and_the_page_have_every_model(written: dict[str, str]) -> None:
-    assert "5 models: 2 ok, 1 with warnings, 1 fail, 1 error" in written["markdown"]
+    assert "5 models, 2 ok, 1 with warnings, 1 failed, 1 error" in written["markdown"]
     for name in ("bad", "nan", "net0", "net1", "relu"):
         assert f"{name}.onnx" in written["markdown"]
         assert f"{name}.onnx" in written["html"]
@@ -186,7 +186,7 @@ def test_export_writes_each_model_in_its_place(
     assert sorted(path.name for path in Path("out").iterdir()) == ["net0.onnx", "net1.onnx"]
     alone = cli("export", "nets/net0.onnx", "-o", "out/net0.onnx", "--force", "--format", "json")
     assert found.json["models"][1]["document"] == alone.json
-    assert "3 models: 2 ok, 1 error" in cli("export", "nets", "-o", "out", "--force").words
+    assert "3 models, 2 ok, 1 error" in cli("export", "nets", "-o", "out", "--force").words
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])

@@ -325,7 +325,7 @@ def test_each_shows_every_model_by_itself(tmp_path: Path) -> None:
     alone = [cli("inspect", net).out for net in (first, second)]
     assert found.code == 0
     assert found.out.startswith(f"{alone[0]}\n{alone[1]}")
-    assert found.out.endswith("OK  2 models: 2 ok\n")
+    assert found.out.endswith("OK  2 models, 2 ok\n")
 
 
 def test_axis_orders_and_inputs_follow_each_pair(

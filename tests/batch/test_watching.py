@@ -88,7 +88,7 @@ def test_a_terminal_sees_how_many_are_done_and_which_is_at_hand(odd: Odd) -> Non
     odd.go.touch()
     out = terminal.end()
     assert terminal.running.returncode == 3
-    assert "4 models: 2 ok, 2 error" in out
+    assert "4 models, 2 ok, 2 errors" in out
     assert "models" not in terminal.seen  # results are for standard output alone
 
 

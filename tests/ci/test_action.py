@@ -166,7 +166,7 @@ def test_a_record_is_verified_without_extras(runner: Runner) -> None:
 def test_a_list_that_holds_passes(runner: Runner) -> None:
     found = runner.run("Verify")
     assert found.returncode == 0, found.stderr
-    assert "PASS 1 check of prelu-tools.toml: 1 pass" in found.stdout
+    assert "PASS prelu-tools.toml: 1 check, 1 passed" in found.stdout
     report = runner.outputs.pop("report")
     assert Path(report).read_text(encoding="utf-8").startswith('{\n  "schema_version": 2')
     assert {k: v for k, v in runner.outputs.items() if k != "report"} == {
@@ -198,7 +198,7 @@ def test_arguments_are_split_as_a_shell_splits_and_never_run(runner: Runner) -> 
         reports="junit=out 1.xml\n\nhtml=out.html\n",
     )
     assert found.returncode == 0, found.stderr
-    assert "3 inputs" in found.stdout
+    assert "3 samples" in found.stdout
     assert (runner.project / "out 1.xml").exists()
     assert (runner.project / "out.html").exists()
     for hostile in ("$(touch pwned) `touch pwned`; touch pwned", "net.onnx 'open"):

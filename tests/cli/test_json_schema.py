@@ -130,7 +130,7 @@ def test_a_failing_layer_is_named_and_described(tmp_path: Path) -> None:
     assert candidate["first_divergence"] == layer["name"] == "act"
     assert (layer["slopes_equal"], layer["verdict"]) == (False, "fail")
     assert layer["difference"].startswith(
-        "act: 1 of 3 slopes differs, at index 2: 1.25, expected 1.5"
+        "act: 1 of 3 slopes differ, the largest difference at index 2: 1.25, expected 1.5"
     )
     (output,) = candidate["outputs"]
     assert output["verdict"] == "fail"

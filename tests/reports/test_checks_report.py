@@ -39,7 +39,7 @@ def test_names_that_are_references_are_shown_once() -> None:
     text = render(checks_of(entry_of("nets.py:Net", passing()), path="a.toml"), "table", Style())
     assert text.count("nets.py:Net") == 1
     assert "check" not in text.partition("──")[0]
-    assert "PASS  1 check of a.toml: 1 pass" in text
+    assert "PASS  a.toml: 1 check, 1 passed" in text
 
 
 def test_the_json_has_each_document_with_its_name() -> None:
@@ -137,14 +137,14 @@ def test_what_makes_a_pass_prove_less_is_in_the_table(code: str | None) -> None:
         assert "\x1b" not in text
         assert ("with warnings" in text) == (code in _WEAK)
     text = render(result, "table", Style())
-    last = "2 checks of prelu-tools.toml: "
-    assert f"PASS  {last}{'1 pass, 1 with warnings' if code in _WEAK else '2 pass'}\n" in text
+    last = "prelu-tools.toml: 2 checks, "
+    assert f"PASS  {last}{'1 passed, 1 with warnings' if code in _WEAK else '2 passed'}\n" in text
     assert ("warning  weak: less is" in text) == (code in _WEAK)
 
 
 def test_a_failure_with_a_warning_stays_a_failure() -> None:
     failed = dataclasses.replace(verified(), notes=(Reason("less is proven", _WEAK[0]),))
     text = render(checks_of(entry_of("a", failed)), "table", Style())
-    assert "FAIL  1 check of prelu-tools.toml: 1 fail\n" in text
+    assert "FAIL  prelu-tools.toml: 1 check, 1 failed\n" in text
     assert "warning  a: less is proven" in text
     assert "with warnings" not in text

@@ -10,7 +10,7 @@ import pytest
 from made_pages import pages
 
 from prelu_tools.reports import COMMON_FORMATS, Style, render, views
-from prelu_tools.reports.document import Facts, Lines, Section, Table, plain, tidied
+from prelu_tools.reports.document import Column, Facts, Lines, Section, Table, plain, tidied
 
 RESULTS = pages()
 FROM_DOCUMENTS = ("table", "markdown", "html", "notebook")
@@ -53,12 +53,28 @@ def test_every_kind_of_result_has_a_view_and_every_view_a_kind() -> None:
     assert set(COMMON_FORMATS) - {"json"} <= set(FROM_DOCUMENTS)
 
 
+def test_a_legend_explains_the_columns_that_say_something() -> None:
+    columns = (
+        Column("a", meaning="one"),
+        *(Column("b\nc", meaning="two"), Column("d", meaning="two")),
+        *(Column("e"), Column("f", meaning="three")),
+    )
+    assert Table(columns, (("1", "2", "3", "4", "-"),)).legend == "a: one; b c, d: two"
+
+
+def test_a_column_that_a_terminal_left_out_is_explained_where_it_is_shown() -> None:
+    left_out, shown = Column("a", meaning="one", brief=False), Column("a", meaning="one")
+    section = Section("x", (Table((left_out,), (("1",),)), Table((shown,), (("1",),))))
+    assert [t.legend for t in tidied(section).blocks if isinstance(t, Table)] == ["a: one"] * 2
+
+
 def test_empty_tables_go_and_legends_stay_once() -> None:
-    full, empty = Table((), (("a",),), "what it means"), Table((), (), "what it means")
+    columns = (Column("x", meaning="what it means"), Column("y"))
+    full, empty = Table(columns, (("a", "b"),)), Table(columns, ())
     section = Section("x", (empty, full, Section("y", (full,))))
     first, inner = tidied(section).blocks
     assert isinstance(first, Table)
-    assert first.legend == "what it means"
+    assert first.legend == "x: what it means"
     assert isinstance(inner, Section)
     (second,) = inner.blocks
     assert isinstance(second, Table)

@@ -47,12 +47,12 @@ def test_a_list_names_the_first_few() -> None:
 def test_inputs_and_what_they_reached() -> None:
     result = verified()
     assert reached(result) == (
-        "tested with 16 inputs and 4 found by a search, seed 7; 468 of 544 slopes "
-        "exercised by a negative input"
+        "tested with 16 samples and 4 found by a search, seed 7; 468 of 544 slopes "
+        "reached by a negative value"
     )
     assert (
         reached(dataclasses.replace(result, n_searched=0, coverage=None))
-        == "tested with 16 inputs, seed 7"
+        == "tested with 16 samples, seed 7"
     )
 
 
@@ -87,7 +87,7 @@ def test_where_it_ran() -> None:
 def test_how_slopes_are_proven() -> None:
     (report,) = verified().candidates
     assert proven(report) == (
-        "slopes: 542 of 544 equal bit for bit, 460 of these also confirmed on negative inputs "
+        "slopes: 542 of 544 equal bit for bit, 460 of these also reached, with correct results "
         "(32 slopes are in layers that differ)",
     )
     assert proven(dataclasses.replace(report, layers=())) == ()
@@ -129,13 +129,13 @@ def test_power_is_never_rounded_up(planted: int, detected: int, share: str) -> N
 def test_power_in_words() -> None:
     escaped = tuple(f"fault {i}" for i in range(7))
     assert list(power_lines(Power(36, 29, 20, 29, escaped, 1, sampled=True))) == [
-        "power 0.80: 29 of 36 planted slope faults caught at a layer or an output "
+        "power 0.80: the checks caught 29 of 36 slope faults planted in a copy of the candidate "
         "(20 at layers, 29 at outputs), "
         "a sample of the possible faults",
         "escaped: fault 0, fault 1, fault 2, fault 3, fault 4 and 2 more",
     ]
     assert list(power_lines(Power(1, 1, 1, 1, (), 0, sampled=False))) == [
-        "power 1.00: 1 of 1 planted slope fault caught at a layer or an output "
+        "power 1.00: the checks caught 1 of 1 slope fault planted in a copy of the candidate "
         "(1 at layers, 1 at outputs)"
     ]
     assert list(power_lines(Power(0, 0, 0, 0, (), 2, sampled=False))) == [

@@ -217,7 +217,9 @@ def test_decay_that_pulls_slopes_to_zero(tmp_path: Path) -> None:
     _, said = _logged(tmp_path, net, optimizer, 20, every=2, shape=(8, 3))
     first, second = said
     assert first.startswith("slopes_decay: a weight decay of 2 applies to the slopes of 1 of 1")
-    assert second.startswith("pulled_to_zero 1: the mean size of its slopes fell from 0.25 to ")
+    assert second.startswith(
+        "pulled_to_zero 1: the mean magnitude of its slopes fell from 0.25 to "
+    )
 
 
 def test_slopes_that_leave_the_usual_range(tmp_path: Path) -> None:

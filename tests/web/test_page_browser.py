@@ -132,7 +132,7 @@ def test_a_right_model_passes(page: _Page) -> None:
 @pytest.mark.parametrize(("change", "said"), [
     (exchange, "act1 (node act1): channels 0 and 1 swapped"),
     (negate, "map (node map): slopes negated"),
-    (one_channel, "act3 (node act3): 1 of 5 slopes differs, at index 1"),
+    (one_channel, "act3 (node act3): 1 of 5 slopes differ, the largest difference at index 1"),
 ])  # fmt: skip
 def test_wrong_slopes_fail_and_are_named(page: _Page, change: Any, said: str) -> None:
     page.open()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
@@ -132,11 +131,10 @@ class GraphDefaults(SourceDefaults):
 
     @property
     def n_parameters(self) -> int:
-        """Elements of all initializers of floating type."""
-        from prelu_tools.graph.match.regions import FLOATS
+        """Elements of all initializers that hold weights, biases or slopes, as codes too."""
+        from prelu_tools.graph.facts.parameters import count_parameters
 
-        tensors = self.model.proto.graph.initializer
-        return sum(math.prod(tensor.dims) for tensor in tensors if tensor.data_type in FLOATS)
+        return count_parameters(self.model.proto)
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""

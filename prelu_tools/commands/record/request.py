@@ -34,7 +34,7 @@ class RecordRequest:
     ranges: Mapping[str, tuple[float, float]] = ranges_option(DRAWS)
     """The values that an input may take, by its name; by "" for all others."""
     samples: int | None = option(
-        whole(1), "How many random inputs to run.  [default: 16]", default=None
+        whole(1), "How many random samples (rows of input) to run.  [default: 16]", default=None
     )
     """Rows of input to draw; None for the usual number, and for none if there is a file of
     inputs."""

@@ -16,7 +16,10 @@ def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Ve
     if coverage is None:
         return "inconclusive", "--min-coverage cannot be checked with --no-layers"
     if coverage.total == 0:
-        return "inconclusive", "there are no slopes, and --min-coverage requires some"
+        return "inconclusive", (
+            f"there are no slopes, and --min-coverage {request.min_coverage:g} (in a list: "
+            "min_coverage) requires some"
+        )
     if coverage.exercised >= request.min_coverage * coverage.total:
         return None
     return "fail", (
@@ -26,7 +29,7 @@ def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Ve
 
 
 def hits_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict, str] | None:
-    """Whether each slope met enough negative inputs: None, or a verdict and why."""
+    """Whether each slope met enough negative values: None, or a verdict and why."""
     if request.min_hits is None:
         return None
     known = [layer for layer in report.layers if layer.least_positions is not None]
@@ -36,8 +39,8 @@ def hits_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict,
     if (least.least_positions or 0) >= request.min_hits:
         return None
     return "fail", (
-        f"{report.model}: {least.name}: a slope had "
-        f"{counted(least.least_positions or 0, 'negative input')}; "
+        f"{report.model}: {least.name}: a slope met "
+        f"{counted(least.least_positions or 0, 'negative value')}; "
         f"--min-hits {request.min_hits} requires more"
     )
 

@@ -170,7 +170,10 @@ class VerifyRequest:
     ranges: Mapping[str, tuple[float, float]] = ranges_option(DRAWS)
     """The values that an input may take, by its name; by "" for all others."""
     samples: int | None = option(
-        whole(1), "How many random inputs to run.  [default: 16]", default=None, example="16"
+        whole(1),
+        "How many random samples (rows of input) to run.  [default: 16]",
+        default=None,
+        example="16",
     )
     """Rows of input to draw; None for the usual number, and for none if there is a file of
     inputs."""
@@ -198,7 +201,7 @@ class VerifyRequest:
         default=None, example="1.0", needs=(_LAYERS,),
     )  # fmt: skip
     min_hits: int | None = option(
-        whole(1), "Required number of negative inputs for each slope.",
+        whole(1), "Required number of negative values for each slope.",
         default=None, metavar="N", example="3", needs=(_LAYERS,),
     )  # fmt: skip
     power: bool = option(
@@ -220,7 +223,7 @@ class VerifyRequest:
     where it can be measured: a number makes it inconclusive where it cannot."""
     quick: bool = option(
         FLAG,
-        "Run only the cheap checks: 4 random inputs, no search for more, no planted "
+        "Run only the cheap checks: 4 random samples, no search for more, no planted "
         "faults; the verdict says so.",
         default=False, example="false",
         key_help="run only the cheap checks: no search for inputs, no planted faults",

@@ -13,7 +13,7 @@ from prelu_tools.core.arrays import Array, frozen, same_bits
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation, moved_from
 from prelu_tools.core.prelu.slopes import PReLULayer, broadcasts
-from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason, counted
+from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason
 from prelu_tools.core.rounding.tolerance import resolution
 
 
@@ -215,10 +215,12 @@ def describe(left: Array, right: Array) -> str:
         return f"slopes permuted ({where.size} of {left.size} out of place)"
     finite = np.abs(left.astype(np.float64) - right.astype(np.float64))
     worst = int(where[np.argmax(np.nan_to_num(finite[where], nan=np.inf))])
-    differ = "differs, at" if where.size == 1 else "differ, most at"
+    values = f"{right[worst]:.9g}, expected {left[worst]:.9g}"
+    if left.size == 1:
+        return Reason(f"the only slope differs: {values}", VALUES_DIFFER)
     return Reason(
-        f"{where.size:,} of {counted(left.size, 'slope')} {differ} index {worst}: "
-        f"{right[worst]:.9g}, expected {left[worst]:.9g}",
+        f"{where.size} of {left.size} slopes differ, the largest difference at index {worst}: "
+        f"{values}",
         VALUES_DIFFER,
     )
 

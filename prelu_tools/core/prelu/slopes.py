@@ -98,7 +98,7 @@ class PReLULayer:
 
     @property
     def overhead_percent(self) -> float | None:
-        """The number of slopes relative to the parameters of the layer before, in percent."""
+        """The number of slopes as a percentage of the parameters of the preceding layer."""
         if not self.preceding_parameters:
             return None
         return 100.0 * int(self.slopes.size) / self.preceding_parameters

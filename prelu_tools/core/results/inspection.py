@@ -100,7 +100,8 @@ class InspectResult(Shown):
     producer: str
     """The program that wrote the model: name and version."""
     n_parameters: int
-    """Elements of all parameters."""
+    """Elements of all parameters: weights, biases, slopes. Those that a quantized model stores as
+    integer codes count; its scales and zero points do not."""
     layers: tuple[LayerReport, ...]
     """In the order of the graph."""
     findings: tuple[Finding, ...]

@@ -17,7 +17,7 @@
     ["severity", "severity of findings", (layer) => SEVERITIES.length - worst(layer)],
   ];
   if (data.layers.some((layer) => layer.usage !== null)) {
-    ORDERS.push(["used", "share of negative inputs", (layer) => layer.usage && layer.usage.negative]);
+    ORDERS.push(["used", "share of negative values", (layer) => layer.usage && layer.usage.negative]);
     ORDERS.push(["output", "share of the output", (layer) => layer.usage && layer.usage.output]);
   }
 

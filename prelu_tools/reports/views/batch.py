@@ -26,13 +26,16 @@ from prelu_tools.reports.document import (
 )
 from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.sentences import (
+    POWER,
+    REACHED,
     coverage_share,
     headline,
+    headline_of,
     power_share,
     worst_difference,
 )
 from prelu_tools.reports.views import verify
-from prelu_tools.reports.words import counted, covered, listed, number, shape, share, tally
+from prelu_tools.reports.words import counted, covered, listed, number, shape, share
 
 _SEVERITIES = ("error", "warning")
 _MOST_LAYERS = 5000  # of all models together, that a page shows in full
@@ -91,10 +94,7 @@ def _headline(result: BatchResult, words: Sequence[Word]) -> str:
     """How many there are of each word of the last column; a warning is not ok."""
     if "with warnings" not in words and "with errors" not in words:
         return headline(result)
-    of = f" of {result.path}" if result.path else ""
-    counts = tally(Counter(sorted(words, key=_ORDER.index)))
-    number = counted(len(words), "check" if result.command == "verify" else "model")
-    return f"{number}{of}: {counts}"
+    return headline_of(result, Counter(map(str, sorted(words, key=_ORDER.index))))
 
 
 def _overall(result: BatchResult, words: Sequence[Word]) -> str:
@@ -131,8 +131,8 @@ def _checks(
         Column("reference", "name"),
         Column("candidates", "name"),
         Column("max\nabs diff"),
-        Column("reached"),
-        Column("power"),
+        Column("reached", meaning=REACHED),
+        Column("power", meaning=POWER),
         Column("verdict", "word"),
     )
     rows = []

@@ -27,11 +27,11 @@ from prelu_tools.reports.words import counted, n_slopes, number, origin, percent
 
 _SHARING = {
     "channel-shared": "shared",
-    "channel-wise": "channel",
-    "element-wise": "element",
+    "channel-wise": "per channel",
+    "element-wise": "per element",
     "partial": "partial",
 }
-_LEGEND = "adds: slopes relative to the parameters of the layer before"
+_ADDS = "slopes as a percentage of the parameters of the preceding layer"
 _MEANING = {
     "at_init": "all slopes have their initial value",
     "relu_like": "all slopes near 0",
@@ -121,14 +121,13 @@ def _slopes(result: InspectResult) -> Table:
         Column("sharing", "text"),
         Column("shape", "text", needed=False),
         *(Column(title) for title in _NUMBERS),
-        Column("adds"),
+        Column("adds", meaning=_ADDS),
     )
     rows = [_row(report) for report in result.layers]
     total = result.statistics
     if total is not None and len(rows) > 1:
         rows.append(("all", "", "", "", *_numbers(total), ""))
-    known = any(report.layer.overhead_percent is not None for report in result.layers)
-    return Table(columns, tuple(rows), _LEGEND if known else "")
+    return Table(columns, tuple(rows))
 
 
 def _row(report: LayerReport) -> tuple[Cell, ...]:
@@ -160,26 +159,20 @@ def _overhead(percent: float | None) -> str:
     return f"{percent:.2f}%" if percent < 10 else f"{percent:.0f}%"
 
 
-_USAGE = (
-    "unused: slopes without a negative input; of output: share of the output's magnitude that "
-    "comes from negative inputs"
-)
-
-
 def _usage(reports: Sequence[LayerReport]) -> Table:
     """What the data did: the mean over a layer's slopes, those it never used, and their weight."""
     columns = (
         Column("layer", "name"),
-        Column("negative inputs"),
+        Column("negative values", meaning="share of the layer's input that is negative"),
         Column("slopes"),
-        Column("unused"),
-        Column("of output"),
+        Column("unused", meaning="slopes that met no negative value"),
+        Column("of output", meaning="share of the output's magnitude that comes from these"),
     )
     rows = [
         (Name(report.layer.name), *(_used(report.usage) if report.usage else ("-",) * 4))
         for report in reports
     ]
-    return Table(columns, tuple(rows), _USAGE)
+    return Table(columns, tuple(rows))
 
 
 def _used(usage: LayerUsage) -> tuple[str, ...]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from prelu_tools.core.process.timing import Ratio
 from prelu_tools.core.results.quantization import QuantizedTimes, QuantizeResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Column, Lines, Name, Section, Share, Table, Text
-from prelu_tools.reports.sentences import TOP1, plain_notes, warning_lines
+from prelu_tools.reports.sentences import REACHED, TOP1, plain_notes, warning_lines
 from prelu_tools.reports.views.export import as_details
 from prelu_tools.reports.words import counted, covered, milliseconds, percentage, shape
 
-_LEGEND = (
-    "step: distance between the values that slopes may have; off by: largest error of a slope; "
-    "SNR: signal-to-noise ratio compared with the floating-point model, on the held-out data; "
-    "calibration: SNR on the calibration data; plain: SNR of the file that quantize_static "
-    "writes; used: share of slopes with a negative input in the calibration data"
+_RATIOS = (
+    Column(
+        "SNR",
+        meaning="signal-to-noise ratio compared with the floating-point model, on the held-out "
+        "data",
+    ),
+    Column("calibration", brief=False, meaning="SNR on the calibration data"),
+    Column("plain", meaning="SNR of the file that quantize_static writes"),
 )
 
 
@@ -48,12 +52,10 @@ def _layers(result: QuantizeResult) -> Table:
         Column("slopes"),
         Column("form", "text"),
         Column("chosen by", "text", brief=False),
-        Column("step"),
-        Column("off by"),
-        Column("SNR"),
-        Column("calibration", brief=False),
-        Column("plain"),
-        Column("used"),
+        Column("step", meaning="distance between the values that slopes may have"),
+        Column("off by", meaning="largest error of a slope"),
+        *_RATIOS,
+        Column("reached", meaning=f"{REACHED} in the calibration data"),
     )
     rows = [
         (
@@ -71,16 +73,14 @@ def _layers(result: QuantizeResult) -> Table:
         )
         for layer in result.layers
     ]
-    return Table(columns, tuple(rows), _LEGEND)
+    return Table(columns, tuple(rows))
 
 
 def _outputs(result: QuantizeResult) -> Table:
     columns = (
         Column("output", "name"),
-        Column("SNR"),
-        Column("calibration"),
-        Column("plain"),
-        Column("top-1"),
+        *(replace(column, brief=True) for column in _RATIOS),
+        Column("top-1", meaning=TOP1),
         Column("top-1 plain"),
     )
     rows = [
@@ -94,8 +94,7 @@ def _outputs(result: QuantizeResult) -> Table:
         )
         for output in result.outputs
     ]
-    known = any(output.top1 is not None for output in result.outputs)
-    return Table(columns, tuple(rows), TOP1 if known else "").without()
+    return Table(columns, tuple(rows)).without()
 
 
 def _lines(result: QuantizeResult) -> Iterator[Text]:

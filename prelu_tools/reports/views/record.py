@@ -5,7 +5,7 @@ from __future__ import annotations
 from prelu_tools.core.results.record import RecordResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Lines, Name, Section
-from prelu_tools.reports.sentences import plain_notes, warning_lines
+from prelu_tools.reports.sentences import plain_notes, reached_of, warning_lines
 from prelu_tools.reports.words import counted
 
 
@@ -15,9 +15,8 @@ def view(result: RecordResult, style: Style) -> Section:
     lines = [
         f"{counted(result.n_layers, 'PReLU layer')}, {counted(result.n_outputs, 'output')} in "
         f"{result.precision}, {counted(result.n_runs, 'run')}",
-        f"{counted(result.samples, 'input')}{searched}, seed {result.seed}; "
-        f"{result.coverage.exercised:,} of {result.coverage.total:,} slopes exercised by a "
-        "negative input",
+        f"{counted(result.samples, 'sample')}{searched}, seed {result.seed}; "
+        f"{reached_of(result.coverage)}",
         *plain_notes(result.notes, ""),
     ]
     lines += [f"no check with it can pass: {doubt}" for doubt in result.doubts]

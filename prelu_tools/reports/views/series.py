@@ -25,9 +25,6 @@ from prelu_tools.reports.words import counted, moved, number
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST_BARS = 16
-_LEGEND = (
-    "moved: the largest change of a slope from its first value; unmoved: slopes that did not change"
-)
 
 
 def view(result: SeriesResult, style: Style) -> Section:
@@ -76,11 +73,11 @@ def _table(result: SeriesResult) -> Table:
         Column("mean\nover time", "text", needed=False, drawn=True),
         Column("last\nmin"),
         Column("last\nmax"),
-        Column("moved"),
+        Column("moved", meaning="the largest change of a slope from its first value"),
         Column("sign\nchanges"),
-        Column("unmoved"),
+        Column("unmoved", meaning="slopes that did not change"),
     )
-    return Table(columns, tuple(_row(layer) for layer in result.layers), _LEGEND)
+    return Table(columns, tuple(_row(layer) for layer in result.layers))
 
 
 def _row(layer: LayerSeries) -> tuple[str, ...]:

@@ -24,11 +24,17 @@ from prelu_tools.reports.document import (
     Word,
 )
 from prelu_tools.reports.sentences import (
-    LEGEND,
-    OUTPUTS_LEGEND,
-    QUANTIZED_LEGEND,
+    END_TO_END,
+    ISOLATED,
+    LIMIT_AT_ZERO,
+    LIMIT_OF_WORST,
+    MIN_HITS,
+    POWER,
+    REACHED,
+    SNR,
     TOP1,
     WRONG,
+    X_ROUNDING,
     agreement_line,
     baseline_lines,
     decibels,
@@ -54,6 +60,7 @@ from prelu_tools.reports.sentences import (
 )
 from prelu_tools.reports.words import counted, covered, moved, percentage, shape
 
+_FIRST_RUN = "in the first run"
 _SIDE_BY_SIDE = 3  # candidates that have room next to each other
 
 
@@ -141,7 +148,7 @@ def _summary(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
     columns = (
         Column("candidate", "text"),
         Column("slopes equal"),
-        Column("power"),
+        Column("power", meaning=POWER),
         Column("verdict", "word"),
     )
     rows = [
@@ -161,28 +168,29 @@ def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
     """A row for each output; columns without content are left out."""
     several = len(marked) > 1
     outputs = [(mark, output) for mark, report in marked for output in report.outputs]
+    has_own = any(output.worst_of_rounding is not None for _, output in outputs)
     columns = (
         *((Column("candidate", "text"),) if several else ()),
         Column("output", "name"),
-        Column("shape", "text"),
+        Column("shape", "text", meaning=_FIRST_RUN),
         Column("max abs diff"),
-        Column("x rounding"),
-        Column("limit", brief=any(output.of_rounding is None for _, output in outputs)),
+        Column("x rounding", meaning=X_ROUNDING),
+        Column(
+            "limit",
+            brief=any(output.of_rounding is None for _, output in outputs),
+            meaning=LIMIT_OF_WORST if has_own else LIMIT_AT_ZERO,
+        ),
         Column("max rel diff", brief=False),
-        Column("SNR"),
-        Column("top-1"),
-        Column("wrong"),
+        Column("SNR", meaning=SNR),
+        Column("top-1", meaning=TOP1),
+        Column("wrong", meaning=WRONG),
         Column("verdict", "word"),
     )
     quantized = any(report.tolerance.origin == "quantized" for _, report in marked)
     rows = (
         ((mark,) if several else ()) + _output_row(output, quantized) for mark, output in outputs
     )
-    has_top1 = any(output.top1_agreement is not None for _, output in outputs)
-    unknown = all(of_rounding(output) == "-" for _, output in outputs)
-    legend = WRONG if unknown else OUTPUTS_LEGEND
-    legend = f"{legend};\n{TOP1}" if has_top1 else legend
-    return Table(columns, tuple(rows), legend).without()
+    return Table(columns, tuple(rows)).without()
 
 
 def _output_row(output: OutputParity, quantized: bool) -> tuple[Cell, ...]:
@@ -214,11 +222,11 @@ def _layers(report: CandidateReport) -> Table:
     columns = (
         Column("layer", "name"),
         Column("slopes", "word"),
-        Column("isolated"),
-        Column("end-to-end"),
-        *((Column("SNR"),) if quantized else ()),
-        Column("reached"),
-        Column("min hits"),
+        Column("isolated", meaning=ISOLATED),
+        Column("end-to-end", meaning=END_TO_END),
+        *((Column("SNR", meaning=SNR),) if quantized else ()),
+        Column("reached", meaning=REACHED),
+        Column("min hits", meaning=MIN_HITS),
         Column("node", "name", brief=has_node),
         Column("verdict", "word"),
     )
@@ -236,17 +244,15 @@ def _layers(report: CandidateReport) -> Table:
         )
         for layer in layers
     ]
-    known = any(layer.max_ulp_diff is not None for layer in layers)
-    legend = LEGEND if known else QUANTIZED_LEGEND if quantized else ""
-    return Table(columns, tuple(rows), legend)
+    return Table(columns, tuple(rows))
 
 
 def _layers_side_by_side(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
-    """A row a layer; a column a candidate: its slopes, and the layer by itself."""
+    """A row a layer; a column a candidate: its slopes, and the layer in isolation."""
     columns = (
         Column("layer", "name"),
-        Column("reached"),
-        *(Column(mark, "word") for mark, _ in marked),
+        Column("reached", meaning=REACHED),
+        *(Column(mark, "word", meaning=f"slopes / isolated {ISOLATED}") for mark, _ in marked),
     )
     by_name = [{layer.name: layer for layer in report.layers} for _, report in marked]
     rows = []
@@ -266,14 +272,14 @@ def _slopes(layer: LayerParity) -> Word:
 
 
 def _in_short(layer: LayerParity | None) -> Word | str:
-    """The slopes and the layer by itself; `fail` where the slopes are equal and it still fails."""
+    """The slopes / the layer in isolation; `fail` where the slopes are equal and it still fails."""
     if layer is None:
         return "-"
     word = _slopes(layer)
     if layer.slopes_equal and layer.verdict != "pass":
         is_known = layer.verdict != "inconclusive"
         word = Word("fail", "fail") if is_known else Word("unknown", "inconclusive")
-    return word if layer.max_ulp_diff is None else Word(f"{word} {tapped(layer)}", word.status)
+    return word if layer.max_ulp_diff is None else Word(f"{word} / {tapped(layer)}", word.status)
 
 
 def _notes(result: VerifyResult) -> Iterator[Text]:

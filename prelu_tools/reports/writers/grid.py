@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from rich import box
 from rich.cells import cell_len
@@ -33,22 +33,11 @@ LeftOut = list[tuple[str, list[str]]]
 
 def grid(table: Table, width: int) -> tuple[Grid, LeftOut]:
     """The table within a width, and the content that had no room, by rows."""
-    table = _kept(table, [column.brief for column in table.columns])
-    narrow = _kept(table, [column.needed for column in table.columns])
+    narrow = table.only([column.needed for column in table.columns])
     if len(narrow.columns) == len(table.columns) or _fits(table, width):
         return _drawn(_named(table, width), width), []
     shown = _named(narrow, width)
     return _drawn(shown, width), _grouped(table, [row[0] for row in shown.rows])
-
-
-def _kept(table: Table, wanted: Sequence[bool]) -> Table:
-    """The table with the columns that are wanted."""
-    rows = tuple(tuple(_of(row, wanted)) for row in table.rows)
-    return replace(table, columns=tuple(_of(table.columns, wanted)), rows=rows)
-
-
-def _of(items: Sequence[Any], wanted: Sequence[bool]) -> Iterator[Any]:
-    return (item for item, want in zip(items, wanted, strict=True) if want)
 
 
 def _lines(cell: Cell) -> Sequence[str]:

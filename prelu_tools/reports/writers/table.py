@@ -121,6 +121,7 @@ def _section(section: Section, style: Style) -> Iterator[Paragraph]:
 
 
 def _table(table: Table, style: Style) -> Iterator[Paragraph]:
+    table = table.only([column.brief for column in table.columns])
     made, left_out = grid(table, style.width)
     yield [made, *([_line(table.legend, style.width, style="dim")] if table.legend else [])]
     yield [*_labelled([(words, ", ".join(names)) for words, names in left_out], style.width)]

@@ -124,7 +124,7 @@ def test_a_sequential_model_and_a_stated_batch_give_way_too(keras: Any) -> None:
     [
         ("Flatten", "incompatible with the layer: expected axis -1 of input shape to have value"),
         ("reshape", "its outputs have another number of rows then"),
-        ("PReLU", "at others: PReLU: Incompatible shapes: [8,8,2] vs. [1,16,16,2]"),
+        ("PReLU", "Incompatible shapes: [8,8,2] vs. [1,16,16,2]"),
     ],
 )
 def test_layers_that_take_no_other_sizes_say_what_to_change(

@@ -279,7 +279,8 @@ def test_what_weights_were_taken_out_of_is_said(nets: Path, tmp_path: Path) -> N
     }
     torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "w.pth")
     found = export(f"{nets}:Net@{tmp_path / 'w.pth'}")
-    assert "w.pth: the weights are under state_dict; the weights' names are read" in found.text
+    said = "w.pth: the weights are under state_dict; removed from the weights' names: the prefix"
+    assert said in found.text
     assert found.slopes["act"].reshape(-1).tolist() == [0.125, 2.0]
     save_file(state, tmp_path / "w.safetensors")
     found = export(f"{nets}:compiled@{tmp_path / 'w.safetensors'}")

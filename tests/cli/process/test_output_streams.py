@@ -51,7 +51,7 @@ def test_slopes_are_shown_on_request(net: Path) -> None:
 
 def test_the_table_of_verify_names_what_failed(net: Path) -> None:
     out = " ".join(cli("verify", net, _other(net)).out.split())
-    for words in ("FAIL", "differ", "16 inputs, seed 0", "act: 1 of 3 slopes differs"):
+    for words in ("FAIL", "differ", "16 samples, seed 0", "act: 1 of 3 slopes differ"):
         assert words in out
     assert "PASS" not in out
     out = " ".join(cli("verify", net, net).out.split())

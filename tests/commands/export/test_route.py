@@ -42,7 +42,7 @@ def test_what_is_imported_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_backend_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match="needed for the route torch but not"):
+    with pytest.raises(MissingExtraError, match="needed for the route torch but is not"):
         take_route("torch")
     assert os.environ["KERAS_BACKEND"] == "jax"
 

@@ -315,7 +315,7 @@ def test_what_was_written_is_shown_in_every_format(tmp_path: Path) -> None:
     assert told.json["n_bytes"] == record.stat().st_size
     shown = cli("record", net, "-o", record, "--force").words
     for text in (shown, (tmp_path / "m").read_text(encoding="utf-8")):
-        assert "3 of 3 slopes exercised by a negative input" in text
+        assert "3 of 3 slopes reached by a negative value" in text
         assert "format 1" in text
 
 

@@ -97,6 +97,12 @@ def test_what_did_not_run_is_compared_with_nothing() -> None:
     assert _agreements([_judged("c", "cpu", ROWS, ROWS)]) == ()
 
 
+def test_one_run_is_enough_to_compare_providers() -> None:
+    judged = [_judged("c", who, ROWS) for who in ("cpu", "cuda")]
+    (found,) = agreements_of(_reference(ROWS), judged, REQUEST)
+    assert (found.verdict, found.outputs[0].n_values) == ("pass", 4)
+
+
 def test_one_provider_is_not_compared_with_itself() -> None:
     found = _agreements([_judged("c", who, ROWS, ROWS) for who in ("cpu", "cpu", "cuda")])
     assert [x.providers for x in found] == [("cpu", "cuda")]

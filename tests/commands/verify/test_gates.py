@@ -25,7 +25,16 @@ TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
         (0.5, 3, 4, None),
         (0.0, 0, 4, None),
         (0.5, 1, 4, ("fail", "the inputs reached 1 of 4 slopes; --min-coverage 0.5 requires more")),
-        (0.5, 0, 0, ("inconclusive", "there are no slopes, and --min-coverage requires some")),
+        (
+            0.5,
+            0,
+            0,
+            (
+                "inconclusive",
+                "there are no slopes, and --min-coverage 0.5 (in a list: min_coverage) requires "
+                "some",
+            ),
+        ),
         (0.5, 0, 1, ("fail", "the inputs reached 0 of 1 slopes; --min-coverage 0.5 requires more")),
     ],
 )
@@ -48,9 +57,9 @@ def test_coverage_that_was_not_looked_at() -> None:
         (None, (0, 1), None),
         (2, (2, 5), None),
         (2, (2, None), None),
-        (3, (5, 2), ("fail", "m: 1: a slope had 2 negative inputs; --min-hits 3 requires more")),
-        (1, (0, None), ("fail", "m: 0: a slope had 0 negative inputs; --min-hits 1 requires more")),
-        (1, (1, 0), ("fail", "m: 1: a slope had 0 negative inputs; --min-hits 1 requires more")),
+        (3, (5, 2), ("fail", "m: 1: a slope met 2 negative values; --min-hits 3 requires more")),
+        (1, (0, None), ("fail", "m: 0: a slope met 0 negative values; --min-hits 1 requires more")),
+        (1, (1, 0), ("fail", "m: 1: a slope met 0 negative values; --min-hits 1 requires more")),
         (1, (None,), ("inconclusive", "m: no layer was seen, and --min-hits requires one")),
         (1, (), ("inconclusive", "m: no layer was seen, and --min-hits requires one")),
     ],

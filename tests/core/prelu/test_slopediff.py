@@ -129,24 +129,31 @@ def test_as_many_slopes_that_are_shared_otherwise_are_not_equal() -> None:
         ),
         pytest.param(
             SLOPES, SLOPES + np.array([0, 0.5, -2, 0], np.float32),
-            "2 of 4 slopes differ, most at index 2: -0.5, expected 1.5", id="two differ",
+            "2 of 4 slopes differ, the largest difference at index 2: -0.5, expected 1.5",
+            id="two differ",
         ),
         pytest.param(
             SLOPES, np.array([1, -0.5, 2, 0.1], np.float32),
-            "2 of 4 slopes differ, most at index 0: 1, expected 0.25", id="the largest change",
+            "2 of 4 slopes differ, the largest difference at index 0: 1, expected 0.25",
+            id="the largest change",
         ),
         pytest.param(
             SLOPES, np.nextafter(SLOPES, np.array([9, -0.5, 1.5, 0.1], np.float32)),
-            "1 of 4 slopes differs, at index 0: 0.25000003, expected 0.25",
+            "1 of 4 slopes differ, the largest difference at index 0: 0.25000003, expected 0.25",
             id="the last place",
         ),
         pytest.param(
             SLOPES, np.array([0.25, np.nan, 9, 0.1], np.float32),
-            "2 of 4 slopes differ, most at index 1: nan, expected -0.5", id="NaN is the worst",
+            "2 of 4 slopes differ, the largest difference at index 1: nan, expected -0.5",
+            id="NaN is the worst",
         ),
         pytest.param(
             np.array([0.0, 1.0], np.float32), np.array([-0.0, 1.0], np.float32),
-            "1 of 2 slopes differs, at index 0: -0, expected 0", id="signed zero",
+            "1 of 2 slopes differ, the largest difference at index 0: -0, expected 0",
+            id="signed zero",
+        ),
+        pytest.param(
+            SLOPES[:1], SLOPES[:1] + 1, "the only slope differs: 1.25, expected 0.25", id="only one"
         ),
         pytest.param(SLOPES, SLOPES[:3], "3 slopes, expected 4", id="fewer"),
         pytest.param(SLOPES[:1], SLOPES, "4 slopes, expected 1", id="more"),
@@ -193,7 +200,8 @@ def test_a_slope_for_each_position_is_moved(
     one_off.flat[7] += 1
     found = compare_slopes(left, replace(right, slopes=one_off))
     assert not found.equal
-    assert f"1 of {values.size} slopes differs, at index 7" in (found.description or "")
+    differ = f"1 of {values.size} slopes differ, the largest difference at index 7"
+    assert differ in (found.description or "")
 
 
 def test_shapes_of_slopes_do_where_the_input_is_unknown() -> None:

@@ -131,10 +131,13 @@ def test_the_factor_is_that_which_is_given() -> None:
 @pytest.mark.parametrize(
     ("now", "said"),
     [
-        (_result(samples=8), "it was measured on 16 inputs with seed 0, and this run on 8 inputs"),
+        (
+            _result(samples=8),
+            "it was measured on 16 samples with seed 0, and this run on 8 samples",
+        ),
         (
             _result(seed=1),
-            "and this run on 16 inputs with seed 1: update it with --update-baseline",
+            "and this run on 16 samples with seed 1: update it with --update-baseline",
         ),
         (
             _result(layer="other"),

@@ -54,7 +54,7 @@ def test_each_check_that_is_no_pass_is_annotated_where_it_is_declared() -> None:
     lines = [line for line in text.splitlines() if not line.startswith("::")]
     assert lines == [
         "pass digits", "fail faces, aligned", "error lost",
-        "FAIL 3 checks of prelu-tools.toml: 1 pass, 1 fail, 1 error",
+        "FAIL prelu-tools.toml: 3 checks, 1 passed, 1 failed, 1 error",
     ]  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def test_a_comparison_holds_both_documents_and_what_changed() -> None:
         "name": "b",
         "other_name": "x",
         "n_slopes": 2,
-        "difference": "1 of 2 slopes differs, at index 1",
+        "difference": "1 of 2 slopes differ, the largest difference at index 1",
         "max_abs_change": 0.8,
         "mean_change": 0.4,
         "n_sign_changes": 1,

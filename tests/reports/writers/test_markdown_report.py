@@ -97,7 +97,12 @@ def test_a_check_says_what_else_was_found_and_what_of_it_failed() -> None:
     page = _html(verified())
     said = _text(page)
     assert said.count("special values: inf with slope 0.25") == 1
-    for fact in ("power 0.97: 35 of 36", "escaped: act1[3]", "agree within", "note: the reference"):
+    for fact in (
+        "power 0.97: the checks caught 35 of 36",
+        "escaped: act1[3]",
+        "agree within",
+        "note: the reference",
+    ):
         assert fact in said
     outputs, layer = _rows(page)[1], _rows(page)[4]
     assert outputs[2:] == ["1.50e-07", "2.2x", "1.2e-07", "2.50e-03", "93.8%", "4", "fail"]
@@ -112,5 +117,5 @@ def test_a_layer_whose_slopes_are_equal_says_what_else_is_wrong() -> None:
     page = _html(dataclasses.replace(verified(), candidates=(changed,)))
     assert [row[1] for row in _rows(page)[3:]] == ["equal", "differ"]
     assert "act: used twice" in _text(page)
-    assert "isolated: the layer" not in page
-    assert "isolated: the layer" in _html(verified())
+    assert "isolated: error of the layer" not in page
+    assert "isolated: error of the layer" in _html(verified())

@@ -87,7 +87,7 @@ def test_usage_shows_only_where_data_was_given() -> None:
     )
     assert row.split() == ["stem.act", "25.0%", "4", "1", "12.5%"]
     without = model(*(dataclasses.replace(report, usage=None) for report in usual().layers))
-    assert "negative inputs" not in render(without, Style())
+    assert "negative values" not in render(without, Style())
 
 
 def test_no_escape_codes_without_colour_and_the_severities_in_theirs_with_it() -> None:
@@ -130,7 +130,7 @@ def test_a_form_that_has_no_room_in_the_table_stands_below_it() -> None:
     assert re.search(
         r"^A\.Very\.Long\.ParametricReLU 64x56x56 +a+…a+$", render(model(long), Style()), re.M
     )
-    assert "prelu channel 4" in " ".join(render(model(layer("a", [0.5] * 4)), Style()).split())
+    assert "prelu per channel 4" in " ".join(render(model(layer("a", [0.5] * 4)), Style()).split())
 
 
 def test_what_columns_without_room_say_of_all_layers_is_said_of_all_of_them() -> None:

@@ -136,7 +136,14 @@ def compared() -> CompareResult:
         changes=(
             LayerChange("a", None, 2, None, 0.0, 0.0, 0, 0),
             LayerChange(
-                *("b", "x", 2, Reason("1 of 2 slopes differs, at index 1", VALUES_DIFFER)),
+                *(
+                    "b",
+                    "x",
+                    2,
+                    Reason(
+                        "1 of 2 slopes differ, the largest difference at index 1", VALUES_DIFFER
+                    ),
+                ),
                 *(0.8, 0.4, 1, 1, (1, -0.4, 0.4)),
             ),
             LayerChange("c", None, 1, "only in a.onnx", None, None, None),

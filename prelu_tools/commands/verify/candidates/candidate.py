@@ -275,7 +275,10 @@ class CandidateJudge:
         try:
             return measure_power(plan)
         except PReLUToolsError as error:
-            self.notes.append(f"{self.linked.label}: power was not measured: {error}")
+            self.notes.append(
+                f"{self.linked.label}: power (how many planted slope faults the checks catch) was "
+                f"not measured: {error}"
+            )
             return None
 
     def _say_where_power_is_measured(self) -> None:

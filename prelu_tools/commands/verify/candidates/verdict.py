@@ -154,8 +154,9 @@ def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None)
             continue
         said = as_reason(layer.difference)
         if layer is diverging and layer.node is not None:
-            place = f"{layer.parameter!r} in the reference, " if layer.parameter else ""
-            said = said.before(f"first divergence: {place}node {layer.node!r} in the candidate")
+            slopes = f"slopes {layer.parameter!r} in the reference, " if layer.parameter else ""
+            place = f"{slopes}node {layer.node!r} in the candidate"
+            said = said.before(f"first divergence: layer {layer.name!r} ({place})")
         elif layer.verdict == "fail" and layer.node is not None:
             said = said.before(f"node {layer.node!r}")
         yield said

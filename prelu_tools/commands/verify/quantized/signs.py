@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class ChannelSigns:
 
     inverted: Array
     """Which slopes are inverted, laid as the reference's slopes."""
-    _sums: Array | None = field(default=None, init=False)
+    _sums: Array | None = None
 
     def restored(self, expected: Array, found: Array) -> Array:
         """Record the output of one call; returns it with the reference's sign and scale.
@@ -42,7 +42,7 @@ class ChannelSigns:
             [part.sum(axis=axes, keepdims=True) for part in (left * right, left**2, right**2)]
         )
         self._sums = sums if self._sums is None else self._sums + sums
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(invalid="ignore"):
             factor = np.where(which & (sums[2] > 0), sums[0] / sums[2], 1.0)
         return np.asarray(found * factor, found.dtype)
 
@@ -53,7 +53,7 @@ class ChannelSigns:
             return 0
         dot, *squares = self._sums
         is_kept = dot > _NOISE * np.sqrt(squares[0] * squares[1])
-        return int((is_kept & align(self.inverted, dot.ndim)).sum())
+        return int((is_kept & self.inverted).sum())
 
     @property
     def doubt(self) -> Reason | None:

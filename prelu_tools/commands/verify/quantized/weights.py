@@ -38,10 +38,11 @@ def weights_within_half_a_step(meaning: Meaning, reference: OnnxGraph | None) ->
 
 def _stored(reference: OnnxGraph) -> Iterator[Array]:
     model = reference.model
-    protos = [model.inlined()]
+    protos = [plain := model.inlined()]
     with suppress(PReLUToolsError):  # a weight that onnxruntime cannot load is not folded
-        protos.append(folded(protos[0]))
-    for proto in protos[: 1 if protos[0] is protos[-1] else 2]:
+        if (changed := folded(plain)) is not plain:
+            protos.append(changed)
+    for proto in protos:
         for tensor in proto.graph.initializer:
             values = numpy_helper.to_array(tensor)
             if values.dtype.kind == "f":

@@ -21,6 +21,7 @@ from prelu_tools.commands.verify.reference.expected import expected_layers, expe
 from prelu_tools.commands.verify.reference.perturbed import (
     RUNS,
     SPREAD,
+    PerturbedRuns,
     affordable_runs,
     run_perturbed,
 )
@@ -133,7 +134,7 @@ def _turn(reference: Reference, plan: ReferencePlan, turning: BranchPlan) -> Non
     before = len(reference.feeds)
     turned = search_branches(reference.source, reference.feeds, turning)
     reference.feeds += turned.feeds
-    reference.n_searched += sum(map(plan.rows.count, turned.feeds))
+    reference.n_searched = sum(map(plan.rows.count, turned.feeds))
     reference.notes += turned.notes
     reference.doubts += [d.within("the reference") for d in turned.doubts.pop("", [])]
     reference.untaken = turned.doubts
@@ -163,7 +164,7 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
     before = len(reference.feeds)
     with reference.source.runner(lambda layer, _call, x, _y: trial.note(layer, x)) as runner:
         found = reference.source.seek(targets, start, limits)
-        for feeds in counted(found, "looking for inputs that reach the remaining slopes", 0):
+        for feeds in counted(found, "looking for inputs that reach the remaining slopes"):
             trial = CoverageBook(reference.layers)
             if not usable_rows(runner.run(feeds), plan.rows.count(feeds)).all():
                 continue  # it would prove nothing
@@ -228,8 +229,12 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
                 "each type is used"
             )
         return
-    taken = _take_moved if reference.moved is not None else _take_plausible
-    if not taken(reference, outputs, seen):
+    moved = reference.moved
+    if moved is None:
+        taken = _take_plausible(reference, outputs, seen)
+    else:
+        taken = _take_moved(reference, moved, outputs, seen)
+    if not taken:
         reference.stash.keep(lambda key: key[0] != "float64")
         return
     reference.precision = "float64"
@@ -240,12 +245,13 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
 
 
 def _take_moved(
-    reference: Reference, wide: list[dict[str, Array]], seen: list[tuple[int, str, int]]
+    reference: Reference,
+    moved: PerturbedRuns,
+    wide: list[dict[str, Array]],
+    seen: list[tuple[int, str, int]],
 ) -> bool:
     """Use float64, value by value, where it equals float32 up to rounding; False if nowhere."""
-    if reference.moved is None:
-        raise AssertionError("perturbed runs are needed")
-    settled = expected_outputs(reference.outputs, wide, reference.moved)
+    settled = expected_outputs(reference.outputs, wide, moved)
     for name, (strange, total) in settled.strange.items():
         reference.notes.append(
             f"output {name!r}: {strange:,} of {total:,} values differ in float64 by more than "
@@ -275,7 +281,6 @@ def _take_plausible(
             "the default tolerance of each type is used instead"
         )
         return False
-    reference.outputs = wide
-    reference.extents |= extents
+    reference.outputs, reference.extents = wide, extents
     reference.layer_extents |= layers
     return True

@@ -103,9 +103,9 @@ class LayerParity:
     n_by_value: int = 0
     """Slopes proven by value: equal bit for bit."""
     n_by_behaviour: int = 0
-    """Slopes that negative inputs confirmed as well, in a layer that computes correctly."""
+    """Slopes that negative values reached as well, in a layer that computes correctly."""
     least_positions: int | None = None
-    """The smallest number of positions at which one of its slopes met a negative input."""
+    """The smallest number of positions at which one of its slopes met a negative value."""
     provider: str | None = None
     """The execution provider that ran the layer's node; None if it is not known."""
     parameter: str | None = None

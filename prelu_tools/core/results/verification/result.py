@@ -20,7 +20,7 @@ class Coverage:
     """For how many of all slopes the inputs reached the negative branch."""
 
     exercised: int
-    """Slopes that met a negative input at least once."""
+    """Slopes that met a negative value at least once."""
     total: int
     """All slopes of the reference."""
     unreached: tuple[str, ...]

@@ -106,7 +106,8 @@ def test_what_is_wrong_is_said_in_order() -> None:
     first, second, *special = report.reasons
     assert first.startswith("b: isolated error ")
     assert first.endswith(
-        "; first divergence: 'b.weight' in the reference, node 'b_node' in the candidate"
+        "; first divergence: layer 'b' (slopes 'b.weight' in the reference, node 'b_node' in the "
+        "candidate)"
     )
     assert second.startswith("output 'y': ")
     assert "b: 1 with slope 0.5 gives 2, but 1 in the reference (prelu)" in special
@@ -116,7 +117,9 @@ def test_what_is_wrong_is_said_in_order() -> None:
 
 def test_a_reference_may_not_know_its_parameters() -> None:
     report = the_one(verified(NumpyModel(parameters=False), NumpyModel({"a": SLOPES * 2})))
-    assert report.reasons[0].endswith("; first divergence: node 'a_node' in the candidate")
+    assert report.reasons[0].endswith(
+        "; first divergence: layer 'a' (node 'a_node' in the candidate)"
+    )
 
 
 def test_a_layer_that_is_missing_is_no_node() -> None:

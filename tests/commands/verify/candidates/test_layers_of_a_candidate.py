@@ -132,4 +132,7 @@ def test_power_that_cannot_be_measured_is_a_note(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "measure_power", refuse)
     judge, seen = _candidate(), cast(Any, SimpleNamespace(reached="r", doubts=[], faults=[]))
     assert CandidateJudge._power(judge, cast(Any, "outputs"), seen) is None
-    assert judge.notes == ["c: power was not measured: none of its layers can be observed"]
+    assert judge.notes == [
+        "c: power (how many planted slope faults the checks catch) was not measured: none of its "
+        "layers can be observed"
+    ]

@@ -120,7 +120,8 @@ def test_power_that_cannot_be_measured_is_a_note(
     monkeypatch.setattr(module, "measure_power", refuse)
     result = verify(request_of(net, net))
     assert (result.verdict, result.power) == ("pass", None)
-    assert f"{net}: power was not measured: it is too large" in result.notes
+    power = f"{net}: power (how many planted slope faults the checks catch)"
+    assert f"{power} was not measured: it is too large" in result.notes
 
 
 @pytest.mark.parametrize("other", [{"power": False}, {"layers": False}])

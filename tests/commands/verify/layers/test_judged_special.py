@@ -346,6 +346,11 @@ def test_what_is_right_where_the_reference_is_not(
     assert (value.value, value.form) == (pytest.approx(at, nan_ok=True), form)
 
 
+def test_the_largest_number_is_excused_as_infinity_is() -> None:
+    (value,) = _departs(float(np.finfo(np.float32).max), "where", 5.0, 6.0)
+    assert value.documented == "where differs for infinite or NaN inputs only"
+
+
 def test_what_float16_cannot_hold_is_infinite_on_both_sides() -> None:
     half = np.array([[2.0]], np.float16)
     left = _Model(_layer("a", half.astype(np.float32)))

@@ -159,7 +159,7 @@ def test_slopes_without_a_negative_input_prove_nothing() -> None:
     assert case.said == (
         "inconclusive",
         "a: found by its values: tensor 'y' of node 'of_y' (Add), but no negative "
-        "input reached 2 of its 3 slopes",
+        "value reached 2 of its 3 slopes",
         "layer_not_proven",
     )
     assert (case.one.coverage, case.one.n_by_behaviour, case.one.found) == (1 / 3, 0, "values")
@@ -346,7 +346,7 @@ def _unsearched(case: Case) -> list[tuple[str, str | None, str | None, str | Non
 def test_without_looking_equal_slopes_pass_and_others_fail() -> None:
     assert _unsearched(Case([flat()], [flat()])) == [("pass", None, None, None)]
     wrong = Case([flat()], [flat("a", 2 * SLOPES)])
-    words = "a: 3 of 3 slopes differ, most at index 1: -1, expected -0.5"
+    words = "a: 3 of 3 slopes differ, the largest difference at index 1: -1, expected -0.5"
     assert _unsearched(wrong) == [("fail", words, "slopes_differ", None)]
     more = Case([flat()], [flat(), flat("b")])
     note = "a PReLU that the reference does not have; every output agrees"

@@ -74,11 +74,11 @@ def _nan(values: Any) -> Any:
 
 _EDITS: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
     ("negated", lambda values: -values, "slopes negated"),
-    ("one ulp", _one_ulp, "1 of 256 slopes differs, at index 255"),
+    ("one ulp", _one_ulp, "1 of 256 slopes differ, the largest difference at index 255"),
     ("reversed", lambda values: values[::-1], "slopes permuted"),
     ("rounded", lambda values: values.astype(np.float16), "of 256 slopes differ"),
     ("constant", lambda values: np.full_like(values, values.mean()), "of 256 slopes differ"),
-    ("NaN", _nan, "1 of 256 slopes differs, at index 0: nan"),
+    ("NaN", _nan, "1 of 256 slopes differ, the largest difference at index 0: nan"),
 )
 _MLP = sample("torch_layers.py:Mlp")
 

@@ -109,7 +109,7 @@ def test_slopes_that_nothing_reaches_are_not_proven(tmp_path: Path) -> None:
     reference = _net(tmp_path, "l", "c = Abs(x) y = PRelu(c, a)")
     found = verify(reference, _net(tmp_path, "r", f"c = Abs(x) {_HALVES}"))
     assert (found.code, _layer(found)["verdict"]) == (3, "inconclusive")
-    assert "no negative input reached 3 of its 3 slopes" in _layer(found)["difference"]
+    assert "no negative value reached 3 of its 3 slopes" in _layer(found)["difference"]
 
 
 def test_a_leaky_relu_of_the_same_slope_is_the_same_function(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def test_rounding_is_no_sign(share: float, n_kept: int) -> None:
 
 def test_what_gives_nothing_has_no_sign() -> None:
     assert _of(VALUES * 0, VALUES) == _of(VALUES, VALUES * 0) == 0
+    small = ChannelSigns(BOTH).restored(VALUES, VALUES * np.float32(-(2.0**-10)))
+    assert small.tolist() == (VALUES * [[1, -(2.0**-10), 1]]).tolist()
     assert np.array_equal(ChannelSigns(BOTH).restored(VALUES, VALUES * 0), VALUES * 0)
 
 
@@ -65,7 +67,7 @@ def test_what_is_no_number_does_not_count() -> None:
 def test_all_calls_count_together(order: int) -> None:
     signs = ChannelSigns(BOTH)
     large = VALUES * np.float32([[16, 16, -16]])
-    calls = [(VALUES * 16, large), (VALUES, VALUES * np.float32([[-1, 1, 1]]))][::order]
+    calls = [(VALUES * 16, large), (VALUES, VALUES * np.float32([[-1, 1, -1]]))][::order]
     for expected, found in calls:
         signs.restored(expected, found)
     assert signs.n_kept == 1
@@ -79,6 +81,15 @@ def test_what_has_another_shape_is_not_seen(shape: tuple[int, ...]) -> None:
     assert signs.restored(VALUES, other) is other
     assert signs.n_kept == 0
     assert "but this was not seen" in str(signs.doubt)
+    assert code_of(signs.doubt) == "slopes_inverted"
+
+
+def test_one_slope_is_said_to_be_one() -> None:
+    one = np.array([[False, False, True]])
+    assert str(ChannelSigns(one).doubt) == (
+        "1 slope is 1/a where the reference has a; that is right if the channels are negated, but "
+        "this was not seen"
+    )
 
 
 def test_slopes_with_more_axes_than_the_values_are_not_seen() -> None:
@@ -152,6 +163,15 @@ def test_inverse_slopes_elsewhere_are_not_right(
     assert (found.verdict, code_of(found.difference)) == (verdict, "slopes_inverted")
     assert str(found.difference) == f"act: {words}"
     assert list(rig.layers.notes("net.onnx")) == []
+
+
+def test_one_inverse_slope_is_noted_as_one() -> None:
+    slopes, found = np.array([[2.0, 0.5, 0.25]], np.float32), INVERSE
+    rig = Rig(slopes=slopes, found=found, activation=_prelu(X, slopes))
+    x = X * np.float32([[-1, 1, 1]])
+    rig.observe(x, _prelu(x, found))
+    (note,) = rig.layers.notes("net.onnx")
+    assert str(note).startswith("net.onnx: 1 slope of 1 layer is 1/a where the reference has a; ")
 
 
 def test_slopes_that_are_not_inverted_are_not_noted() -> None:

@@ -93,4 +93,5 @@ def test_those_found_are_counted_among_all(monkeypatch: pytest.MonkeyPatch) -> N
     reference = _reference(monkeypatch, [KERNEL, np.float32([1, 2])], [])
     assert _found(reference, KERNEL, KERNEL + 1, KERNEL, steps=0.0) == (2, 3)
     assert _found(reference) == (0, 0)
+    assert _found(_reference(monkeypatch, [KERNEL * 0], []), KERNEL * 0, steps=0.0) == (1, 1)
     assert _found(None, KERNEL) == (0, 1)

@@ -14,10 +14,12 @@ from told_source import ALL, ONE, PLAN, TWO, prelu
 
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.reference import run as module
+from prelu_tools.commands.verify.reference.perturbed import RUNS
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.run import ReferencePlan, run_reference
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.rounding.tolerance import Extent
 
 WIDE = replace(PLAN, wide=True)
 
@@ -65,8 +67,16 @@ def test_values_are_those_of_float64_with_how_far_rounding_takes_them() -> None:
 
 
 def test_layers_that_nobody_asks_for_are_not_kept() -> None:
-    found, seen = _run(NumpyModel(), plan=replace(WIDE, layers=False))
+    observed: list[Any] = []
+
+    class Noting(NumpyModel):
+        def moved_runner(self, noise: Any, observe: Any = None) -> Any:
+            observed.append(observe)
+            return super().moved_runner(noise, observe)
+
+    found, seen = _run(Noting(), plan=replace(WIDE, layers=False))
     assert (found.precision, seen, found.layer_extents) == ("float64", {}, {})
+    assert observed == [None]
 
 
 def test_nothing_is_moved_where_no_float64_is_asked_for() -> None:
@@ -101,9 +111,15 @@ def test_a_reference_that_fails_while_it_is_moved(error: Exception) -> None:
         @contextmanager
         def moved_runner(self, noise: Any, observe: Any = None) -> Iterator[Any]:
             with super().moved_runner(noise, observe) as inner:
-                inner.run(TWO)
-                raise error
-                yield
+                runs = iter(range(RUNS))  # all of the first input's
+
+                class Runner:
+                    def run(self, feeds: Any) -> dict[str, Array]:
+                        if next(runs, None) is None:
+                            raise error
+                        return cast(dict[str, Array], inner.run(feeds))
+
+                yield Runner()
 
     found, seen = _run(Failing())
     assert (found.moved, found.precision) == (None, "float64")
@@ -112,6 +128,16 @@ def test_a_reference_that_fails_while_it_is_moved(error: Exception) -> None:
         "for all its values"
     ]
     assert set(seen) == {("float64", 0), ("float64", 1)}
+
+
+def test_a_layer_that_float64_does_not_show_is_known_from_float32() -> None:
+    class Blind(NumpyModel):
+        def wide_runner(self, observe: Any = None) -> Any:
+            return super().wide_runner()
+
+    found, _ = _run(Blind(), TWO)
+    assert found.moved is not None
+    assert (found.precision, found.layer_extents) == ("float64", {"a": Extent(5.0, None)})
 
 
 def _strange(rows: slice) -> _Wide:

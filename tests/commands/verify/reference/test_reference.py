@@ -22,16 +22,19 @@ from told_source import (
     ticks,
 )
 
+from prelu_tools.backends.protocol.runners import Observer
 from prelu_tools.commands.verify.inputs.branch_search import BranchSearch
 from prelu_tools.commands.verify.reference import run as module
 from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Call, Reference
+from prelu_tools.commands.verify.reference.repeated import RepeatedRun
 from prelu_tools.commands.verify.reference.run import ReferencePlan
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.process.progress import listening
+from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.rounding.noise import SINGLE, Noise
 from prelu_tools.core.rounding.tolerance import Extent
 
@@ -84,6 +87,8 @@ def test_layers_are_not_kept_where_nobody_asks() -> None:
 def test_the_time_of_a_row_is_that_of_a_run_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks(monkeypatch)
     assert run(ToldSource(), TWO).seconds_per_row == 0.125
+    found = run(ToldSource(), TWO, ONE)
+    assert (found.seconds, found.seconds_per_row) == (0.5, 0.25)
 
 
 # By others, who look at what was run
@@ -123,6 +128,36 @@ def test_what_is_random_or_has_no_layers_is_not_looked_at(monkeypatch: pytest.Mo
     found, asked, _ = _looked(monkeypatch, "random_node", layers=False)
     assert found.doubts == ["the reference: random_parts"]
     assert asked.keys().isdisjoint({"run_unobserved", "of_slopes"})
+
+
+def test_what_a_second_run_shows_is_said_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = RepeatedRun([Reason("doubts", "a_code")], [Reason("notes", "another")])
+    monkeypatch.setattr(module, "run_again", lambda *_: shown)
+    found = run(ToldSource(), TWO)
+    assert (found.doubts, found.notes) == (["the reference doubts"], ["the reference notes"])
+    assert list(map(code_of, [*found.doubts, *found.notes])) == ["a_code", "another"]
+
+
+def test_each_part_of_the_work_is_told_to_who_listens() -> None:
+    parts: list[tuple[str, int]] = []
+
+    class Listener:
+        def begin(self, part: str, total: int) -> None:
+            parts.append((part, total))
+
+        def step(self) -> None: ...
+
+        def end(self) -> None: ...
+
+    with listening(Listener()):
+        plan = replace(WIDE, search_seconds=50.0)
+        run(ToldSource(found=[ALL], wide=_wide()), TWO, ONE, plan=plan)
+    assert parts == [
+        ("running the reference", 2),
+        ("looking for inputs that reach the remaining slopes", 0),
+        ("running the reference", 1),
+        ("running the reference in float64", 3),
+    ]
 
 
 @pytest.mark.parametrize("more", [[ALL, TWO], []])
@@ -296,6 +331,16 @@ def test_float64_that_is_not_to_be_had(wide: Model | None, words: str) -> None:
     note += "the default tolerance of each type is used"
     assert (found.precision, found.notes) == ("float32", [note])
     assert found.outputs[0]["y"].dtype == np.float32
+    assert set(found.seen) == {("float32", 0, 0), ("float32", 0, 1)}
+
+
+def test_a_layer_that_float64_does_not_show_is_known_from_float32() -> None:
+    class Blind(ToldSource):
+        def wide_runner(self, observe: Observer | None = None) -> Any:
+            return super().wide_runner()
+
+    found = run(Blind(wide=_wide()), TWO, plan=WIDE)
+    assert (found.precision, found.layer_extents) == ("float64", {"a": Extent(10.0, None)})
 
 
 @pytest.mark.parametrize(

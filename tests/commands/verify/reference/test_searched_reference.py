@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from told_source import (
 )
 
 from prelu_tools.backends.protocol.inputs import SearchLimits
+from prelu_tools.core.arrays import Array
 
 SEARCH = replace(PLAN, search_seconds=50.0)
 
@@ -66,6 +68,17 @@ def test_each_batch_has_to_reach_something_of_its_own() -> None:
     found = run(ToldSource(found=[one, again, two]), start, plan=SEARCH)
     assert found.feeds == [start, one, two]
     assert (found.n_searched, found.coverage.exercised) == (2, 3)
+
+
+def test_a_batch_that_gives_nan_is_passed_over() -> None:
+    bad, good = rows([-9, 1, 1]), rows([-1, 1, 1])
+
+    def model(feeds: Mapping[str, Array]) -> dict[str, Array]:
+        y = prelu(feeds)["y"]
+        return {"y": np.where(feeds["x"] == -9, np.nan, y).astype(y.dtype)}
+
+    found = run(ToldSource(model=model, found=[bad, good]), TWO, plan=SEARCH)
+    assert (found.feeds, found.n_searched) == ([TWO, good], 1)
 
 
 def test_a_search_keeps_the_batch_where_it_has_to() -> None:
