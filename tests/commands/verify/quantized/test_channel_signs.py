@@ -65,12 +65,13 @@ def test_what_is_no_number_does_not_count() -> None:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_all_calls_count_together(order: int) -> None:
-    signs = ChannelSigns(BOTH)
+    signs, first = ChannelSigns(BOTH), ChannelSigns(np.array([[True, False, False]]))
     large = VALUES * np.float32([[16, 16, -16]])
     calls = [(VALUES * 16, large), (VALUES, VALUES * np.float32([[-1, 1, -1]]))][::order]
     for expected, found in calls:
         signs.restored(expected, found)
-    assert signs.n_kept == 1
+        first.restored(expected, found)
+    assert signs.n_kept == first.n_kept == 1
     assert code_of(signs.doubt) == "slopes_inverted"
 
 
