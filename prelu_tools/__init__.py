@@ -67,6 +67,8 @@ _HOMES = {
     "RecordResult": "core.results.record",
     "VerdictError": "core.results.verification.result",
     "VerifyResult": "core.results.verification.result",
+    "testing": "testing",
+    "training": "training",
 }
 
 

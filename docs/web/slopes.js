@@ -112,6 +112,7 @@ export function describe(left, right) {
   if (sameValues(left, right)) return `slopes permuted (${where.length} of ${mine.length} out of place)`;
   const gap = (i) => { const d = Math.abs(left.data[i] - right.data[i]); return Number.isNaN(d) ? Infinity : d; };
   const most = where.reduce((best, i) => (gap(i) > gap(best) ? i : best), where[0]);
+  if (mine.length === 1) return `the only slope differs: ${right.data[most]}, expected ${left.data[most]}`;
   return `${where.length} of ${mine.length} slopes differ, the largest difference at index ${most}: ${right.data[most]}, expected ${left.data[most]}`;
 }
 

@@ -157,6 +157,7 @@ READERS: tuple[Row, ...] = (
 """What is read by itself: for `inspect` before the frameworks, for the rest after them."""
 
 
+_WEIGHTS = ("state dict", "safetensors")
 TO_RUN = (*ROWS, SAVED_MODEL, *READERS)
 """What reads a file to run it: the first row of those that fit best."""
 TO_INSPECT = (*READERS, *ROWS, SAVED_MODEL)
@@ -313,6 +314,13 @@ def check_source(text: str, inspects: bool = False) -> None:
         check_python(source_spec)
     else:
         _check_file(source_spec, source_spec.file, TO_INSPECT if inspects else TO_RUN)
+
+
+def holds_weights_only(text: str) -> bool:
+    """Whether a source is a file of weights, which is no model without its code, by its name."""
+    source_spec = parse_source_spec(text)
+    row = None if source_spec.file is None else row_for(source_spec.file, TO_RUN)
+    return row is not None and row.name in _WEIGHTS
 
 
 def runs_in_onnxruntime(text: str) -> bool:

@@ -251,7 +251,8 @@ def build_object(source_spec: SourceSpec) -> object:
     wants_call = isinstance(target, type) or not _is_model(target)
     if not (source_spec.call.endswith(")") or (wants_call and callable(target))):
         return target
-    names.refuse_call(target, f"{source_spec.module}:{name}", args, kwargs)
+    label = f"{source_spec.module}:{name}"
+    names.refuse_call(target, label, args, kwargs, source_spec.weights)
     try:
         with _seeded(), _looking_in(_folder_of(source_spec.module)):
             return target(*args, **kwargs)

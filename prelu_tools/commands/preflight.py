@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prelu_tools.backends.preflight.heeded import may_heed
-from prelu_tools.backends.preflight.sources import demand_file
-from prelu_tools.backends.registry import check_source
-from prelu_tools.core.errors import UsageError
+from prelu_tools.backends.preflight.sources import demand_file, no_model
+from prelu_tools.backends.registry import check_source, holds_weights_only
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.requests.effect import refuse_ignored, refuse_ignored_by_sources
 from prelu_tools.core.requests.option import options_of
 
@@ -52,6 +52,8 @@ def check_request(
 def _check_effect(request: Any, texts: Sequence[str], inspects: bool) -> None:
     """Reject an option that counts for none of the sources, as far as their names say."""
     options: SourceOptions = request.options
+    if options.inputs and not inspects and holds_weights_only(texts[0]):
+        raise PReLUToolsError(no_model(texts[0]))  # what --input says of it is not what is wrong
     heeded = {field for text in texts for field in may_heed(text, options, inspects)}
     names = ", ".join(dict.fromkeys(texts))
     refuse_ignored_by_sources(request, heeded, names, is_one=len(texts) == 1)

@@ -177,7 +177,8 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     failed = [layer for layer in report.layers if layer.verdict == "fail"]
     n_failed = sum(layer.n_slopes for layer in failed if not layer.n_by_behaviour)
     if ran and n_failed:
-        ran += f" ({n_failed:,} slopes are in layers that differ)"
+        where = "is in a layer that differs" if n_failed == 1 else "are in layers that differ"
+        ran += f" ({counted(n_failed, 'slope')} {where})"
     return (f"slopes: {by_value:,} of {total:,} {how}{ran}",)
 
 

@@ -321,7 +321,10 @@ def test_where_nothing_helps_the_option_is_named() -> None:
     nan = Picky(specs, gives=lambda feeds: {"y": feeds["x"] * np.nan}).settled()
     assert "set the values of x with --input-range NAME=LOW,HIGH" in nan.doubts[0]
     assert code_of(nan.doubts[0]) == "rows_with_nan"
-    words = "^no. No inputs were found that it accepts: set the values of x with --input-range"
+    words = (
+        "^no. No inputs of the sizes x:batch,3 were found that it accepts: check the sizes "
+        r"\(--input\), or set the values of x with --input-range"
+    )
     with pytest.raises(PReLUToolsError, match=words):
         Picky(specs, lambda _feeds: False).settled()
 

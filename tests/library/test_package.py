@@ -41,6 +41,8 @@ def test_every_name_that_is_offered_is_there() -> None:
     for name in prelu_tools.__all__:
         assert getattr(prelu_tools, name) is not None
     assert {"export", "inspect", "optimize", "verify"} <= set(prelu_tools.__all__)
+    for name in ("testing", "training"):  # modules, which `import prelu_tools` alone reaches
+        assert getattr(prelu_tools, name) is sys.modules[f"prelu_tools.{name}"]
 
 
 def test_a_name_that_is_not_offered_is_an_attribute_error() -> None:

@@ -120,7 +120,10 @@ def test_the_coverage_share_is_that_of_all_slopes() -> None:
     assert coverage_share(passing(coverage=Coverage(0, 0, ()))) is None
 
 
-_WEAK = ("slopes_initial", "record_is_stale", "candidate_of_other_version", "sizes_not_checked")
+_WEAK = (
+    "slopes_initial", "record_is_stale", "candidate_of_other_version", "sizes_not_checked",
+    "size_fixed",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("code", [*_WEAK, "input_domain", None])

@@ -91,6 +91,11 @@ def test_how_slopes_are_proven() -> None:
         "(32 slopes are in layers that differ)",
     )
     assert proven(dataclasses.replace(report, layers=())) == ()
+    failed = next(layer for layer in report.layers if layer.verdict == "fail")
+    others = [layer for layer in report.layers if layer.verdict != "fail"]
+    one = dataclasses.replace(failed, n_slopes=1)
+    (said,) = proven(dataclasses.replace(report, layers=(*others, one)))
+    assert said.endswith("(1 slope is in a layer that differs)")
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from prelu_tools.backends.files.isolated import run_isolated
+from prelu_tools.backends.preflight.sources import no_model
+from prelu_tools.backends.protocol.defaults import SourceDefaults
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.prelu.slopes import PReLULayer, Shape, align
-
-if TYPE_CHECKING:
-    pass
-from prelu_tools.backends.protocol.defaults import SourceDefaults
 
 _IMPORTED = {"keras": "h5py", "torch": "torch"}
 BY_NAME = "by name"
@@ -71,10 +69,7 @@ class FileSource(SourceDefaults):
                 f"{self.label} can be inspected but not run: use the code or the .keras file "
                 "that it was made from"
             )
-        raise PReLUToolsError(
-            f"{self.label} contains weights but no model: name the code as well, as in "
-            f"nets.py:Net@{self.label}"
-        )
+        raise PReLUToolsError(no_model(self.label))
 
     runner = wide_runner = moved_runner = activation = seek = convert = inputs
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, st
 from prelu_tools.backends.protocol.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import UsageError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption, SourceOptions
 
 _GENERATED = re.compile(r"^(keras_tensor|input_layer)(_\d+)?$")
@@ -63,7 +64,9 @@ class Structure:
     def _free_sizes(self, specs: list[TensorSpec]) -> None:
         """Free the sizes that a subclassed model was built for, where it takes others too."""
         is_stated = any(isinstance(size, int) for spec in specs for size in spec.shape[1:])
-        other = self._other() if is_stated and self._other is not None else None
+        other = None
+        with suppress(PReLUToolsError):  # none of the others can be read
+            other = self._other() if is_stated and self._other is not None else None
         found = other and freed_inputs(specs, other, self._label, self._takes)
         if found:
             self._specs, self.notes = one_size_a_name(found.specs), (found.note,)
@@ -84,7 +87,7 @@ class Structure:
     def _find_inputs(self) -> list[TensorSpec]:
         if (known := _model_inputs(self._model)) is not None:
             return self._with_given([_spec(name, tensor) for name, tensor in known.items()])
-        found = self._given or _built_for(self._model)
+        found, is_assumed = self._given or _built_for(self._model), not self._given
         if not found and self._other is not None and (other := self._other()) is not None:
             found, self.notes = other.inputs, (other.note,)
         if not found:
@@ -93,7 +96,8 @@ class Structure:
                 "NAME:batch,..., for example --input x:batch,112,112,3 (a name such as batch makes "
                 "that size dynamic)"
             )
-        return [stated_spec(i.name, i.dtype, i.shape, None) for i in found]
+        specs = (stated_spec(i.name, i.dtype, i.shape, None) for i in found)
+        return [replace(spec, is_assumed=is_assumed) for spec in specs]
 
     def _with_given(self, specs: list[TensorSpec]) -> list[TensorSpec]:
         """The model's own inputs, with the sizes that the user gave."""

@@ -118,11 +118,21 @@ def defined_in(module: ModuleType) -> list[str]:
     ]
 
 
-def refuse_call(target: Any, label: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Reject a call that leaves out arguments; any other fault of it shows when it is made.
+def refuse_call(
+    target: Any, label: str, args: Sequence[Any], kwargs: Mapping[str, Any],
+    weights: Path | None = None,
+) -> None:  # fmt: skip
+    """Reject a call that names or leaves out arguments wrongly; other faults show when it is made.
+
+    Args:
+        target: what is called.
+        label: what to call it.
+        args: the arguments by position.
+        kwargs: those by name.
+        weights: what the user named after an `@`.
 
     Raises:
-        PReLUToolsError: arguments are missing.
+        PReLUToolsError: arguments are missing, or have names that it does not know.
     """
     try:
         parameters = inspect.signature(target).parameters.values()
@@ -133,9 +143,44 @@ def refuse_call(target: Any, label: str, args: Sequence[Any], kwargs: Mapping[st
     positional = [one for one in wanted if one.kind is not inspect.Parameter.KEYWORD_ONLY]
     left = [one for one in wanted if one not in positional[: len(args)]]
     missing = [p.name for p in left if p.default is p.empty and p.name not in kwargs]
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+    unknown = [] if takes_any else [n for n in kwargs if n not in {p.name for p in wanted}]
+    if unknown:
+        free = [p.name for p in left if p.name not in kwargs]
+        raise _unknown_argument(label, unknown[0], free, missing, (args, kwargs), weights)
     if missing:
-        given = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
-        raise needs_arguments(label, missing, given)
+        raise needs_arguments(label, missing, _as_typed(args, kwargs), weights)
+
+
+def _as_typed(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
+    return [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+
+
+def _unknown_argument(
+    label: str, name: str, free: Sequence[str], missing: Sequence[str],
+    given: tuple[Sequence[Any], Mapping[str, Any]], weights: Path | None,
+) -> PReLUToolsError:  # fmt: skip
+    """The error for an argument that a call does not take, with the call that was meant.
+
+    Args:
+        label: what is called.
+        name: of the argument.
+        free: the names of those that are not given.
+        missing: those of them that have to be.
+        given: all that are given, by position and by name.
+        weights: what the user named after an `@`.
+    """
+    begin = f"{label} has no argument {name!r}"
+    near = difflib.get_close_matches(name, free, n=1)
+    meant = near or [one for one in free if one.startswith(name) or name.startswith(one)]
+    if len(meant) != 1:
+        return PReLUToolsError(f"{begin}: expected {listed(free) or 'no other arguments'}")
+    args, kwargs = given
+    named = {meant[0] if one == name else one: value for one, value in kwargs.items()}
+    needed = [one for one in missing if one not in named]
+    call = call_to_complete(label, needed, _as_typed(args, named))
+    call += f"@{weights}" if weights else ""
+    return PReLUToolsError(f"{begin}: did you mean {meant[0]}, as in '{call}'?")
 
 
 def listed(names: Sequence[str], last: str = ", ") -> str:

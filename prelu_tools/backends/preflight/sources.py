@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prelu_tools.backends.source_spec import SourceSpec, parse_call
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.files.pointers import refuse_pointer
 from prelu_tools.core.process.lazily import lazy_import_module
 from prelu_tools.core.suggestions import no_such_file
 
@@ -47,15 +48,23 @@ def demand_file(path: Path) -> None:
     """Reject what is not there, or cannot be looked at.
 
     Raises:
-        PReLUToolsError: it is so.
+        PReLUToolsError: it is so, or it is not the file itself but git-LFS's pointer to it.
     """
     try:
         path.stat()
+        refuse_pointer(path)
     except FileNotFoundError as error:
         raise PReLUToolsError(no_such_file(path)) from error
     except (OSError, ValueError) as error:  # a name that is too long or contains NUL
         why = error.strerror if isinstance(error, OSError) else error
         raise PReLUToolsError(f"{path} cannot be read: {why}") from error
+
+
+def no_model(label: str) -> str:
+    """What is wrong with a file of weights that is to be run."""
+    return (
+        f"{label} contains weights but no model: name the code as well, as in nets.py:Net@{label}"
+    )
 
 
 def unknown_kind(path: Path, suffixes: Sequence[str]) -> str:

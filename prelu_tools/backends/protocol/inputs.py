@@ -29,6 +29,8 @@ class TensorSpec:
     """The smallest and the largest value of an example, where the model has one."""
     is_mask: bool = False
     """Whether the example is made of zeros and ones, and has both."""
+    is_assumed: bool = False
+    """Whether nobody said which sizes are dynamic: it was taken from an example or other models."""
 
 
 def stated_spec(

@@ -118,7 +118,8 @@ def arguments_of(
         return _from_options(signature, given, label)
     if options.other is not None and (other := options.other()) is not None:
         taken = _from_options(signature, other.inputs, label)
-        return replace(taken, notes=(other.note,))
+        assumed = tuple(replace(spec, is_assumed=True) for spec in taken.specs)
+        return replace(taken, specs=assumed, notes=(other.note,))
     names = [p.name for p in signature.parameters.values() if p.kind not in _VARIADIC] or ["x"]
     wanted = " ".join(f"--input {name}:batch,..." for name in names)
     likely = _likely_sizes(forward if len(names) == 1 else None)
@@ -257,7 +258,7 @@ def _spec(name: str, tensor: torch.Tensor, batch: int | None) -> TensorSpec:
     kind = str(tensor.dtype).removeprefix("torch.")
     extremes = _extremes(tensor)
     is_mask = extremes == (0, 1) and bool(((tensor == 0) | (tensor == 1)).all())
-    return TensorSpec(name, kind, shape, sizes, extremes, is_mask)
+    return TensorSpec(name, kind, shape, sizes, extremes, is_mask, is_assumed=True)
 
 
 def _extremes(tensor: torch.Tensor) -> tuple[float, float] | None:
@@ -286,7 +287,7 @@ def _overridden(known: Arguments, given: Sequence[InputOption], label: str) -> A
             f"{', '.join(names)}"
         )
     specs = [
-        replace(spec, shape=shape, example=_sizes_like(shape, spec.example))
+        replace(spec, shape=shape, example=_sizes_like(shape, spec.example), is_assumed=False)
         if (shape := shapes.get(spec.name)) is not None
         else spec
         for spec in known.specs

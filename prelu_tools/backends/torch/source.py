@@ -130,7 +130,9 @@ class TorchSource(SourceDefaults):
         """Free the sizes of the example where the module takes those of the other model too."""
         taken, ask = replace(self._arguments(), is_of_example=False), self._options.other
         self._taken = taken
-        other = ask() if ask is not None else None
+        other = None
+        with suppress(PReLUToolsError):  # none of the others can be read
+            other = ask() if ask is not None else None
         found = other and freed_inputs(taken.specs, other, self.label, self._takes)
         if found:
             notes = (*taken.notes, found.note)

@@ -117,7 +117,9 @@ def _with_sizes(request: RecordRequest) -> SourceOptions:
 
     def ask() -> OtherInputs | None:
         told = asking(request.options, _exported(request), {}, Layouts()).other
-        return None if told is None else told()
+        with suppress(PReLUToolsError):  # these files may be of something else
+            return None if told is None else told()
+        return None
 
     return replace(request.options, other=ask)
 

@@ -11,7 +11,8 @@ from functools import partial
 from prelu_tools.backends.onnxruntime.running.session import parse_provider
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
-from prelu_tools.backends.registry import check_runtime, open_source, run_by
+from prelu_tools.backends.registry import check_runtime, holds_weights_only, open_source, run_by
+from prelu_tools.backends.source_spec import python_parts
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidates.candidate import Judged
@@ -31,7 +32,7 @@ from prelu_tools.commands.verify.reference.replay import (
     replaying,
 )
 from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
-from prelu_tools.commands.verify.unchecked import unchecked_sizes
+from prelu_tools.commands.verify.unchecked import fixed_sizes, unchecked_sizes
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.reasons import Reason
@@ -74,9 +75,24 @@ def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> Verify
     for runtime in request.runtimes:
         check_runtime(runtime)
     refuse_unknown_layouts(request.layouts, (request.reference, *request.candidates))
+    if request.reference not in live:
+        _refuse_separate_weights(request, live)
     named = [] if request.reference in live else [request.reference]
     check_request(request, *named, others=[c for c in request.candidates if c not in live])
     return nothing_to_run(request, live)
+
+
+def _refuse_separate_weights(request: VerifyRequest, live: Collection[str]) -> None:
+    """Reject the weights of a Python source that stand next to it, not after an `@`."""
+    python = python_parts(request.reference)
+    if python is None or python[1]:
+        return
+    for text in request.candidates:
+        if text not in live and holds_weights_only(text):
+            raise UsageError(
+                f"{text} is a file of weights, not a candidate: did you mean "
+                f"'{request.reference}@{text}'?"
+            )
 
 
 def verify_source(
@@ -126,6 +142,8 @@ def verify_source(
             else:
                 judged += _judge(reference, item, request, progress)
         reference.notes += unchecked_sizes(source, opened)
+        if not request.strict_interface:
+            reference.notes += fixed_sizes(source, opened)
         agreements = agreements_of(reference, judged, request)
         result = conclude(reference, judged, agreements, request)
         result = replace(result, sizes=settled.sizes, inputs=settled.inputs, quick=request.quick)

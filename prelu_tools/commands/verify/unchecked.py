@@ -1,4 +1,4 @@
-"""Sizes that a candidate leaves dynamic but of which only one was checked."""
+"""Dynamic sizes of one model that the other fixes: only one of them could be checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prelu_tools.commands.verify.inputs.drawing import known_shapes
 from prelu_tools.commands.verify.inputs.sizes import in_words
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.core.options import InputOption, free_size
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, are
 
 
 def unchecked_sizes(source: Source, opened: Sequence[Linked]) -> Iterator[Reason]:
@@ -54,3 +54,32 @@ def _cure(source: Source, spec: TensorSpec, axes: Mapping[str, int]) -> str:
              for name, axis in axes.items()}  # fmt: skip
     shape = tuple(names.get(axis, size) for axis, size in enumerate(spec.shape))
     return f"; --input {InputOption(spec.name, shape).text} checks others if it can run at them"
+
+
+def fixed_sizes(source: Source, opened: Sequence[Linked]) -> Iterator[Reason]:
+    """A sentence for each input of a candidate that fixes sizes which the reference leaves dynamic.
+
+    Only where the reference or the user says that they are dynamic: an example does not.
+
+    Args:
+        source: the reference.
+        opened: all candidates.
+    """
+    for item in opened:
+        for link in item.links:
+            stated, found = _input(source, link.reference), _input(item.source, link.candidate)
+            if stated.is_assumed:
+                continue
+            sizes = zip((stated.shape[axis] for axis in link.permutation), found.shape, strict=True)
+            fixed = {n: size for n, size in sizes if isinstance(n, str) and isinstance(size, int)}
+            if fixed:
+                yield Reason(
+                    f"{item.label}: input {link.candidate!r} accepts {in_words(fixed)} only, but "
+                    f"{' and '.join(fixed)} {are(len(fixed))} dynamic in the reference: other "
+                    "sizes were not checked; --strict-interface makes this a failure",
+                    "size_fixed",
+                )
+
+
+def _input(source: Source, name: str) -> TensorSpec:
+    return next(spec for spec in source.inputs() if spec.name == name)

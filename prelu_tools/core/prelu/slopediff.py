@@ -215,9 +215,12 @@ def describe(left: Array, right: Array) -> str:
         return f"slopes permuted ({where.size} of {left.size} out of place)"
     finite = np.abs(left.astype(np.float64) - right.astype(np.float64))
     worst = int(where[np.argmax(np.nan_to_num(finite[where], nan=np.inf))])
+    values = f"{right[worst]:.9g}, expected {left[worst]:.9g}"
+    if left.size == 1:
+        return Reason(f"the only slope differs: {values}", VALUES_DIFFER)
     return Reason(
         f"{where.size} of {left.size} slopes differ, the largest difference at index {worst}: "
-        f"{right[worst]:.9g}, expected {left[worst]:.9g}",
+        f"{values}",
         VALUES_DIFFER,
     )
 

@@ -35,14 +35,16 @@ def lazy_names(
 
     Args:
         package: its name.
-        homes: for each name, the module in the package that has it.
+        homes: for each name, the module in the package that has it; a module's own name for that
+            module itself.
     """
 
     def load(name: str) -> Any:
         """Load a name on request, and keep it."""
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        found = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        home = importlib.import_module(f"{package}.{homes[name]}")
+        found = home if homes[name] == name else getattr(home, name)
         setattr(sys.modules[package], name, found)
         return found
 

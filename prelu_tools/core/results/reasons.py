@@ -17,6 +17,7 @@ WARNINGS: Final = frozenset(
         "record_is_stale",
         "candidate_of_other_version",
         "sizes_not_checked",
+        "size_fixed",
         "no_negative_input",
     }
 )

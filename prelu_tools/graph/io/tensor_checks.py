@@ -12,6 +12,7 @@ import onnx
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.limits import allowed_memory
+from prelu_tools.core.files.pointers import refuse_pointer
 from prelu_tools.graph.io.locations import data_file
 from prelu_tools.graph.io.model import (
     all_tensors,
@@ -111,6 +112,7 @@ def _outside(tensors: Iterable[onnx.TensorProto], path: Path) -> None:
         location = place_of(tensor).get("location", "")
         if location not in sizes:
             file = path if location == path.name else data_file(path, tensor.name, location)
+            refuse_pointer(file)
             sizes[location] = file.stat().st_size if file.is_file() else 0
         with suppress(PReLUToolsError):  # of a type that is unknown here
             n_bytes = n_bytes_of(tensor)

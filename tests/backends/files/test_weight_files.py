@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,28 @@ def test_a_whole_module_is_read_only_where_its_code_may_run(tmp_path: Path) -> N
     assert [layer.name for layer in _open(tmp_path / "whole.pt", unsafe=True).layers()] == ["act"]
 
 
+def test_a_whole_module_whose_code_is_elsewhere_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = ModuleType("away.nets")
+    kind = type("Far", (nn.PReLU,), {"__module__": "away.nets"})
+    code.Far = kind  # type: ignore[attr-defined]
+    path = tmp_path / "whole.pt"
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "away", ModuleType("away"))
+        patch.setitem(sys.modules, "away.nets", code)
+        torch.save(kind(), path)
+        del code.Far  # type: ignore[attr-defined]
+        with pytest.raises(PReLUToolsError, match=r"class 'Far', whose module away\.nets cannot"):
+            _open(path, unsafe=True)
+    words = f"use away/nets.py:Far@{path}, or run this where away/nets.py is, with PYTHONPATH=."
+    for command in (["inspect", path], ["export", path, "-o", tmp_path / "o.onnx"]):
+        outcome = cli(*command, "--allow-unsafe-load")
+        assert outcome.code == 3
+        assert words in outcome.err.replace("\n", " ")
+        assert "torch.save did not write it" not in outcome.err
+
+
 def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
     for content, said in (
         ([1, 2], "contains a list"),
@@ -178,7 +201,8 @@ def test_a_file_without_slopes_says_that_none_looks_like_one(tmp_path: Path) -> 
 def test_weights_alone_are_not_run(tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     torch.save(Net().state_dict(), path)
-    for command in (["verify", path, path], ["export", path, "-o", tmp_path / "never.onnx"]):
+    export = ["export", path, "-o", tmp_path / "never.onnx"]
+    for command in (["verify", path, path], export, [*export, "--input", "x:batch,3,8,8"]):
         outcome = cli(*command)
         assert outcome.code == 3
         assert f"name the code as well, as in nets.py:Net@{path}" in outcome.err.replace("\n", " ")

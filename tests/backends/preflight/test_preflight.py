@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from prelu_tools.backends.preflight.names import refuse_call
 from prelu_tools.backends.preflight.sources import check_python
 from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -106,6 +108,26 @@ def test_what_cannot_be_right_is_said_from_the_code(text: str, words: str) -> No
     with pytest.raises(PReLUToolsError) as caught:
         check_python(parse_source_spec(text))
     assert words in str(caught.value)
+
+
+def test_an_argument_that_is_not_known_is_corrected() -> None:
+    def net(embedding_size: int, depth: int = 2) -> None: ...
+
+    def refused(*args: Any, **kwargs: Any) -> str:
+        with pytest.raises(PReLUToolsError) as caught:
+            refuse_call(net, "nets.py:Net", args, kwargs, Path("mini.pth"))
+        return str(caught.value)
+
+    begin = "nets.py:Net has no argument 'emb': did you mean embedding_size, as in"
+    assert refused(emb=64) == f"{begin} 'nets.py:Net(embedding_size=64)@mini.pth'?"
+    assert refused(dept=3).endswith(
+        "did you mean depth, as in 'nets.py:Net(depth=3, embedding_size=EMBEDDING_SIZE)@mini.pth'?"
+    )
+    assert refused(5, z=1) == "nets.py:Net has no argument 'z': expected depth"
+    assert refused(depth=3).startswith("nets.py:Net needs its argument embedding_size: use 'nets")
+    assert "@mini.pth'" in refused()
+    refuse_call(lambda **any_of_them: None, "n", (), {"emb": 64})
+    refuse_call(net, "n", (), {"embedding_size": 64})
 
 
 def test_arguments_are_read_before_anything_is_imported() -> None:

@@ -152,6 +152,9 @@ def test_as_many_slopes_that_are_shared_otherwise_are_not_equal() -> None:
             "1 of 2 slopes differ, the largest difference at index 0: -0, expected 0",
             id="signed zero",
         ),
+        pytest.param(
+            SLOPES[:1], SLOPES[:1] + 1, "the only slope differs: 1.25, expected 0.25", id="only one"
+        ),
         pytest.param(SLOPES, SLOPES[:3], "3 slopes, expected 4", id="fewer"),
         pytest.param(SLOPES[:1], SLOPES, "4 slopes, expected 1", id="more"),
     ],

@@ -201,6 +201,13 @@ def test_external_data_that_is_not_there(place: dict[str, str], words: str, tmp_
     assert words in text
 
 
+def test_external_data_that_git_lfs_did_not_fetch(tmp_path: Path) -> None:
+    model = _external(tmp_path, {"location": "w.bin"})
+    (tmp_path / "w.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\n")
+    assert _sentence(model).endswith("w.bin is not the file itself but a git-LFS pointer to it: "
+                                     "run git lfs pull")  # fmt: skip
+
+
 @pytest.mark.parametrize("dims", [(-4,), (2**45,), (2**40, 2**40), (-1, -1000), (1000, 0, -1)])
 def test_external_data_of_an_impossible_shape(dims: tuple[int, ...], tmp_path: Path) -> None:
     assert "tensor 'w'" in _sentence(_external(tmp_path, {"location": "w.bin"}, dims))

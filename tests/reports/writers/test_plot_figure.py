@@ -133,6 +133,11 @@ def test_the_legend_names_the_words_that_occur() -> None:
         "expansive: some above 1",
     ]
     assert not figure(model()).legends
+    (legend,) = figure(model(layer("a", [*np.linspace(0.1, 0.9, 400), -9.5, 9.9]))).legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts[-2:] == [
+        "slopes outside the axis, down to -9.5", "slopes outside the axis, up to 9.9"
+    ]  # fmt: skip
 
 
 def test_the_names_of_a_very_deep_model_are_thinned() -> None:

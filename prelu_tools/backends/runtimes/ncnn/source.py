@@ -74,7 +74,7 @@ class NcnnSource(HostedSource):
                 f"--input {name}:batch,3,112,112"
             )
         return TensorSpec(name, "float32", ("batch", *(s or 1 for s in shape)),
-                          (1, *(s or 1 for s in shape)))  # fmt: skip
+                          (1, *(s or 1 for s in shape)), is_assumed=True)  # fmt: skip
 
     def _of_other(self, name: str) -> InputOption | None:
         """The same input of the model that it is compared with, if there is one; by its place."""

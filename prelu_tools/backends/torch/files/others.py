@@ -16,7 +16,7 @@ from prelu_tools.core.results.reasons import Reason
 CODE: Final = "other_state_dict"
 HINT: Final = (
     "write a function that returns the model with the weights that you want, and use it as the "
-    "source, as in own.py:load"
+    "source (FILE.py:FUNCTION)"
 )
 _TOP = "the top level"
 _DEEPEST = 8

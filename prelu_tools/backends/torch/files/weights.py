@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import textwrap
 import warnings
 import zipfile
@@ -23,7 +24,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.files.archives import faults_of
 from prelu_tools.core.files.limits import allowed_memory, is_bomb
-from prelu_tools.core.files.pickles import why_unsafe
+from prelu_tools.core.files.pickles import wanted_by_file, why_unsafe
 from prelu_tools.core.files.plain_pickles import all_plain
 from prelu_tools.core.misfit import misfit
 from prelu_tools.core.suggestions import no_such_file
@@ -31,6 +32,7 @@ from prelu_tools.core.suggestions import no_such_file
 _NAMED = 4
 _LONGEST = 300  # characters of PyTorch's message
 _DEEPEST = 8
+_NO_ATTRIBUTE = re.compile(r"Can't get attribute '.+' on <module '(?P<module>[^']+)'")
 _WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "net")
 
 
@@ -260,7 +262,35 @@ def _unreadable(path: Path, error: Exception) -> str:
             f"{path} is a TorchScript archive, not a state dict: use a function that returns "
             f"torch.jit.load({path.name!r}), as in nets.py:load"
         )
+    if (module := _missing_module(error)) is not None:
+        return _needs_code(path, module)
     return (
         f"{path} cannot be read as weights: torch.save did not write it, or it is damaged "
         f"({type(error).__name__}: {textwrap.shorten(text, 160)})"
+    )
+
+
+def _missing_module(error: Exception) -> str | None:
+    """The module without which a pickle cannot be loaded: it, or a name in it, is not there."""
+    if isinstance(error, ModuleNotFoundError):
+        return error.name
+    found = _NO_ATTRIBUTE.match(str(error)) if isinstance(error, AttributeError) else None
+    return found["module"] if found else None
+
+
+def _needs_code(path: Path, module: str) -> str:
+    """What to do about a file with objects of classes that cannot be found."""
+    wanted = [name.rpartition(".") for name in wanted_by_file(path)]
+    inside = ((one, name) for one, _, name in wanted if f"{one}.".startswith(f"{module}."))
+    place, name = next(inside, (module, "NAME"))
+    begin = f"{path} contains more than weights: an object of the class {name!r}"
+    if place == "__main__":
+        return (
+            f"{begin} of the script that saved it, which cannot be found: save model.state_dict() "
+            "instead"
+        )
+    file = f"{place.replace('.', '/')}.py"
+    return (
+        f"{begin}, whose module {place} cannot be imported, or lacks it: use {file}:{name}@{path}, "
+        f"or run this where {file} is, with PYTHONPATH=., or install the package that has it"
     )

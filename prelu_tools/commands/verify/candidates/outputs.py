@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation, inverse
+from prelu_tools.core.results.reasons import are, counted
 from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.results.verification.parity import OutputParity
 from prelu_tools.core.rounding.figures import times
@@ -196,18 +197,26 @@ def _words(name: str, comparison: Comparison) -> str | None:
         return None
     if comparison.doubt:
         return f"output {name!r} {comparison.doubt}, so nothing is proven"
-    count = comparison.n_mismatched + comparison.n_nonfinite_mismatch
-    differ = f"{count:,} value{' differs' if count == 1 else 's differ'}"
-    words = f"output {name!r}: {differ} by up to {comparison.max_abs:.3g}"
-    if comparison.n_nonfinite_mismatch:
-        words += f"; NaN or infinite on one side only: {comparison.n_nonfinite_mismatch:,}"
-    if comparison.worst is not None and comparison.worst > 1:
-        words += f", at worst {times(FACTOR * comparison.worst)} the model's own rounding error"
+    words = f"output {name!r}: {'; '.join(_mismatches(comparison))}"
     if comparison.border.n_wrong:
         words += (
             f"; {comparison.border.n_wrong} of them are on a border that rounding error crosses"
         )
     return words
+
+
+def _mismatches(comparison: Comparison) -> Iterator[str]:
+    """How many values differ, and by how much, as far as that is a number."""
+    count, strange = comparison.n_mismatched, comparison.n_nonfinite_mismatch
+    if count or not strange:
+        differ = f"{counted(count, 'value')} {'differs' if count == 1 else 'differ'}"
+        worst = ""
+        if comparison.worst is not None and comparison.worst > 1:
+            worst = f", at worst {times(FACTOR * comparison.worst)} the model's own rounding error"
+        yield f"{differ} by up to {comparison.max_abs:.3g}{worst}"
+    if strange:
+        are_so = f"{counted(strange, 'value')} {are(strange)}"
+        yield f"{are_so} NaN or infinite on one side only"
 
 
 def differences(outputs: Iterable[OutputParity]) -> list[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.verify.inputs.linking import Layouts
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption, OtherInputs, SourceOptions
 from prelu_tools.core.prelu.layout import inverse
 
@@ -23,6 +22,9 @@ def asking(
     layouts: Layouts,
 ) -> SourceOptions:
     """The options of a source that may take its inputs from other models.
+
+    To ask raises a PReLUToolsError if none of the others can be read: then that is what is wrong,
+    and not that nobody gave the sizes.
 
     Args:
         options: of the source.
@@ -39,12 +41,19 @@ def asking(
             return None
         is_asking = True
         found = []
+        unreadable: list[PReLUToolsError] = []
         try:
             for text in others:
-                with suppress(PReLUToolsError):
+                try:
                     source = ready.get(text) or open_source(text, options)
                     found.append(OtherInputs(text, _inputs_of(source, layouts)))
                     ready[text] = source
+                except UsageError:  # it does not know its own sizes
+                    continue
+                except PReLUToolsError as error:
+                    unreadable.append(error)
+            if unreadable and not found:
+                raise unreadable[0]
             return replace(found[0], more=tuple(found[1:])) if found else None
         finally:
             is_asking = False

@@ -34,6 +34,7 @@ from prelu_tools.commands.verify.inputs.tables import Probe, find_tables
 from prelu_tools.commands.verify.inputs.trial_runs import Trial, trying
 from prelu_tools.core.domains import InputDomain, SizesTried, Values
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.options import InputOption
 from prelu_tools.core.results.reasons import Reason
 
 _EXAMPLES = (64, 32, 16, 128, 100, 224, 8)  # for dynamic sizes without an example
@@ -199,9 +200,11 @@ class _Planner:
     def _refusal(self) -> PReLUToolsError:
         self._score(self._domains)  # its error on the usual ones
         names = ", ".join(spec.name for spec in self._specs)
+        sizes = ", ".join(InputOption(spec.name, spec.shape).text for spec in self._specs)
         return PReLUToolsError(
-            f"{self._trial.error}. No inputs were found that it accepts: set the values of "
-            f"{names} with --input-range NAME=LOW,HIGH, or a file of inputs with --inputs"
+            f"{self._trial.error}. No inputs of the sizes {sizes} were found that it accepts: "
+            f"check the sizes (--input), or set the values of {names} with --input-range "
+            "NAME=LOW,HIGH, or a file of inputs with --inputs"
         )
 
     def _used(self, spec: TensorSpec, limits: tuple[float, float] | None) -> InputDomain:

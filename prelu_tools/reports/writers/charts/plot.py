@@ -24,6 +24,7 @@ from prelu_tools.reports.words import counted
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 SUFFIXES = (".png", ".svg")
 """What a figure can be written as."""
@@ -217,6 +218,26 @@ def _label(axes: Axes, result: InspectResult) -> None:
     axes.set_axisbelow(True)
 
 
+def _beyond(reports: Sequence[LayerReport]) -> list[Line2D]:
+    """What the triangles stand for."""
+    from matplotlib.lines import Line2D
+
+    scale, found = common_scale(reports), []
+    values = np.concatenate([np.zeros(0), *map(flat, reports)])
+    values = values[np.isfinite(values)]
+    for outside, marker, how_far in (
+        (values[values < scale.low], "v", "down"),
+        (values[values > scale.high], "^", "up"),
+    ):
+        if outside.size:
+            extreme = outside.max() if how_far == "up" else outside.min()
+            label = f"slopes outside the axis, {how_far} to {extreme:.3g}"
+            found.append(
+                Line2D([], [], color=_NO_WORD, linestyle="none", marker=marker, label=label)
+            )
+    return found
+
+
 def _legend(figure: Figure, reports: Sequence[LayerReport]) -> None:
     from matplotlib.lines import Line2D
 
@@ -225,6 +246,7 @@ def _legend(figure: Figure, reports: Sequence[LayerReport]) -> None:
         Line2D([], [], color=_HEALTH[word], linewidth=3, label=f"{word}: {_SAYS[word]}")
         for word in present
     ]
+    handles += _beyond(reports)
     if handles:
         columns = max(1, int(_width(len(reports)) / 2.6))
         figure.legend(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ from text_nets import COLUMN, candidate, save, verify
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.candidates.interface import compare_inputs, compare_outputs
-from prelu_tools.commands.verify.inputs.linking import InputLink
+from prelu_tools.commands.verify.inputs.linking import InputLink, Layouts
+from prelu_tools.commands.verify.linked import Linked
+from prelu_tools.commands.verify.unchecked import fixed_sizes
 from prelu_tools.core.options import Dim
 
 Codes = list[tuple[str, str]]
@@ -91,9 +95,30 @@ def test_a_size_that_is_fixed_is_said_and_fails_where_that_is_asked_for(tmp_path
     found = verify(free, fixed)
     (one,) = candidate(found)["interface"]
     assert (found.code, one["code"], one["name"]) == (0, "input_size_fixed", "x[0]")
+    (said,) = found.json["warnings"]
+    assert "input 'x' accepts N=2 only" in said
+    assert "--strict-interface" in said
+    assert "size_fixed" in found.json["note_codes"]
     strict = verify(free, fixed, "--strict-interface")
     assert (strict.code, strict.json["reason_codes"]) == (1, ["input_size_fixed"])
+    assert strict.json["warnings"] == []
     assert verify(fixed, free, "--strict-interface").code == 0
+
+
+def test_a_fixed_size_is_a_warning_where_somebody_said_that_it_is_dynamic() -> None:
+    def said(stated: TensorSpec, found: TensorSpec, *order: int) -> list[str]:
+        sources = [SimpleNamespace(inputs=lambda spec=spec: [spec]) for spec in (stated, found)]
+        link = InputLink(stated.name, found.name, order or tuple(range(len(stated.shape))))
+        linked = Linked("c.onnx", cast(Any, sources[1]), (link,), Layouts())
+        return [*fixed_sizes(cast(Any, sources[0]), [linked])]
+
+    picture, fixed = _spec("x", "batch", 3, "h", "w"), _spec("image", 1, "h", 64, 3)
+    (words,) = said(picture, fixed, 0, 2, 3, 1)
+    assert words.startswith(
+        "c.onnx: input 'image' accepts batch=1 w=64 only, but batch and w are dynamic"
+    )
+    assert said(picture, picture) == said(fixed, fixed) == []
+    assert said(replace(picture, is_assumed=True), fixed, 0, 2, 3, 1) == []
 
 
 @pytest.mark.parametrize(("kind", "code"), [("int32", 0), ("float", 1)])

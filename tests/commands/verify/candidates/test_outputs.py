@@ -127,8 +127,13 @@ def test_probabilities_have_a_largest_class() -> None:
 def test_values_that_are_not_finite_are_counted_with_the_others() -> None:
     (found,) = _judge(_array(1, 2, 3)).compare([{"y": _array(1, math.nan, 5)}])
     assert (found.n_mismatched, found.n_nonfinite_mismatch) == (1, 1)
-    words = "output 'y': 2 values differ by up to 2; NaN or infinite on one side only: 1"
+    words = "output 'y': 1 value differs by up to 2; 1 value is NaN or infinite on one side only"
     assert found.difference == words
+
+
+def test_where_all_that_differs_is_not_finite_no_largest_difference_is_said() -> None:
+    (found,) = _judge(_array(1, 2, 3)).compare([{"y": _array(math.nan, math.inf, 3)}])
+    assert found.difference == "output 'y': 2 values are NaN or infinite on one side only"
 
 
 @pytest.mark.parametrize(
@@ -362,4 +367,4 @@ def test_a_value_at_its_limit_is_not_beyond_it() -> None:
     (said,) = _each(SCALE).compare([{"y": found}])
     assert said.worst_of_rounding == FACTOR
     assert said.difference is not None
-    assert said.difference.endswith("on one side only: 1")
+    assert said.difference.endswith("1 value is NaN or infinite on one side only")

@@ -10,7 +10,7 @@ import pytest
 from running import cli
 
 import prelu_tools
-from prelu_tools.core.errors import UsageError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.results.reasons import code_of
 
 pytestmark = pytest.mark.torch
@@ -105,6 +105,24 @@ def test_a_candidate_takes_them_from_the_reference(nets: Path) -> None:
 def test_what_differs_fails(nets: Path) -> None:
     result = prelu_tools.verify(f"{nets}:wrong", nets.with_name("text.onnx"), **_FAST)
     assert result.verdict == "fail"
+
+
+def test_a_file_that_is_no_model_is_what_is_wrong(nets: Path, tmp_path: Path) -> None:
+    cut, pointer = tmp_path / "cut.onnx", tmp_path / "lfs.onnx"
+    cut.write_bytes(nets.with_name("picture.onnx").read_bytes()[:90])
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n")
+    with pytest.raises(PReLUToolsError, match=r"cut\.onnx is not an ONNX model"):
+        prelu_tools.verify(f"{nets}:picture", cut, **_FAST)
+    (said,) = prelu_tools.verify(f"{nets}:picture", pointer, **_FAST).reasons
+    assert said.endswith("is not the file itself but a git-LFS pointer to it: run git lfs pull")
+    good = nets.with_name("picture.onnx")
+    assert prelu_tools.verify(f"{nets}:picture", cut, good, **_FAST).verdict == "inconclusive"
+
+
+def test_weights_next_to_their_code_are_no_candidate(nets: Path, tmp_path: Path) -> None:
+    (tmp_path / "net.pt").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"did you mean '.*nets.py:picture@.*net.pt'\?"):
+        prelu_tools.verify(f"{nets}:picture", tmp_path / "net.pt", nets.with_name("picture.onnx"))
 
 
 def test_what_is_stated_comes_first(nets: Path) -> None:
