@@ -32,7 +32,7 @@ BELOW = {
         "reports",
         "backends",
         "graph.io",
-        "graph.match.layers",
+        "graph.quantized.noticing",
         "graph.quantized.operators",
         "core",
     },
