@@ -48,7 +48,7 @@ def test_inspect_writes_each_of_its_formats(model: Path) -> None:
     assert (row["layer"], row["max"]) == ("act", "1.5")
     assert cli("inspect", model, "--format", "markdown").out.startswith("## `")
     assert cli("inspect", model, "--format", "html").out.startswith("<!DOCTYPE html>")
-    assert "act   prelu channel 3" in cli("inspect", model).out
+    assert "act   prelu per channel 3" in cli("inspect", model).out
 
 
 @pytest.mark.parametrize(
