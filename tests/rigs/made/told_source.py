@@ -156,8 +156,14 @@ def run(source: ToldSource, *feeds: Feeds, plan: ReferencePlan = PLAN) -> Ran:
         return Ran(**kept, seen=seen, activations=activations)
 
 
-def ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that goes on by a quarter of a second whenever it is looked at."""
+def ticks(monkeypatch: pytest.MonkeyPatch, work: float = 0.25) -> None:
+    """A clock that goes on by a quarter of a second whenever it is looked at.
+
+    Args:
+        monkeypatch: puts it in place.
+        work: by how many seconds the processor's goes on.
+    """
     clock = iter(tick / 4 for tick in range(99))
-    fake = SimpleNamespace(monotonic=lambda: next(clock))
+    processor = iter(work * tick for tick in range(99))
+    fake = SimpleNamespace(monotonic=lambda: next(clock), process_time=lambda: next(processor))
     monkeypatch.setattr("prelu_tools.commands.verify.reference.run.time", fake)

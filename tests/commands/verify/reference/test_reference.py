@@ -91,6 +91,16 @@ def test_the_time_of_a_row_is_that_of_a_run_by_its_rows(monkeypatch: pytest.Monk
     assert (found.seconds, found.seconds_per_row) == (0.5, 0.25)
 
 
+@pytest.mark.parametrize(("work", "seconds"), [(0.0625, 0.125), (2.0, 0.5)])
+def test_waiting_for_the_processor_makes_no_reference_slow(
+    monkeypatch: pytest.MonkeyPatch, work: float, seconds: float
+) -> None:
+    """Nor do several threads: the shorter time counts for the number of perturbed runs."""
+    ticks(monkeypatch, work)
+    found = run(ToldSource(), TWO, ONE)
+    assert (found.seconds, found.seconds_per_row) == (seconds, 0.25)
+
+
 # By others, who look at what was run
 
 
