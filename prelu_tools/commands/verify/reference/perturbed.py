@@ -19,7 +19,7 @@ from prelu_tools.core.rounding.spread import Spread, SpreadBook, pooled
 RUNS = 6
 """Perturbed runs of each input."""
 FEWEST = 4
-"""Perturbed runs of a slow model: of fewer, all may be small by chance where rounding is not."""
+"""Perturbed runs of a slow model: with fewer, all may by chance show too little rounding."""
 SECONDS = 60.0
 """Their time limit, above which there are fewer."""
 SPREAD = "spread"
@@ -38,7 +38,7 @@ class PerturbedRuns:
 
 
 def affordable_runs(seconds: float) -> int:
-    """How many perturbed runs there may be, where one run of all inputs takes as long."""
+    """How many perturbed runs there may be, if one run of all inputs takes these seconds."""
     numbers = range(RUNS, FEWEST, -1)
     return next((n for n in numbers if n * _DEARER * seconds <= SECONDS), FEWEST)
 
