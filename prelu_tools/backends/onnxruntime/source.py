@@ -12,8 +12,8 @@ from prelu_tools.backends.protocol.defaults import GraphDefaults
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.graph.facts.inputs import input_of
 from prelu_tools.graph.facts.randomness import TrainingNode, batch_nodes, random_nodes
+from prelu_tools.graph.io.inputs import input_of
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.quantized.noticing import noticed_meaning
 from prelu_tools.graph.view import GraphView, all_views

@@ -16,7 +16,7 @@ from prelu_tools.batch.init.references import MODELS, OnnxFile, References
 from prelu_tools.batch.init.stated import stated
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.export import InitCheck, LeftOut
-from prelu_tools.graph.facts.inputs import tensor_inputs
+from prelu_tools.graph.io.inputs import tensor_inputs
 from prelu_tools.graph.io.metadata import stated_options, stated_source
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.quantized.noticing import located_layers

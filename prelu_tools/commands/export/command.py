@@ -34,7 +34,7 @@ from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.verification.result import VerifyResult
-from prelu_tools.graph.facts.inputs import tensor_inputs
+from prelu_tools.graph.io.inputs import tensor_inputs
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.writer import refuse_existing, write_model
 from prelu_tools.graph.match.layers import read_layers

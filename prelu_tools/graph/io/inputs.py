@@ -6,7 +6,6 @@ import onnx
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import InputOption, free_size
-from prelu_tools.graph.view import is_known
 
 
 def tensor_inputs(graph: onnx.GraphProto) -> tuple[InputOption, ...]:
@@ -41,3 +40,8 @@ def input_of(value: onnx.ValueInfoProto) -> InputOption:
             f"input {value.name!r} is of type {kind.elem_type}, which is not supported"
         ) from error
     return InputOption(value.name, tuple(sizes), str(dtype))
+
+
+def is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:
+    """Whether a dimension has a size; exporters write -1 for one that is dynamic."""
+    return dim.HasField("dim_value") and dim.dim_value >= 0
