@@ -55,14 +55,22 @@ class ChannelSigns:
         """How many of these channels have the reference's sign."""
         return self._count(1)
 
+    @property
+    def n_negated(self) -> int:
+        """How many of them have the other sign."""
+        return self._count(-1)
+
     def _count(self, sign: int) -> int:
-        """How many of them have this sign relative to the reference's; 0 if it was not seen."""
-        signs = np.zeros_like(self.inverted, np.int8)
-        if self._sums is not None:
-            dot, *squares = self._sums
-            is_seen = np.abs(dot) > _NOISE * np.sqrt(squares[0] * squares[1])
-            signs = np.where(is_seen, np.sign(dot), 0)
-        return int(((signs == sign) & self.inverted).sum())
+        """How many of them have this sign relative to the reference's.
+
+        0 counts those in which it was not seen; one that is 0 everywhere on a side has none.
+        """
+        if self._sums is None:
+            return int(self.inverted.sum()) if sign == 0 else 0
+        dot, *squares = self._sums
+        size = np.sqrt(squares[0] * squares[1])
+        signs = np.where(np.abs(dot) > _NOISE * size, np.sign(dot), 0)
+        return int(((signs == sign) & (size > 0) & self.inverted).sum())
 
     @property
     def doubt(self) -> Reason | None:

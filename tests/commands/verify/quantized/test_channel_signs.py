@@ -26,11 +26,7 @@ def test_values_of_inverted_channels_get_the_sign_and_the_size_of_the_reference(
     found = signs.restored(VALUES, VALUES * np.float32([[-0.5, -0.5, -4]]))
     assert found.dtype == np.float32
     assert found.tolist() == (VALUES * [[1, -0.5, 1]]).tolist()
-    assert (signs.n_kept, signs.doubt) == (0, None)
-    one = VALUES * np.float32([[-1, 1, 0]])
-    assert str(_of(VALUES, one).doubt).startswith(
-        "1 slope is 1/a where the reference has a; that is"
-    )
+    assert (signs.n_kept, signs.n_negated, signs.doubt) == (0, 2, None)
     near = ChannelSigns(BOTH).restored(VALUES, np.float32([[-2, 9, 0], [-12, 9, 0]]))
     assert near[:, 1:].tolist() == [[9, 0], [9, 0]]
     assert near[:, 0] == pytest.approx([2 * 98 / 148, 12 * 98 / 148])
@@ -57,14 +53,13 @@ def test_rounding_is_no_sign(share: float, words: str | None) -> None:
     """The share is the cosine between what both give."""
     signs = ChannelSigns(np.array([[True]]))
     signs.restored(np.array([[3.0], [0.0]]), 7 * np.array([[share], [np.sqrt(1 - share**2)]]))
-    assert signs.n_kept == (share > 0.2)
+    assert (signs.n_kept, signs.n_negated) == (share > 0.2, share < -0.2)
     assert signs.doubt is None if words is None else str(signs.doubt).endswith(words)
 
 
 def test_what_gives_nothing_has_no_sign() -> None:
     for signs in (_of(VALUES * 0, VALUES), _of(VALUES, VALUES * 0)):
-        assert signs.n_kept == 0
-        assert str(signs.doubt).startswith("2 slopes are 1/a where the reference has a; that is")
+        assert (signs.n_kept, signs.n_negated, signs.doubt) == (0, 0, None)
     small = ChannelSigns(BOTH).restored(VALUES, VALUES * np.float32(-(2.0**-10)))
     assert small.tolist() == (VALUES * [[1, -(2.0**-10), 1]]).tolist()
     assert np.array_equal(ChannelSigns(BOTH).restored(VALUES, VALUES * 0), VALUES * 0)
@@ -201,6 +196,15 @@ def test_one_inverse_slope_is_noted_as_one() -> None:
     rig.observe(x, _prelu(x, found))
     (note,) = rig.layers.notes("net.onnx")
     assert str(note).startswith("net.onnx: 1 slope of 1 layer is 1/a where the reference has a; ")
+
+
+def test_channels_that_give_nothing_are_not_noted() -> None:
+    x = X * np.float32([[-1, 1, 0]])
+    rig = Rig(slopes=STEEP, found=INVERSE, activation=_prelu(X * np.abs(np.sign(x)), STEEP))
+    rig.observe(x, _prelu(x, INVERSE))
+    assert rig.parity().verdict == "pass"
+    (note,) = rig.layers.notes("net.onnx")
+    assert str(note).startswith("net.onnx: 1 slope of 1 layer is 1/a")
 
 
 def test_slopes_that_are_not_inverted_are_not_noted() -> None:
