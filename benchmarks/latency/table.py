@@ -53,7 +53,7 @@ def _legend() -> str:
         "its highest level. The *bound* is the same net with ReLU instead of PReLU. *Extra cost "
         "left* is (prelu-tools - bound) / (best peer - bound); if the best peer does not "
         "measurably cost more than the bound, there is nothing to gain. The mean leaves out such "
-        "nets, and digits and the two SRResNets, which only check that no file gets slower. "
+        "nets, and digits and the two SRResNets, which are only regression checks. "
         "*Equal outputs* are equal to the raw export's bit for bit, on four inputs of both signs. "
         "Nets and weights: `benchmarks/nets/`."
     )
