@@ -17,18 +17,25 @@ from prelu_tools.core.results.verification.parity import (
 )
 from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 from prelu_tools.core.rounding.figures import times, ulps
+from prelu_tools.core.rounding.tolerance import FACTOR
 from prelu_tools.reports.document import Text, Word
 from prelu_tools.reports.words import counted, listed, tally
 
-ISOLATED = "error of the layer alone, on its own input"
+ISOLATED = (
+    "error of the layer alone, compared with PReLU with the reference's slopes on the same input"
+)
 END_TO_END = "largest absolute difference in the layer's output when both models run as a whole"
 REACHED = "share of slopes that met a negative value"
 MIN_HITS = "how many negative values the least reached slope met"
 POWER = "share of slope faults, planted in a copy of the candidate, that the checks caught"
-X_ROUNDING = "the largest error as a multiple of the model's own rounding error"
+X_ROUNDING = (
+    "the largest error as a multiple of the value's rounding error, which is measured on the "
+    f"reference in the candidate's precision (limit {FACTOR:g}x)"
+)
+X_FLOAT32 = "max abs diff as a multiple of the reference's own float32 rounding error"
 WRONG = "values of all runs that are beyond their limit"
-LIMIT_OF_WORST = "that of the value nearest to its own limit or farthest beyond it"
-LIMIT_AT_ZERO = "the largest permitted difference of a value of 0"
+LIMIT_OF_WORST = "largest permitted difference of the value that x rounding is about"
+LIMIT_AT_ZERO = "the absolute tolerance, to which the relative one adds a share of each value"
 TOP1 = "samples whose largest value is at the same index in both models"
 SNR = "signal-to-noise ratio compared with the reference"
 """What columns of these titles hold, in every table."""
@@ -45,7 +52,8 @@ def reached(result: VerifyResult) -> str:
     """The samples, and how many slopes they reached."""
     if not result.samples and not result.n_searched:
         return "nothing was run"
-    how = "quick check without a search or planted faults:" if result.quick else "tested with"
+    quick = "quick check without searching for inputs or planting faults:"
+    how = quick if result.quick else "tested with"
     text = f"{how} {counted(result.samples, 'sample')}"
     if result.n_searched:
         text += f" and {result.n_searched:,} found by a search"
@@ -152,14 +160,7 @@ def where(report: CandidateReport) -> str:
 
 
 def rounding_lines(report: CandidateReport) -> Iterator[str]:
-    """How far the worst value is off, and which ones differ because they sit on a border."""
-    known = [output for output in report.outputs if output.worst_of_rounding is not None]
-    worst = max(known, key=lambda output: output.worst_of_rounding or 0.0, default=None)
-    if worst is not None:
-        yield (
-            f"largest error: {times(worst.worst_of_rounding)} the model's own rounding error, "
-            f"among the {sum(output.n_values for output in known):,} values of all runs"
-        )
+    """Which values differ because they sit on a border."""
     yield from (f"output {o.name!r}: {o.remark}" for o in report.outputs if o.remark)
 
 
@@ -172,13 +173,16 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     by_behaviour = sum(layer.n_by_behaviour for layer in report.layers)
     coarse = any(layer.slope_step for layer in report.layers)
     how = "equal within their quantization step" if coarse else "equal bit for bit"
-    of = "of these also " if by_behaviour <= by_value else ""
-    ran = f", {by_behaviour:,} {of}reached, with correct results" if by_behaviour else ""
-    failed = [layer for layer in report.layers if layer.verdict == "fail"]
-    n_failed = sum(layer.n_slopes for layer in failed if not layer.n_by_behaviour)
+    which = "all" if by_behaviour == by_value else f"{by_behaviour:,}"
+    if 0 < by_behaviour < by_value:
+        which += " of these"
+    ran = f", {which} confirmed by correct results" if by_behaviour else ""
+    failed = [x for x in report.layers if x.verdict == "fail" and not x.n_by_behaviour]
+    n_failed = sum(layer.n_by_value for layer in failed)
     if ran and n_failed:
-        where = "is in a layer that differs" if n_failed == 1 else "are in layers that differ"
-        ran += f" ({counted(n_failed, 'slope')} {where})"
+        rest = "the others" if n_failed == by_value - by_behaviour else f"{n_failed:,} of these"
+        is_in = "is in a layer that differs" if n_failed == 1 else "are in layers that differ"
+        ran += f", {rest.removesuffix('s') if n_failed == 1 else rest} {is_in}"
     return (f"slopes: {by_value:,} of {total:,} {how}{ran}",)
 
 
@@ -209,13 +213,23 @@ def decibels(deviation: Deviation | None) -> str:
     return "-" if snr is None else f"{snr:.1f} dB"
 
 
-def worst_difference(result: VerifyResult) -> float | None:
-    """The largest difference of all outputs; NaN if one has no finite value, None without any.
+def worst_difference(reports: Iterable[CandidateReport]) -> str:
+    """The largest difference of all outputs of candidates; a dash if none could be compared.
 
-    NaN is worse than any number: of such an output nothing could be compared.
+    NaN is worse than any number: of such an output no value could be compared.
     """
-    found = [output.max_abs_diff for report in result.candidates for output in report.outputs]
-    return next(filter(math.isnan, found), max(found, default=None))
+    found = [output.max_abs_diff for report in reports for output in report.outputs if _fits(output)]
+    worst = next(filter(math.isnan, found), max(found, default=None))
+    return "-" if worst is None else f"{worst:.2e}"
+
+
+def difference_of(output: OutputParity) -> str:
+    """The largest difference of an output; a dash if its shape is not the reference's."""
+    return f"{output.max_abs_diff:.2e}" if _fits(output) else "-"
+
+
+def _fits(output: OutputParity) -> bool:
+    return output.n_values > 0 or not math.isnan(output.max_abs_diff)
 
 
 def coverage_share(result: VerifyResult) -> float | None:
@@ -250,7 +264,7 @@ def power_lines(power: Power) -> Iterator[str]:
         yield (
             f"power {power_share(power)}: the checks caught {power.detected:,} of "
             f"{counted(power.planted, 'slope fault')} planted in a copy of the candidate "
-            f"({power.by_layers:,} at layers, {power.by_outputs:,} at outputs){sample}"
+            f"(layers showed {power.by_layers:,} of them, outputs {power.by_outputs:,}){sample}"
         )
     else:
         yield "power unknown: the inputs reach no slope, so no fault could be planted"
@@ -293,10 +307,9 @@ def special_lines(values: Iterable[SpecialValue], documented: bool) -> tuple[str
 
 def _documented(kind: Sequence[SpecialValue]) -> str:
     values = list(dict.fromkeys(_value(one.value) for one in kind))
-    verb = "gives" if len(values) == 1 else "give"
     return (
-        f"special values: {_and(values)} {verb} different results in {_layers(kind)}, as "
-        f"documented ({kind[0].documented})"
+        f"special values: permitted difference in {_layers(kind)} for {_and(values)} "
+        f"({kind[0].documented})"
     )
 
 

@@ -23,7 +23,7 @@ def view(result: ExportResult, style: Style) -> Section:
     """The document of a file that was written."""
     headline = (
         f"{result.n_bytes:,} bytes, opset {result.opset}, {counted(result.n_nodes, 'node')}, "
-        f"exported by {result.route};\n{_layers(result)}"
+        f"converted with {result.route};\n{_layers(result)}"
     )
     title = (Name(result.source), " -> ", Name(result.path))
     warnings = warning_lines(result.warnings)

@@ -34,10 +34,12 @@ from prelu_tools.reports.sentences import (
     SNR,
     TOP1,
     WRONG,
+    X_FLOAT32,
     X_ROUNDING,
     agreement_line,
     baseline_lines,
     decibels,
+    difference_of,
     interface_lines,
     n_wrong,
     of_rounding,
@@ -60,7 +62,6 @@ from prelu_tools.reports.sentences import (
 )
 from prelu_tools.reports.words import counted, covered, moved, percentage, shape
 
-_FIRST_RUN = "in the first run"
 _SIDE_BY_SIDE = 3  # candidates that have room next to each other
 
 
@@ -73,14 +74,14 @@ def view(result: VerifyResult, style: Style) -> Section:
         (report,) = reports
         title: tuple[str, ...] = (Name(report.model), " compared with ", Name(result.reference))
         subjects = Facts((("reference", (Name(result.reference),)), ("candidate", titles[0])))
-        found = tuple(_of_candidate(report))
+        found = tuple(_of_candidate(report, result.n_runs))
         reasons: tuple[Text, ...] = (*_reasons(report), *own)
         details = tuple(_candidate_details(report))
     else:
         title = (f"{counted(len(reports), 'candidate')} compared with ", Name(result.reference))
         marked = [(f"[{number}]", text) for number, text in enumerate(titles, 1)]
         subjects = Facts((("reference", (Name(result.reference),)), *marked))
-        found = tuple(_of_candidates(reports, titles))
+        found = tuple(_of_candidates(reports, titles, result.n_runs))
         reasons, details = own, ()
     details += tuple(_run_details(result))
     folded = Section("Details", (Lines(details),), folded=True)
@@ -100,9 +101,9 @@ def _reasons(report: CandidateReport) -> tuple[str, ...]:
     return (*said, *special_lines(report.special, documented=False))
 
 
-def _of_candidate(report: CandidateReport) -> Iterator[Block]:
+def _of_candidate(report: CandidateReport, n_runs: int) -> Iterator[Block]:
     if report.outputs:
-        yield _outputs([("", report)])
+        yield _outputs([("", report)], n_runs)
     if report.layers:
         yield _layers(report)
     yield Lines.of((*interface_lines(report), *proven(report), *_power(report)))
@@ -119,14 +120,14 @@ def _candidate_details(report: CandidateReport) -> Iterator[str]:
 
 
 def _of_candidates(
-    reports: Sequence[CandidateReport], titles: Sequence[tuple[str, ...]]
+    reports: Sequence[CandidateReport], titles: Sequence[tuple[str, ...]], n_runs: int
 ) -> Iterator[Block]:
     """A line for each, their layers side by side, and each in full."""
     marks = [f"[{number}]" for number in range(1, len(reports) + 1)]
     yield _summary(marks, reports)
     marked = list(zip(marks, reports, strict=True))
     if any(report.outputs for report in reports):
-        yield _outputs(marked)
+        yield _outputs(marked, n_runs)
     for start in range(0, len(marked), _SIDE_BY_SIDE):
         part = marked[start : start + _SIDE_BY_SIDE]
         if any(report.layers for _, report in part):
@@ -164,20 +165,21 @@ def _summary(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
     return Table(columns, tuple(rows))
 
 
-def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
+def _outputs(marked: Sequence[tuple[str, CandidateReport]], n_runs: int) -> Table:
     """A row for each output; columns without content are left out."""
     several = len(marked) > 1
     outputs = [(mark, output) for mark, report in marked for output in report.outputs]
     has_own = any(output.worst_of_rounding is not None for _, output in outputs)
+    all_own = all(output.worst_of_rounding is not None for _, output in outputs)
     columns = (
         *((Column("candidate", "text"),) if several else ()),
         Column("output", "name"),
-        Column("shape", "text", meaning=_FIRST_RUN),
+        Column("shape", "text", meaning=f"in the first of {n_runs:,} runs" if n_runs > 1 else ""),
         Column("max abs diff"),
-        Column("x rounding", meaning=X_ROUNDING),
+        Column("x rounding", meaning=X_ROUNDING if has_own else X_FLOAT32),
         Column(
             "limit",
-            brief=any(output.of_rounding is None for _, output in outputs),
+            brief=not all_own,  # else `x rounding` says the same, without figures of two values
             meaning=LIMIT_OF_WORST if has_own else LIMIT_AT_ZERO,
         ),
         Column("max rel diff", brief=False),
@@ -195,7 +197,7 @@ def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
 
 def _output_row(output: OutputParity, quantized: bool) -> tuple[Cell, ...]:
     top1, limit = output.top1_agreement, output.limit
-    worst = f"{output.max_abs_diff:.2e}"
+    worst = difference_of(output)
     return (
         Name(output.name),
         shape(output.shape),
