@@ -54,7 +54,7 @@ class Row:
             return {"pass": "right", "fail": "false alarm"}.get(self.verdict, "no verdict")
         if self.verdict == "pass":
             return "missed"
-        return "wrong export" if self.candidate.startswith("export") else "wrong file, caught"
+        return "wrong export" if self.candidate.startswith("export") else "wrong but caught"
 
 
 def check(honest: HonestNet, seed: int, folder: Path, *, short: bool = False) -> list[Row]:

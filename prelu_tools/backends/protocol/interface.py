@@ -132,6 +132,21 @@ class Source(Protocol):
         """The runtime that runs it; None if its framework does, or where one is chosen."""
         ...
 
+    @property
+    def frees_sizes(self) -> bool:
+        """Whether `--input` can make sizes dynamic that it states."""
+        ...
+
+    @property
+    def observes_apart(self) -> bool:
+        """Whether its outputs are those of a run without observers, whoever observes it."""
+        ...
+
+    @property
+    def weights_suffix(self) -> str:
+        """The suffix of a file that has its weights alone."""
+        ...
+
     def ways(self) -> Sequence[Source]:
         """The same source, once for each way in which its runtime may run it; itself the first."""
         ...
