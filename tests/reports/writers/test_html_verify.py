@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from made_checks import checks_of, hostile, many_checks, passing
-from made_pages import two
+from made_pages import many, two
 from made_results import HOSTILE, compared, examined, exported, optimized, usual, verified
 from parsed_html import ParsedPage
 
@@ -45,6 +45,11 @@ def test_each_check_has_a_row_and_its_details_open_where_it_did_not_pass() -> No
         "#check-1", "#check-2", "#check-3",
     ]  # fmt: skip
     assert "gone.keras cannot be read: no such file" in page.text
+
+
+def test_models_with_errors_are_counted_apart_from_those_without_a_result() -> None:
+    text = " ".join(_page(many("inspect")).text)
+    assert "3 models, 1 ok, 1 with errors, 1 without a result" in text
 
 
 def test_no_checks_do_not_look_like_a_pass() -> None:
