@@ -26,10 +26,12 @@ class BaselineRequest:
     """The baseline to compare figures with, and whether to renew it."""
 
     baseline: Path | None = option(
-        OWN_FILE, "Fail if figures are worse than in this file.", default=None, metavar="FILE.json"
-    )
+        OWN_FILE, "Fail if errors, coverage or power are worse than in this file.",
+        default=None, metavar="FILE.json",
+    )  # fmt: skip
     baseline_factor: float | None = option(
-        number(1), "Factor by which a figure may get worse.  [default: 2]",
+        number(1),
+        "Factor by which errors, uncovered slopes and missed faults may grow.  [default: 2]",
         default=None, metavar="TIMES",
         needs=(
             _FILE,
@@ -40,7 +42,7 @@ class BaselineRequest:
         ),
     )  # fmt: skip
     update_baseline: bool = option(
-        FLAG, "Write the figures to the baseline, if every check has a verdict.",
+        FLAG, "Write these figures to the baseline, if every check has a verdict.",
         default=False, needs=(_FILE,),
     )  # fmt: skip
 

@@ -32,8 +32,8 @@ def _layers(result: OptimizeResult) -> Table:
         Column("slopes"),
         Column("before", "text"),
         Column("now", "text"),
-        Column("chosen by", "text"),
-        Column("gained"),
+        Column("reason", "text"),
+        Column("saves", meaning="time that the model saves compared with a PRelu node here"),
     )
     rows = [
         (
@@ -47,7 +47,7 @@ def _layers(result: OptimizeResult) -> Table:
         )
         for layer in result.layers
     ]
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(rows)).without()
 
 
 def _gained(layer: LayerChoice) -> str:
@@ -102,12 +102,12 @@ _SIZES: Mapping[SizesFrom, str] = {
 def _proven(result: OptimizeResult) -> str:
     """What was found equal, in one sentence."""
     held = result.held
-    layers = "every layer equals PRelu (==)" if held.layer else (
+    layers = "every layer equals PRelu (-0 counts as 0)" if held.layer else (
         f"layers are up to {held.max_ulps} ulp from PRelu"
     )  # fmt: skip
     bits = "equal bit for bit" if held.bitwise else "not equal bit for bit"
     special = "the same results" if held.special else "not always the same results"
     return (
-        f"verified: {layers}; outputs {bits} on {counted(held.n_inputs, 'input')}; {special} for "
-        "infinities and NaN"
+        f"verified: {layers}; outputs {bits} on {counted(held.n_inputs, 'row')} of input; "
+        f"{special} for infinities and NaN"
     )
