@@ -34,7 +34,6 @@ X_ROUNDING = (
 )
 X_FLOAT32 = "max abs diff as a multiple of the reference's own float32 rounding error"
 WRONG = "values of all runs that are beyond their limit"
-LIMIT_OF_WORST = "largest permitted difference of the value that x rounding is about"
 LIMIT_AT_ZERO = "the absolute tolerance, to which the relative one adds a share of each value"
 TOP1 = "samples whose largest value is at the same index in both models"
 SNR = "signal-to-noise ratio compared with the reference"
@@ -213,12 +212,13 @@ def decibels(deviation: Deviation | None) -> str:
     return "-" if snr is None else f"{snr:.1f} dB"
 
 
-def worst_difference(reports: Iterable[CandidateReport]) -> str:
-    """The largest difference of all outputs of candidates; a dash if none could be compared.
+def worst_difference(result: VerifyResult) -> str:
+    """The largest difference of all outputs; a dash if none could be compared.
 
     NaN is worse than any number: of such an output no value could be compared.
     """
-    found = [output.max_abs_diff for report in reports for output in report.outputs if _fits(output)]
+    outputs = [output for report in result.candidates for output in report.outputs]
+    found = [output.max_abs_diff for output in outputs if _fits(output)]
     worst = next(filter(math.isnan, found), max(found, default=None))
     return "-" if worst is None else f"{worst:.2e}"
 
