@@ -24,9 +24,9 @@ from prelu_tools.reports.words import counted, listed, tally
 ISOLATED = (
     "error of the layer alone, compared with PReLU with the reference's slopes on the same input"
 )
-END_TO_END = "largest absolute difference in the layer's output when both models run as a whole"
+END_TO_END = "largest absolute difference of the layer's output when the whole models run"
 REACHED = "share of slopes that met a negative value"
-MIN_HITS = "how many negative values the least reached slope met"
+MIN_HITS = "negative values that the least reached slope met"
 POWER = "share of slope faults, planted in a copy of the candidate, that the checks caught"
 X_ROUNDING = (
     "the largest error as a multiple of the value's rounding error, which is measured on the "
@@ -179,9 +179,8 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     failed = [x for x in report.layers if x.verdict == "fail" and not x.n_by_behaviour]
     n_failed = sum(layer.n_by_value for layer in failed)
     if ran and n_failed:
-        rest = "the others" if n_failed == by_value - by_behaviour else f"{n_failed:,} of these"
         is_in = "is in a layer that differs" if n_failed == 1 else "are in layers that differ"
-        ran += f", {rest.removesuffix('s') if n_failed == 1 else rest} {is_in}"
+        ran += f" ({n_failed:,} {is_in})"
     return (f"slopes: {by_value:,} of {total:,} {how}{ran}",)
 
 

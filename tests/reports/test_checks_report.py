@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import json
 from xml.etree import ElementTree
 
@@ -101,17 +102,17 @@ def test_the_worst_difference() -> None:
     (candidate,) = passing().candidates
     (output,) = candidate.outputs
 
-    def of(*values: float) -> float | None:
-        outputs = tuple(dataclasses.replace(output, max_abs_diff=value) for value in values)
+    def of(*values: float, n_values: int = 1) -> str:
+        changes = ({"max_abs_diff": value, "n_values": n_values} for value in values)
+        outputs = tuple(dataclasses.replace(output, **one) for one in changes)
         return worst_difference(
             passing(candidates=(dataclasses.replace(candidate, outputs=outputs),))
         )
 
-    assert of() is None
-    assert (of(1.0, 3.0, 2.0), of(0.0)) == (3.0, 0.0)
-    assert [str(of(*values)) for values in ((1.0, float("nan")), (float("nan"), 1.0))] == [
-        "nan"
-    ] * 2
+    assert of() == "-"
+    assert (of(1.0, 3.0, 2.0), of(0.0)) == ("3.00e+00", "0.00e+00")
+    assert [of(*values) for values in ((1.0, math.nan), (math.nan, 1.0))] == ["nan"] * 2
+    assert of(math.nan, n_values=0) == "-"  # of another shape: nothing was compared
 
 
 def test_the_coverage_share_is_that_of_all_slopes() -> None:

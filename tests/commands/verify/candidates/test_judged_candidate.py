@@ -66,6 +66,7 @@ def test_a_model_is_like_itself() -> None:
         reasons=(),
         agreements=(),
         n_searched=0,
+        n_runs=result.n_runs,
         notes=(),
         inputs=(InputDomain("x", "float32", "as usual", "usual"),),
     )
@@ -106,7 +107,7 @@ def test_what_is_wrong_is_said_in_order() -> None:
     first, second, *special = report.reasons
     assert first.startswith("b: isolated error ")
     assert first.endswith(
-        "; first divergence: layer 'b' (slopes 'b.weight' in the reference, node 'b_node' in the "
+        "; the first layer that differs (slopes 'b.weight' in the reference, node 'b_node' in the "
         "candidate)"
     )
     assert second.startswith("output 'y': ")
@@ -118,7 +119,7 @@ def test_what_is_wrong_is_said_in_order() -> None:
 def test_a_reference_may_not_know_its_parameters() -> None:
     report = the_one(verified(NumpyModel(parameters=False), NumpyModel({"a": SLOPES * 2})))
     assert report.reasons[0].endswith(
-        "; first divergence: layer 'a' (node 'a_node' in the candidate)"
+        "; the first layer that differs (node 'a_node' in the candidate)"
     )
 
 

@@ -90,7 +90,7 @@ def test_sizes_follow_the_outputs() -> None:
     output = replace(OUTPUT, verdict="fail", difference="output y: 3 values differ")
     report = _report(outputs=(output,), sizes="for batches of 3 only", layers=(WRONG,))
     assert report.reasons == (
-        "a: it is off; first divergence: layer 'a' (node 'a_node' in the candidate)",
+        "a: it is off; the first layer that differs (node 'a_node' in the candidate)",
         "output y: 3 values differ",
         "for batches of 3 only",
     )
@@ -104,7 +104,7 @@ def test_layers_that_fail_come_first_and_the_first_of_them_is_named() -> None:
     assert _said(report) == (
         "fail",
         [
-            "a: it is off; first divergence: layer 'a' (slopes 'a.weight' in the reference, node "
+            "a: it is off; the first layer that differs (slopes 'a.weight' in the reference, node "
             "'a_node' in the candidate)",
             "d: it is off; node 'd_node'",
             "e: it is missing",
@@ -128,7 +128,7 @@ def test_a_layer_that_may_hand_on_what_it_was_given_is_named_behind_those_that_a
     report = _report(layers=(first, replace(second, node="b_node")))
     assert report.reasons == (
         "b: 3 of 3 slopes differ; node 'b_node'",
-        f"{handed}; first divergence: layer 'a' (node 'a_node' in the candidate)",
+        f"{handed}; the first layer that differs (node 'a_node' in the candidate)",
     )
     assert report.first_divergence == "a"
 
