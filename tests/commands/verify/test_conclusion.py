@@ -55,7 +55,8 @@ def _reference(
         "extents": {"y": extent or Extent()},
         "perturbed_to": perturbed_to,
         "coverage": SimpleNamespace(exercised=2, total=3, unreached=lambda: ("a[2]",)),
-        "notes": [], "doubts": [], "precision": "float64", "n_samples": 7, "n_searched": 2, "feeds": [{}, {}],
+        "notes": [], "doubts": [], "precision": "float64", "n_samples": 7, "n_searched": 2,
+        "feeds": [{}, {}],
     }  # fmt: skip
     return cast(Reference, SimpleNamespace(**{**known, **changes}))
 
