@@ -92,8 +92,8 @@ def command(
     SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two
     sources, it shows what changed from the first to the second. With more, or with a folder, a
     pattern ('models/*.onnx') or a list (.txt, .csv, .toml), it shows one line for each.
-    With --series they are checkpoints of one training run, ordered by their numbers. slopes.jsonl,
-    which a logger of prelu_tools.training writes, is already a series.
+    With --series, the sources are checkpoints of one training run; they are ordered by the numbers
+    in their names. A slopes.jsonl file, from a logger of prelu_tools.training, is already a series.
 
     \b
     Example: prelu-tools inspect model.onnx

@@ -53,8 +53,8 @@ class ExportRequest:
     """See `ConversionOptions.slope_axis`: for ONNX files only."""
     input_layout: InputLayout = option(
         choice("keep", "nchw", "nhwc"),
-        "Axis order for those inputs of a Keras model that have rank 3 or more; outputs keep their "
-        "own, and --input has that of the model.",
+        "Axis order for those inputs of a Keras model that have rank 3 or more; outputs keep "
+        "theirs. Write --input in the model's own axis order.",
         default="keep", sources="Keras models",
     )  # fmt: skip
     """See `ConversionOptions.input_layout`: for Keras models only."""

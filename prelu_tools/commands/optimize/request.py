@@ -68,15 +68,15 @@ class OptimizeRequest:
     target: ExportTarget = option(
         choice(*EXPORT_TARGETS),
         "The runtime to optimize for. onnxruntime-cpu: the fastest forms; portable: one PRelu node "
-        "per call; others: the same, rewritten where that runtime would misread it, as export "
-        "--target does.",
+        "per call; others: one PRelu node per call, rewritten if that runtime would misread it, as "
+        "export --target does.",
         default="onnxruntime-cpu", metavar="RUNTIME",
     )  # fmt: skip
     exact: Exactness = option(
         EXACTNESS,
         "layer: each layer equals PRelu for every finite input; bitwise: the model's outputs are "
-        "equal bit for bit too, on this machine; special: like layer, and for infinite and NaN "
-        "inputs too; "
+        "equal bit for bit too, on this machine; special: like layer, but also for infinite and "
+        "NaN inputs; "
         "approximate: a layer may be off by ULPS.",
         default="layer", factory=_exactness,
         metavar="layer|bitwise|special|approximate=ULPS",
@@ -121,7 +121,7 @@ class OptimizeRequest:
     """How to read the source: the inputs' sizes that it is timed with, if it leaves them open."""
     repair_slopes: bool = option(
         FLAG,
-        "Move slopes [C] on maps [N, C, H, W] "
+        "Move slopes [C] on feature maps [N, C, H, W] "
         "to the channel axis, as in files from MXNet.",
         default=False,
     )  # fmt: skip
