@@ -77,6 +77,8 @@ class Conversion:
     """Metadata of the source's own model that is kept."""
     reference: Source | None = None
     """What the result is compared with, where the source itself does not run."""
+    needs_check: bool = False
+    """Whether the converter may change the model: it is never written without a comparison."""
 
 
 class Source(Protocol):

@@ -186,6 +186,6 @@ def _verify(
         "exported",
         written,
         request.output,
-        "; --no-verify writes it unchecked",
+        "" if conversion.needs_check else "; --no-verify writes it unchecked",
         conversion.notes,
     )
