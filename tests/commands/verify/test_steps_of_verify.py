@@ -79,6 +79,33 @@ def test_everything_is_checked_before_a_model_is_loaded(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("reference", "live", "refused"),
+    [
+        ("net.py:Net", (), True),
+        ("net.py:Net@other.pt", (), False),
+        ("net.onnx", (), False),
+        ("net.py:Net", ("w.safetensors",), False),
+        ("net.py:Net", ("net.py:Net",), False),
+    ],
+)
+def test_weights_that_stand_beside_their_code_are_refused(
+    reference: str, live: tuple[str, ...], refused: bool, parts: Parts
+) -> None:
+    names = ["parse_provider", "check_runtime", "check_request", "nothing_to_run"]
+    parts.answer(dict.fromkeys(names))
+    request = replace(REQUEST, reference=reference, candidates=("c.onnx", "w.safetensors"))
+    if not refused:
+        assert module.before_loading(request, live) is None
+        return
+    with pytest.raises(UsageError) as raised:
+        module.before_loading(request, live)
+    assert str(raised.value) == (
+        "w.safetensors is a file of weights, not a candidate: did you mean "
+        "'net.py:Net@w.safetensors'?"
+    )
+
+
 def test_a_reference_is_opened_and_may_ask_the_candidates(parts: Parts) -> None:
     parts.answer({"before_loading": None, "asking": "options", "open_source": "source",
                   "verify_source": "result", "layouts_of": "layouts"})  # fmt: skip
@@ -166,6 +193,17 @@ def test_options_that_no_model_heeds_are_refused_where_all_are_open(parts: Parts
     ignored = [source, linked.source, other.source]
     assert ("refuse_ignored_options", ignored, REQUEST) in parts.asked
     assert [call[2] for call in parts.asked if call[0] == "_judge"] == [linked, other]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_fixed_sizes_are_noted_unless_they_are_failures(strict: bool, parts: Parts) -> None:
+    linked = _linked("c")
+    source, reference, _ = _opened(parts, linked)
+    parts.answer({"within_calibration": replace(REQUEST, strict_interface=strict),
+                  "fixed_sizes": ["fixed"]})  # fmt: skip
+    module.verify_source(source, REQUEST)
+    assert reference.notes == ["a note", "unchecked", *([] if strict else ["fixed"])]
+    assert (("fixed_sizes", source, [linked]) in parts.asked) is not strict
 
 
 def test_a_record_is_replayed_with_its_seed(parts: Parts) -> None:

@@ -69,11 +69,19 @@ def test_values_decide_where_shapes_do_not(order: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(found, CUBE + np.float32(0.125))
 
 
+def test_two_orders_are_told_apart_by_values_and_one_alone_is_taken() -> None:
+    square, wide = np.arange(18.0).reshape(2, 3, 3), np.arange(24.0).reshape(2, 3, 4)
+    for expected in (square, wide):
+        found = AxisAlignment.usual(3).nearest(expected, expected.transpose(0, 2, 1) + 0.125)
+        np.testing.assert_array_equal(np.asarray(found), expected + 0.125)
+
+
 def test_what_has_another_shape_is_near_nothing() -> None:
     assert OPEN.nearest(CUBE, np.zeros((2, 3, 3, 4), np.float32)) is None
     assert AxisAlignment().nearest(CUBE, CUBE) is None
 
 
+@pytest.mark.filterwarnings("error")
 def test_infinities_decide_last() -> None:
     same = np.zeros((1, 2, 2, 2), np.float32)
     same[0, 0, 1, 1] = np.inf
@@ -83,3 +91,5 @@ def test_infinities_decide_last() -> None:
     broken[0, 0, 0, 1] = np.inf
     assert OPEN.distances(CUBE, broken.transpose(LAST))[LAST] == (0.0, 1)
     np.testing.assert_array_equal(np.asarray(OPEN.nearest(CUBE, broken.transpose(LAST))), broken)
+    largest = np.full((1, 1, 1, 1), np.finfo(np.float64).max)
+    assert OPEN.distances(largest, -largest) == dict.fromkeys(OPEN, (0.0, 1))

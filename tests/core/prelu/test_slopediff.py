@@ -18,7 +18,7 @@ from prelu_tools.core.prelu.slopediff import (
     owner_of,
 )
 from prelu_tools.core.prelu.slopes import Shape
-from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason
+from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason, code_of
 
 EQUAL = SlopeDifference(True)
 
@@ -167,6 +167,8 @@ def test_what_differs_has_a_code_and_a_number_of_equal_slopes() -> None:
     found = compare_slopes(channels(SLOPES), channels(SLOPES + np.float32([0, 0.5, 0, 0])))
     assert isinstance(found.description, Reason)
     assert (found.description.code, found.n_equal) == (VALUES_DIFFER, 3)
+    only = compare_slopes(channels(SLOPES[:1]), channels(SLOPES[:1] + 1))
+    assert code_of(only.description) == VALUES_DIFFER
     narrow = np.array([0, 1, 2, 3], np.float16)
     found = compare_slopes(channels(narrow.astype(np.float32) / 3), channels(narrow))
     assert (found.equal, found.n_equal) == (False, 0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +16,7 @@ from prelu_tools.core.results.verification.candidate import (
     Tolerance,
 )
 from prelu_tools.core.results.verification.parity import LayerParity, OutputParity
-from prelu_tools.core.results.verification.result import Coverage, VerifyResult
+from prelu_tools.core.results.verification.result import BaselineReport, Coverage, VerifyResult
 
 
 def _result(
@@ -111,18 +112,24 @@ def test_coverage_that_is_worse_fails_of_the_inputs_and_of_the_layer() -> None:
 )
 def test_what_is_within_the_factor_or_is_noise_passes(changes: dict[str, Any]) -> None:
     assert _held(_result(**changes)).verdict == "pass"
+    exact = _result(diff=0.0, along=0.0, limit=None)
+    assert _held(exact, exact).verdict == "pass"
 
 
 def test_an_eighth_of_the_limit_is_noise_and_more_is_not() -> None:
     before = _result(diff=0.0, along=0.0)
     assert _held(_result(diff=1e-7, along=1e-7), before).verdict == "pass"
     assert _held(_result(diff=1.01e-7, along=1e-7), before).verdict == "fail"
-    assert _held(_result(diff=1e-12, along=0.0, limit=None), before).verdict == "fail"
+    for limit in (None, 0.0, math.inf):
+        assert _held(_result(diff=1e-12, along=0.0, limit=limit), before).verdict == "fail"
 
 
 def test_the_factor_is_that_which_is_given() -> None:
     assert _held(_result(diff=2.9e-6), factor=3).verdict == "pass"
     assert _held(_result(diff=1.1e-6), factor=1).verdict == "fail"
+    known = Baseline("b.json", {"net": entry_of(_result())})
+    for diff, verdict in ((1.9e-6, "pass"), (2.1e-6, "fail")):
+        assert compared_with(_result(diff=diff), known, "net").verdict == verdict
     low = _result(exercised=90)
     assert _held(_result(exercised=80), low).verdict == "pass"  # twice as much is missing
     assert _held(_result(exercised=79), low).verdict == "fail"
@@ -153,9 +160,42 @@ def test_what_cannot_be_compared_is_inconclusive(now: VerifyResult, said: str) -
     assert said in " ".join(found.reasons)
 
 
+def test_figures_of_other_inputs_are_not_compared() -> None:
+    found = _held(_result(seed=1), factor=3.0)
+    assert found.baseline == BaselineReport("b.json", "inconclusive", 3.0, 0)
+
+
+def test_a_figure_that_is_lost_hides_no_worse_one_after_it() -> None:
+    for changes in ({"coverage": None, "diff": 1.0}, {"along": None, "ulp": 9}):
+        found = _held(_result(**changes))
+        assert found.verdict == "fail"
+        assert found.baseline is not None
+        assert len(found.baseline.lost) == len(found.baseline.worse) == 1
+
+
+@pytest.mark.parametrize(("n", "rest"), [(4, ""), (5, " and 1 more"), (6, " and 2 more")])
+def test_four_unknown_parts_are_named(n: int, rest: str) -> None:
+    (candidate,) = _result().candidates
+    (layer,) = candidate.layers
+    more = tuple(replace(layer, name=f"l{i}") for i in range(n))
+    found = _held(replace(_result(), candidates=(replace(candidate, layers=(layer, *more)),)))
+    named = ", ".join(f"net.onnx[cpu] layer l{i}" for i in range(4))
+    assert found.reasons == (
+        f"baseline b.json: it does not contain {named}{rest}: update it with --update-baseline",
+    )
+
+
+def test_power_that_is_not_known_is_no_figure() -> None:
+    (candidate,) = _result().candidates
+    for power in (None, replace(cast(Power, candidate.power), planted=0, detected=0)):
+        found = entry_of(replace(_result(), candidates=(replace(candidate, power=power),)))
+        assert "net.onnx[cpu]" not in found.figures
+
+
 def test_what_the_baseline_does_not_know_is_inconclusive() -> None:
-    found = compared_with(_result(), Baseline("b.json"), "net")
+    found = compared_with(_result(), Baseline("b.json"), "net", 3.0)
     assert found.verdict == "inconclusive"
+    assert found.baseline == BaselineReport("b.json", "inconclusive", 3.0, 0, unknown=("net",))
     assert found.reasons == (
         "baseline b.json: it does not contain the check 'net': update it with --update-baseline",
     )
@@ -178,6 +218,10 @@ def test_nothing_to_compare_is_no_pass() -> None:
     found = _held(bare, bare)
     assert found.verdict == "inconclusive"
     assert "it has no figure to compare" in found.reasons[0]
+    for now, before, said in ((bare, _result(), "no longer measured"),
+                              (_result(), bare, "it does not contain")):  # fmt: skip
+        (reason,) = _held(now, before).reasons
+        assert said in reason
 
 
 def test_a_failure_stays_one_and_a_worse_figure_beats_what_is_lost() -> None:

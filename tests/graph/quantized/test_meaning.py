@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper, parser
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.quantized.meaning import Meaning, meaning_of
-from prelu_tools.graph.quantized.noticing import noticed_meaning
+from prelu_tools.graph.quantized.noticing import located_layers, noticed_meaning
 from prelu_tools.graph.quantized.operators import is_quantizing
 
 # Scales are powers of two and numbers are small: kernels compute exactly what the codes stand for.
@@ -464,6 +464,27 @@ def test_blocks_of_activations_and_codes_with_a_point_are_refused() -> None:
     )
     with pytest.raises(PReLUToolsError, match=r"\(QuantizeLinear\) has codes of type float8e4m3fn"):
         meaning_of(whole(eighth))
+
+
+@pytest.mark.parametrize(
+    ("body", "slopes"),
+    [
+        ("y = PRelu(x, act)", [0.5, 0.25, 1.0]),
+        ("s = DequantizeLinear(act_quantized, half) y = PRelu(x, s)", [2.0, -1.0, 3.0]),
+        (f"{ENTER} t = Shrink(q) r = DequantizeLinear(t, half, u100) y = PRelu(r, act)",
+         [0.5, 0.25, 1.0]),
+    ],
+    ids=["floating point", "quantized", "unknown meaning"],
+)  # fmt: skip
+def test_layers_are_found_in_what_a_graph_means_if_that_is_known(
+    body: str, slopes: list[float]
+) -> None:
+    shape = (3, 1, 1)
+    proto = _model(body, act=np.float32([0.5, 0.25, 1.0]).reshape(shape),
+                   act_quantized=np.int8([4, -2, 6]).reshape(shape))  # fmt: skip
+    (found,) = located_layers(whole(proto))
+    assert found.layer.name == "act"
+    assert found.layer.slopes.ravel().tolist() == slopes
 
 
 @pytest.mark.parametrize(

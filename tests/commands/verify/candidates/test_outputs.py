@@ -356,6 +356,18 @@ def test_what_sits_on_a_boundary_is_a_remark() -> None:
     )
 
 
+def test_what_is_within_its_limit_is_not_the_worst_of_what_differs() -> None:
+    border = Spread(SCALE.scale, SPOTS[[3, 0, 1, 2]], 2, np.full((4, 1), 50.0, np.float32))
+    values = _moved(40.0, (1, 0), (2, 0), (3, 0), (3, 1))
+    values[0, 0] += ROOM
+    (found,) = _each(border).compare([{"y": values}])
+    assert found.worst_of_rounding == FACTOR
+    assert found.difference == (
+        "output 'y': 2 values differ by up to 40; 2 of them are on a border that rounding error "
+        "crosses"
+    )
+
+
 def test_what_is_made_of_rounding_is_a_remark() -> None:
     rough = replace(SCALE, rough=SPOTS)
     (found,) = _each(rough).compare([{"y": GIVEN}])
