@@ -78,8 +78,8 @@ def verify(
         power: whether to plant slope faults in a copy, to measure what the checks catch.
         min_power: required share of caught faults among those planted on reached slopes; None
             for all of them, if that can be measured.
-        quick: whether to run only the cheap checks: 4 inputs, no search for more, no planted
-            faults.
+        quick: whether to run only the cheap checks: 4 inputs, no search for further ones, no
+            planted faults.
         bundle: a folder for a minimal reproduction of a failure.
         layout: the axis order, `nchw` or `nhwc`, of `reference`, `candidate` or a model's path.
         strict_special: whether a layer that differs only for infinite or NaN inputs fails.
