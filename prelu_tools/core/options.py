@@ -51,8 +51,9 @@ class InputOption:
 
     @property
     def text(self) -> str:
-        """NAME:DIMS, as `--input` has it."""
-        return f"{self.name}:{','.join(map(str, self.shape))}"
+        """NAME:DIMS, as `--input` has it; it does not accept every name that a file may state."""
+        sizes = _named(self.name, (size if _is_size(size) else None for size in self.shape))
+        return f"{self.name}:{','.join(map(str, sizes))}"
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,13 @@ def test_sizes_without_a_name_have_one_of_their_own() -> None:
     assert [free_size("x", axis) for axis in range(3)] == ["batch", "x_dim_1", "x_dim_2"]
 
 
+@pytest.mark.parametrize("size", ["s0 + 1", "2n", "", 0, -1])
+def test_a_text_has_only_what_input_accepts(size: Dim) -> None:
+    text = InputOption("a.b", (size, 3, size)).text
+    assert text == "a.b:batch,3,a_b_dim_2"
+    assert SHAPES.read([text])[0].text == text
+
+
 # Shapes of inputs, as they are given in files, in Python and on the command line
 
 X = InputOption("x", ("batch", 3, 112, 112))

@@ -104,6 +104,7 @@ class KerasTorchSource(TorchSource):
     """A `keras.Model` that PyTorch runs, with training=False."""
 
     framework = "keras"
+    weights_suffix = ".weights.h5"
 
     def __init__(
         self, model: Any, label: str, options: SourceOptions, weights: Path | None = None

@@ -29,15 +29,17 @@ _NODE = re.compile(r"\{\{function_node .*?\}\} ?")
 
 
 @contextmanager
-def any_size() -> Iterator[None]:
-    """Within the block, functional models take what their layers take."""
+def any_size(model: Any) -> Iterator[None]:
+    """Within the block, a model takes what its layers take; so do functional models in it."""
     functional = keras.src.models.functional.Functional
-    kept = functional.input_spec
-    functional.input_spec = property(lambda _: None, kept.fset)
+    kept = [(m, m.input_spec) for m in model._flatten_layers() if isinstance(m, functional)]
+    for inner, _ in kept:
+        inner.input_spec = None
     try:
         yield
     finally:
-        functional.input_spec = kept
+        for inner, spec in kept:
+            inner.input_spec = spec
 
 
 def with_sizes(

@@ -54,6 +54,8 @@ class KerasSource(SourceDefaults):
     """A `keras.Model`, run with training=False."""
 
     framework = "keras"
+    frees_sizes = True
+    weights_suffix = ".weights.h5"
 
     def __init__(self, model: Any, label: str, options: SourceOptions) -> None:
         """Take a model; nothing is run yet."""

@@ -128,7 +128,7 @@ class Structure:
         A subclassed model that was never built does not say whether it takes a list or a
         dictionary: the first call shows it.
         """
-        with self._plainly(self._model), any_size() if self._takes_any_size else nullcontext():
+        with self._plainly(self._model), any_size(model) if self._takes_any_size else nullcontext():
             return self._call(model, flat)
 
     def _call(self, model: Any, flat: Sequence[Any]) -> Any:

@@ -63,6 +63,7 @@ class TorchSource(SourceDefaults):
     """A `torch.nn.Module` in eval mode."""
 
     framework = "torch"
+    frees_sizes = True
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.inputs.drawing import known_shapes
 from prelu_tools.commands.verify.inputs.sizes import in_words
 from prelu_tools.commands.verify.linked import Linked
-from prelu_tools.core.options import InputOption, free_size
+from prelu_tools.core.options import InputOption
 from prelu_tools.core.results.reasons import Reason, are
 
 
@@ -47,11 +47,10 @@ def unchecked_sizes(source: Source, opened: Sequence[Linked]) -> Iterator[Reason
 
 
 def _cure(source: Source, spec: TensorSpec, axes: Mapping[str, int]) -> str:
-    """What frees the sizes that a Keras model states."""
-    if source.framework != "keras":
+    """What frees the sizes that the reference states; nothing if nothing does."""
+    if not source.frees_sizes:
         return ""
-    names = {axis: name if name.isidentifier() else free_size(spec.name, axis)
-             for name, axis in axes.items()}  # fmt: skip
+    names = {axis: name for name, axis in axes.items()}
     shape = tuple(names.get(axis, size) for axis, size in enumerate(spec.shape))
     return f"; --input {InputOption(spec.name, shape).text} checks others if it can run at them"
 

@@ -80,7 +80,7 @@ class LayerReport:
     statistics: SlopeStatistics
     """Statistics over all of its slopes."""
     health: tuple[str, ...]
-    """What the slopes say: words of `core.statistics.slope_health`."""
+    """What the slopes say: words of `core.prelu.statistics.slope_health`."""
     findings: tuple[Finding, ...] = ()
     """Findings about this layer."""
     usage: LayerUsage | None = None
@@ -105,7 +105,7 @@ class InspectResult(Shown):
     layers: tuple[LayerReport, ...]
     """In the order of the graph."""
     findings: tuple[Finding, ...]
-    """About the model as a whole."""
+    """Findings about the model as a whole."""
     others: tuple[OtherActivation, ...] = ()
     """LeakyRelu and Relu nodes, in the order of the graph."""
     refused: tuple[RefusedForm, ...] = ()
