@@ -56,8 +56,8 @@ def main() -> None:
         medians = {name: statistics.median(values[5:]) for name, values in seconds.items()}
         ratios.append(medians["PRelu"] / medians["Relu"])
     words = (
-        f"On {list(SHAPE)} PRelu takes {ratios[0]:.0f} times as long as Relu if the input has both "
-        f"signs, and {ratios[1]:.1f} times if all of it is positive ({machine()}, one thread; "
+        f"On white noise of shape {list(SHAPE)}, PRelu takes {ratios[0]:.0f} times as long as "
+        f"Relu; on its absolute values, {ratios[1]:.1f} times ({machine()}, one thread; "
         "`python -m benchmarks.prelu_kernel`)."
     )
     print(words)

@@ -57,7 +57,7 @@ def digits(folder: Path) -> None:
 
 def torch_layers(folder: Path) -> None:
     """Export every PyTorch sample, and inspect one beside its source."""
-    heading("PyTorch: one slope, one a channel, one a feature")
+    heading("PyTorch: one slope, one per channel, one per feature")
     for call in TORCH:
         name = call.replace("(shared=True)", "_shared").lower()
         source = f"{HERE / 'torch_layers.py'}:{call}"

@@ -1,8 +1,8 @@
 """Keras: its own PReLU against ReLU, in a ConvNet with two blocks that reads digits.
 
 ``convnet`` is the net: Conv 32, Conv 64 and Dense 256, each with an activation. Keras' default is
-one slope for every *position* of the map (element-wise: 25,088 slopes behind the first
-convolution); ``shared_axes=(1, 2)`` is one a channel. The slopes scatter around ``alpha_init``,
+one slope for every *position* of the feature map (element-wise: 25,088 slopes behind the first
+convolution); ``shared_axes=(1, 2)`` is one per channel. The slopes scatter around ``alpha_init``,
 as they do after training; with ``alpha_spread=0.0`` all are equal to it, as before training.
 
 To try::
@@ -57,7 +57,7 @@ def convnet(
         activation: "prelu", or any activation that Keras knows by name ("relu").
         alpha_init: the slope to start from. He et al. (2015) took 0.25; Keras' default is 0.
         alpha_spread: standard deviation of the slopes around it; to train, take 0.
-        shared_axes: axes of the map along which slopes are shared: (1, 2) is one a channel.
+        shared_axes: axes along which slopes are shared: (1, 2) is one per channel.
         regularizer: factor of the sum of squared slopes in the loss. The paper takes none,
             since weight decay draws the slopes towards ReLU.
         constraint: keep slopes from going below 0.

@@ -1,4 +1,4 @@
-"""Keras: a PReLU layer written by hand with ``tf.where``, one learned slope a layer.
+"""Keras: a PReLU layer written by hand with ``tf.where``, one learned slope per layer.
 
 Four nets, from the plainest to the one that hides its slope best:
 
@@ -6,7 +6,7 @@ Four nets, from the plainest to the one that hides its slope best:
 * ``decayed_net``: trained for a moment in a loop of its own, with weight decay on the slopes;
 * ``article_net``: the class as articles show it. The live model exports, but Keras cannot load
   the ``.keras`` file that it saves;
-* ``shared_instance_net``: one layer instance in two places, that is one slope and two PRelu nodes.
+* ``shared_instance_net``: one layer instance in two places, so one slope and two PRelu nodes.
 
 To try::
 

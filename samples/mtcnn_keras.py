@@ -1,8 +1,8 @@
 r"""Keras: the three nets of MTCNN, with the weights their authors trained.
 
 The twins of ``mtcnn_torch.py``, which says what the nets do: every weight and each of the 870
-slopes is the same bit by bit, so the outputs agree to rounding. Images are RGB, [N, H, W, 3],
-``(x - 127.5) / 128``. On maps of odd size PNet's SAME pooling still agrees with torch's
+slopes is equal bit for bit, so the outputs agree up to rounding. Images are RGB, [N, H, W, 3],
+``(x - 127.5) / 128``. On feature maps of odd size PNet's SAME pooling still agrees with torch's
 ``ceil_mode`` (its windows are 2x2); RNet and ONet have inputs of fixed size.
 
 The weights (MIT licence) are read from an installed package, of which nothing is imported::
@@ -83,13 +83,13 @@ def ONet() -> keras.Model:
 def _conv_prelu(
     x: keras.KerasTensor, number: int, channels: int, kernel: int = 3
 ) -> keras.KerasTensor:
-    """Append ``conv<number>`` without padding, and ``prelu<number>`` with one slope a channel."""
+    """Append ``conv<number>`` without padding, and ``prelu<number>`` with one slope per channel."""
     x = layers.Conv2D(channels, kernel, name=f"conv{number}")(x)
     return layers.PReLU(shared_axes=[1, 2], name=f"prelu{number}")(x)
 
 
 def _dense_prelu(x: keras.KerasTensor, number: int, units: int) -> keras.KerasTensor:
-    """Append ``dense<number>``, and ``prelu<number>`` with one slope a unit."""
+    """Append ``dense<number>``, and ``prelu<number>`` with one slope per unit."""
     return layers.PReLU(name=f"prelu{number}")(layers.Dense(units, name=f"dense{number}")(x))
 
 

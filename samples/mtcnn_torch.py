@@ -3,7 +3,7 @@ r"""PyTorch: the three nets of MTCNN, with the weights their authors trained.
 MTCNN finds faces in three steps (Zhang et al., "Joint Face Detection and Alignment Using
 Multitask Cascaded Convolutional Networks", 2016): PNet proposes boxes on a whole image, RNet
 refines them on 24x24 crops, ONet decides on 48x48 crops and adds five landmarks. Of their 870
-learned slopes 535 lie below 0 and 3 above 1. Images are RGB, [N, 3, H, W], ``(x - 127.5) / 128``.
+learned slopes, 535 are below 0 and 3 above 1. Images are RGB, [N, 3, H, W], ``(x - 127.5) / 128``.
 
 The weights (MIT licence) are read from an installed package, of which nothing is imported::
 

@@ -1,13 +1,13 @@
-"""PyTorch: the ways in which people put a PReLU into a net, from one slope to one a channel.
+"""PyTorch: the ways in which people put a PReLU into a net, from one slope to one per channel.
 
 * ``OneSlopeNet``: ``OneSlope``, written by hand with ``nn.Parameter`` and ``torch.where``;
 * ``BlockNet``: three Conv-BatchNorm-PReLU blocks;
 * ``PerChannel``: ``nn.PReLU(C)`` after convolutions;
-* ``Mlp``: 784-256-256-10 with one slope a feature;
+* ``Mlp``: 784-256-256-10 with one slope per feature;
 * ``ConvNet32``: 32x32 images, PReLU before BatchNorm, and a PReLU in the classifier head.
 
 The slopes scatter around ``init``, as they do after training; with ``spread=0`` they are all
-equal to it, as before training. ``usual_loop`` is the loop by which people look at them.
+equal to it, as before training. ``usual_loop`` is the loop with which people usually look at them.
 
 To try::
 
@@ -73,7 +73,7 @@ class OneSlopeNet(nn.Module):
 
 
 class ConvBnPReLU(nn.Module):
-    """Convolution 3x3, BatchNorm, PReLU with one slope a channel."""
+    """Convolution 3x3, BatchNorm, PReLU with one slope per channel."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
         """Make the three layers; the convolution leaves its bias to BatchNorm."""
@@ -135,7 +135,7 @@ class PerChannel(nn.Module):
 
 
 class Mlp(nn.Module):
-    """784-256-256-10 with one slope a feature.
+    """784-256-256-10 with one slope per feature.
 
     The first layer weighs 200,960 parameters to 256 slopes: 0.13 % on top.
     """
@@ -174,7 +174,7 @@ class ConvNet32(nn.Module):
         """Make the layers.
 
         Args:
-            shared: one slope a layer rather than one a channel (in the head: a feature).
+            shared: one slope per layer rather than one per channel (in the head: per feature).
             init: the slope to start from, the middle of the scatter.
             spread: standard deviation of the scatter; 0 leaves every slope at ``init``.
             seed: of weights, BatchNorm statistics and slopes.

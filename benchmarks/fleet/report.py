@@ -11,8 +11,8 @@ from typing import Any
 from benchmarks.fleet.run import WAYS
 
 _TABLE = (
-    "| command | models | how | all, s | per model, ms | alone = 1 | own CPU, ms per model "
-    "| own peak, MB |"
+    "| command | models | how | total, s | ms per model | relative to one command per model "
+    "| CPU of the main process, ms per model | peak memory of the main process, MB |"
 )
 
 
@@ -37,11 +37,12 @@ def lines(known: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             f"| {one['command']} | {one['models']:,} | {WAYS[one['way']]} | {one['seconds']:.1f} | "
             f"{1000 * each:.1f} | {ratio} | {cpu} | {peak} |"
         )
+    text = []
     for command, way in sorted({(one["command"], one["way"]) for one in known}):
         grown = [one for one in order if (one["command"], one["way"]) == (command, way)]
         if way != "alone" and len(grown) > 1:
-            yield ""
-            yield growth(grown)
+            text.append(growth(grown))
+    yield from ["", *text] if text else []
 
 
 def growth(grown: Sequence[Mapping[str, Any]]) -> str:
@@ -54,11 +55,11 @@ def growth(grown: Sequence[Mapping[str, Any]]) -> str:
     disk = (last["disk_seconds"] - first["disk_seconds"]) / more
     memory = (last["peak_mb"] - first["peak_mb"]) / more
     return (
-        f"{first['command']}, {WAYS[first['way']]}, from {first['models']:,} to {last['models']:,} "
-        f"models: {start:.1f} s to start, {1000 * each:.1f} ms per additional model; the command's "
-        f"own process takes {1000 * cpu:.2f} ms of CPU, {1000 * disk:.2f} ms of waiting for "
-        f"the disk and {1000 * memory:.1f} KB for each of them; "
-        f"{last['result_bytes']:,.0f} bytes per result."
+        f"- `{first['command']}`, {WAYS[first['way']]}, from {first['models']:,} to "
+        f"{last['models']:,} models: {start:.1f} s to start, {1000 * each:.1f} ms per additional "
+        f"model; of these, the main process takes {1000 * cpu:.2f} ms of CPU and waits "
+        f"{1000 * disk:.2f} ms for the disk; its memory grows by {1000 * memory:.1f} KB per "
+        f"additional model; {last['result_bytes']:,.0f} bytes per result."
     )
 
 

@@ -24,10 +24,10 @@ from pathlib import Path
 from benchmarks.fleet.models import save_models
 
 WAYS = {
-    "alone": "the command, called for each",
-    "one": "1 process",
-    "two": "2 processes",
-    "dask": "Dask, 2 workers of this machine",
+    "alone": "one command per model",
+    "one": "1 worker process",
+    "two": "2 worker processes",
+    "dask": "Dask, 2 local workers",
 }
 SAMPLE = 25
 _OPTIONS = {

@@ -187,13 +187,13 @@ def verdicts(
 
 def run_job(name: str, _seed: int) -> list[dict[str, Any]]:
     """`attack` in a worker, as data."""
-    from benchmarks.honest.check import limited, one_thread
+    from benchmarks.honest.check import OutOfTimeError, limited, one_thread
 
     try:
         with limited(SECONDS), tempfile.TemporaryDirectory(prefix="attack-") as folder:
             one_thread()
             return [asdict(row) for row in attack(find(name), Path(folder))]
-    except Exception as error:
+    except (Exception, OutOfTimeError) as error:
         text = f"{type(error).__name__}: {error}"
         return [asdict(Attack(name, "none", "", 0.0, "error", (text,), False, False))]
 

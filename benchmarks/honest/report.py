@@ -16,7 +16,7 @@ Row = dict[str, Any]
 BAD = ("false alarm", "no verdict", "missed", "wrong export")
 """The outcomes that must not be."""
 OUTCOMES = (
-    "right", "false alarm", "no verdict", "missed", "wrong export", "wrong file, caught", "no file",
+    "right", "false alarm", "no verdict", "missed", "wrong export", "wrong but caught", "no file",
 )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def wrong_files(rows: Sequence[Row]) -> str:
     """What other exporters and optimizers broke, each once."""
     found: dict[tuple[str, str], Row] = {}
     for row in rows:
-        if row["outcome"] == "wrong file, caught":
+        if row["outcome"] == "wrong but caught":
             found.setdefault((row["net"], row["candidate"]), row)
     return "\n".join(
         f"- {net}, {candidate}: {_brief(row['wrong'])}"
@@ -103,8 +103,8 @@ def write(rows: Sequence[Row], data: Path | None, page: Path | None, how: str) -
             f"{stamp()} {how}\n\n{summary(rows)}.",
             by_candidate(rows),
             open_points(rows),
-            wrong and f"Files that are wrong, shown by onnxruntime alone:\n\n{wrong}",
-            f"Net by net:\n\n{table(rows)}",
+            wrong and f"The wrong files, and what shows it without prelu-tools:\n\n{wrong}",
+            f"The same files, net by net:\n\n{table(rows)}",
         ]
         put(page, "results", "\n\n".join(part for part in parts if part))
 
@@ -130,8 +130,11 @@ def share_caught(rows: Sequence[Row]) -> float:
 
 def misses(rows: Sequence[Row]) -> list[str]:
     """Each fault that counts and passes, and each honest file that does not pass."""
-    missed = [f"missed: {r['net']}, {r['kind']}: {r['what']} ({r['change']:.3g} times rounding)"
-              for r in counted(rows) if r["verdict"] == "pass"]  # fmt: skip
+    missed = [
+        f"missed: {r['net']}, {r['kind']}: {r['what']} ({r['change']:.3g} times the rounding error)"
+        for r in counted(rows)
+        if r["verdict"] == "pass"
+    ]
     return missed + [
         f"honest file: {row['net']}: {row['verdict']}: {'; '.join(row['reasons'])[:300]}"
         for row in rows
@@ -147,23 +150,27 @@ def attack_summary(rows: Sequence[Row]) -> str:
     verdicts = Counter(row["verdict"] for row in faults)
     caught = ", ".join(f"{verdicts[name]} {name}" for name in ("fail", "inconclusive", "error"))
     lines = [
-        f"{len(honest)} nets; the honest file passes for {len(good)} of them; {len(faults)} faults",
+        f"{len(honest)} nets; {len(good)} of their honest files pass; {len(faults)} faults",
         f"verify: {100 * share_caught(rows):.2f} % caught ({caught}), {verdicts['pass']} missed",
     ]
-    for name in ("allclose", "polygraphy"):
-        seen = sum(row[name] for row in faults)
-        alarms = sum(row[name] for row in honest)
+    for name in ("allclose", "Polygraphy"):
+        seen = sum(row[name.lower()] for row in faults)
+        alarms = sum(row[name.lower()] for row in honest)
         lines.append(f"{name}: {100 * seen / max(len(faults), 1):.1f} % caught, "
-                     f"{alarms} of {len(honest)} honest files refused")  # fmt: skip
+                     f"{alarms} of {len(honest)} honest files rejected")  # fmt: skip
     seen = sum(row["verdict"] != "pass" for row in small)
-    lines.append(f"smaller faults (2 to {FAULT:g} times rounding): {seen} of {len(small)} caught")
+    lines.append(
+        f"smaller faults (2 to {FAULT:g} times the rounding error): verify catches {seen} of "
+        f"{len(small)}"
+    )
     return "\n".join(lines)
 
 
 def attack_table(rows: Sequence[Row]) -> str:
     """One line for each kind of fault, in Markdown."""
     faults = counted(rows)
-    lines = [["fault", "planted", "verify", "allclose", "Polygraphy"], ["---", *["---:"] * 4]]
+    head = ["fault", "planted", "caught by verify", "by allclose", "by Polygraphy"]
+    lines = [head, ["---", *["---:"] * 4]]
     for kind in sorted({row["kind"] for row in faults}):
         own = [row for row in faults if row["kind"] == kind]
         seen = sum(row["verdict"] != "pass" for row in own)

@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--page", type=Path, help="a page whose table is to be renewed")
     options = parser.parse_args(arguments)
     made = options.nets / f"onnxruntime-{onnxruntime.__version__}" / "batch-1"
-    lines = ["| net | kernels | MB moved | ms | extra cost left | bound |",
+    lines = ["| net | kernels | MB read and written | ms | extra cost left | bound |",
              "|---|---:|---:|---:|---:|---:|"]  # fmt: skip
     found = []
     for name in options.names or [net.name for net in NETS if net.yardstick]:
@@ -139,14 +139,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(lines[-1], flush=True)
     known = [each for each in found if each is not None]
     words = (
-        f"Each cell shows ReLU / ours / the exporter's file ({machine()}, one thread, the shortest "
-        "run in processor time)."
+        f"The first three columns show ReLU / prelu-tools / the exporter's file ({machine()}, one "
+        "thread); ms is the processor time of the shortest run."
     )
     if known:
         left, least = (sum(each) / len(known) for each in zip(*known, strict=True))
         words += (
-            f" The {len(known)} nets keep {left:.0%} of PReLU's extra cost on average, and "
-            f"{least:.0%} is the bound."
+            f" On average, the {len(known)} nets keep {left:.0%} of PReLU's extra cost; the bound "
+            f"is {least:.0%}."
         )
     if options.page is not None:
         put(options.page, "bound", "\n".join([*lines, "", words]))

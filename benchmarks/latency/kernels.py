@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--page", type=Path, help="a page whose table is to be renewed")
     options = parser.parse_args(arguments)
     made = options.nets / f"onnxruntime-{onnxruntime.__version__}" / "batch-1"
-    lines = ["| net | exporter's file | ours | ReLU |", "|---|---|---|---|"]
+    lines = ["| net | exporter's file | prelu-tools | with ReLU |", "|---|---|---|---|"]
     for name in options.names:
         cells = []
         files = {
@@ -118,7 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name:<14} {label:<13} {total:8.2f} ms: {parts}", flush=True)
         lines.append(f"| {BY_NAME[name].title} | {' | '.join(cells)} |")
     if options.page is not None:
-        words = f"Milliseconds per run, and kernels ({machine()}; profiling itself adds a tenth)."
+        words = (
+            "Each cell: milliseconds per run, then the most expensive operators, each with its "
+            f"number of nodes and their milliseconds ({machine()}; profiling itself adds a tenth)."
+        )
         put(options.page, "kernels", "\n".join([*lines, "", words]))
     return 0
 

@@ -32,7 +32,7 @@ LABELS = {
 
 def document(runs: Sequence[Results], chart: str | None = None) -> str:
     """Render all tables; ``runs`` with the onnxruntime that counts first."""
-    parts = ["# What PReLU costs on onnxruntime, and what remains of it", _legend()]
+    parts = ["# What PReLU costs on onnxruntime, before and after `optimize`", _legend()]
     if any(run.quick for run in runs):
         parts.insert(1, "**A quick try of the code: these figures mean nothing.**")
     if chart:
@@ -40,21 +40,22 @@ def document(runs: Sequence[Results], chart: str | None = None) -> str:
     for run in runs:
         parts += _sections(run)
     if len(runs) > 1:
-        parts += ["## The kernel in each onnxruntime version", _kernel(runs)]
+        parts += ["## PReLU relative to ReLU, on each onnxruntime version", _kernel(runs)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _legend() -> str:
     return (
-        "All files are timed in one process: rounds of short bursts in a new order each round, "
-        "ratios within a round, medians over rounds, and 95 % intervals by bootstrap over rounds. "
-        "*Best peer* is the fastest of the raw exporter's file, onnxsim's, onnxslim's and "
-        "onnxruntime's own offline optimization at its highest level. *Ratio* is the time "
-        "relative to the best peer. The *bound* is the ratio of the same net with ReLU instead of "
-        "PReLU. *Extra cost left* is (prelu-tools - bound) / (best peer - bound); if the best "
-        "peer does not measurably cost more than the bound, there is nothing to gain. *Equal* "
-        "compares all outputs with the raw file's, bit for bit, on four inputs of both signs. Nets "
-        "and weights: `benchmarks/nets/`."
+        "All files of a net are timed in one process, in rounds of short bursts, in a new order "
+        "each round. Ratios are taken within a round; the tables show medians over rounds, with "
+        "95 % intervals by bootstrap over rounds. *Best peer* is the fastest of the exporter's "
+        "file (*raw export*), onnxsim's, onnxslim's and onnxruntime's own offline optimization at "
+        "its highest level. The *bound* is the same net with ReLU instead of PReLU. *Extra cost "
+        "left* is (prelu-tools - bound) / (best peer - bound); if the best peer does not "
+        "measurably cost more than the bound, there is nothing to gain. The mean leaves out such "
+        "nets, and digits and the two SRResNets, which are only regression checks. "
+        "*Equal outputs* are equal to the raw export's bit for bit, on four inputs of both signs. "
+        "Nets and weights: `benchmarks/nets/`."
     )
 
 
@@ -63,7 +64,7 @@ def _sections(run: Results) -> list[str]:
     versions = ", ".join(f"{tool} {run.versions[tool]}" for tool in tools)
     parts = [
         f"## onnxruntime {run.onnxruntime}",
-        f"{run.processor}, {run.cores} cores; {versions}. Ours: `{run.ours}`.",
+        f"{run.processor}, {run.cores} cores; {versions}. Files of prelu-tools: `{run.ours}`.",
     ]
     if single := [cell for cell in run.cells if (cell.batch, cell.threads) == (1, 1)]:
         parts += [
@@ -98,7 +99,8 @@ def _single(cells: Sequence[Measured]) -> str:
         rows.append(row)
     if left:
         rows.append([f"**mean of the {len(left)} nets**", "", "", "", _percent(mean(left)), ""])
-    head = ["net", "best peer", "ratio", "bound", "extra cost left", "equal"]
+    head = ["net", "best peer", "prelu-tools / best peer", "bound / best peer", "extra cost left",
+            "equal outputs"]  # fmt: skip
     return _markdown(head, rows)
 
 

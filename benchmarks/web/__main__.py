@@ -3,7 +3,7 @@
     python -m benchmarks.web [--rounds 40] [--page docs/performance.md]
 
 For one node and for chains of convolutions, a row a form: the median time on one thread, and the
-time against PRelu nodes. All forms of a net run in turns. It needs node and onnxruntime-web, as
+time relative to PRelu nodes. All forms of a net run in turns. It needs node and onnxruntime-web, as
 `--runtime onnxruntime-web` finds them.
 """
 
@@ -109,7 +109,7 @@ def _natively(files: Sequence[_File], rounds: int) -> Times:
 
 
 def _table(name: str, times: Sequence[Times]) -> Iterator[str]:
-    yield f"| {name} | WebAssembly, ms | of PRelu | native, ms | of PRelu |"
+    yield f"| {name} | WebAssembly, ms | relative to PRelu | native, ms | relative to PRelu |"
     yield "|---|---|---|---|---|"
     medians = [{n: statistics.median(t) for n, t in each.items()} for each in times]
     for form in medians[0]:
@@ -124,12 +124,12 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="a page whose table is to be renewed")
     given = parser.parse_args()
     words = (
-        f"One thread, median of {given.rounds} rounds in turns; onnxruntime-web "
+        f"One thread, median of {given.rounds} interleaved rounds; onnxruntime-web "
         f"{installed('to time it').words}; {machine()}."
     )
     print(words)
     tables = []
-    for name in ("one node, [1, 64, 112, 112]", *(chain.what for chain in CHAINS)):
+    for name in ("one layer, input [1, 64, 112, 112]", *(chain.what for chain in CHAINS)):
         with tempfile.TemporaryDirectory() as folder:
             files = _files(name, Path(folder))
             times = _in_wasm(files, given.rounds), _natively(files, given.rounds)

@@ -26,7 +26,7 @@ async function loadEngine(provider) {
 }
 
 async function bytesOf(file) {
-  if (file.size > LARGEST) throw new NoVerdict(`${file.name} has ${file.size.toLocaleString("en")} bytes: a browser holds ${LARGEST.toLocaleString("en")}`);
+  if (file.size > LARGEST) throw new NoVerdict(`${file.name} has ${file.size.toLocaleString("en")} bytes: this page reads files of up to ${LARGEST.toLocaleString("en")} bytes`);
   return new Uint8Array(await file.arrayBuffer());
 }
 

@@ -58,7 +58,7 @@ export function showOutputs(outputs) {
     element("td", { class: "figure wide" }, Number.isNaN(comparison.maxAbs) ? "-" : figure(comparison.maxAbs)),
     shareCell(comparison), element("td", {}, badge(verdict))));
   return element("section", { class: "panel", id: "outputs" }, element("h2", {}, "Outputs"),
-    element("p", { class: "soft small" }, `Distances are in multiples of the model's own rounding error; up to ${FACTOR}x is a pass.`),
+    element("p", { class: "soft small" }, `x rounding: the largest error as a multiple of the model's own rounding error; up to ${FACTOR}x passes.`),
     table([head("output"), head("shape", "wide"), head("largest difference", "figure wide"), head("x rounding", "figure"), head("verdict")], rows));
 }
 

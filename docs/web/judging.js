@@ -69,7 +69,7 @@ export async function judge(record, model, runtime, tell = () => {}) {
     state.unsure ||= RANDOM_DOUBTS.includes(code);
   }
   for (const node of model.nodes.filter(isRandomNode)) {
-    state.doubts.push(`${node.op} ${node.name || node.outputs[0]} may draw random numbers or look at the whole batch`);
+    state.doubts.push(`${node.op} ${node.name || node.outputs[0]} may draw random numbers or depend on the whole batch`);
     state.unsure = true;
   }
   const parts = [];
@@ -108,7 +108,7 @@ async function runAll(record, model, runtime, links, parts, state, tell) {
     for (const number of sizes.values()) {
       const again = await runtime.run(session, feedsOf(links, parts[number].feeds), names);
       if (!names.every((name) => sameBits(again[name], results[number][name]))) {
-        state.doubts.push("it gives different outputs when it is run again on the same inputs");
+        state.doubts.push("the model gives different outputs when it is run again on the same inputs");
         state.unsure = true;
         break;
       }
@@ -122,7 +122,7 @@ function notePlaces(runtime, onCpu, state) {
   else if (onCpu.length) {
     const nodes = `${onCpu.length} node${onCpu.length === 1 ? "" : "s"} ran on the CPU and not on WebGPU (${onCpu.slice(0, 5).join(", ")}${onCpu.length > 5 ? ", ..." : ""})`;
     if (runtime.mayUseCpu) state.notes.push(nodes);
-    else state.doubts.push(`${nodes}; allow that to compare the model as it runs`);
+    else state.doubts.push(`${nodes}; to accept that, tick "nodes may run on the CPU"`);
   } else if (runtime.provider !== "wasm") state.notes.push("every node ran on WebGPU");
 }
 
@@ -268,7 +268,7 @@ const onlyPropagates = ({ mine, other, seen, slopes }) => seen.along?.verdict ==
 function excuse(row) {
   if (row.verdict !== "fail" || !onlyPropagates(row)) return;
   row.verdict = "pass";
-  row.note = "end-to-end error above rounding; the outputs and the isolated layer agree";
+  row.note = "end-to-end error larger than rounding error; the outputs and the isolated layer agree";
 }
 
 /** What comes after the first layer that diverges only hands on what it was given. */
@@ -335,7 +335,7 @@ async function addCoverage(record, parts, layers) {
 }
 
 function conclude(state, outputs, layers) {
-  if (state.unfollowed) state.notes.push(`the record does not have the outputs of ${state.unfollowed} layers: these were compared by their slopes, and in isolation`);
+  if (state.unfollowed) state.notes.push(`the record does not have the outputs of ${state.unfollowed} layers: only their slopes and their isolated outputs were compared`);
   const doubts = [...new Set(state.doubts)];
   const fails = state.reasons.length + state.layerReasons.length > 0;
   let verdict = fails ? "fail" : doubts.length ? "none" : "pass";

@@ -131,6 +131,6 @@ export function behaviour(seen) {
   if (seen.lost) return seen.lost;
   if (seen.own === Infinity) return "in isolation it does not compute PReLU with the reference's slopes";
   if (isOff(seen.own)) return `isolated error ${seen.own.toLocaleString("en")} ulp`;
-  if (seen.along?.verdict === "fail") return `its output is ${seen.along.maxAbs.toPrecision(3)} from the reference's`;
+  if (seen.along?.verdict === "fail") return `its output differs from the reference's by up to ${seen.along.maxAbs.toPrecision(3)}`;
   return seen.along?.doubt ? `its output ${seen.along.doubt}` : null;
 }

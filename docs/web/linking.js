@@ -20,7 +20,7 @@ export function linkInputs(references, candidates) {
 
 function link(mine, other) {
   if (mine.dtype !== other.dtype) {
-    throw new NoVerdict(`input ${other.name} is ${other.dtype}, but ${mine.dtype} in the reference: this page does not compare models of other types`);
+    throw new NoVerdict(`input ${other.name} is ${other.dtype}, but ${mine.dtype} in the reference: this page compares only models with the same input types`);
   }
   const open = (shape) => (shape.length ? [null, ...shape.slice(1).map((size) => (typeof size === "number" ? size : null))] : []);
   const left = open(mine.shape);

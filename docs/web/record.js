@@ -55,8 +55,8 @@ function check(header) {
   is(isObject(header.outputs) && Object.keys(header.outputs).length > 0, "there are no outputs");
   is(Array.isArray(header.runs) && header.runs.length > 0, "there are no runs");
   is(Array.isArray(header.layers), "there are no layers");
-  is(isObject(header.row_axes) && Array.isArray(header.row_names), "the rows are not known");
-  is(Array.isArray(header.doubts ?? []) && Array.isArray(header.bfloat16 ?? []), "a list is not one");
+  is(isObject(header.row_axes) && Array.isArray(header.row_names), "row_axes or row_names is missing");
+  is(Array.isArray(header.doubts ?? []) && Array.isArray(header.bfloat16 ?? []), "doubts or bfloat16 is not a list");
   header.bfloat16 ??= [];
   header.doubts ??= [];
   for (const input of header.inputs) {
@@ -74,7 +74,7 @@ function check(header) {
     item.own_error = item.own_error === null ? null : number(item.own_error);
   }
   for (const run of header.runs) {
-    is(isObject(run) && isObject(run.inputs) && isObject(run.outputs) && isObject(run.counts), "a run is not one");
+    is(isObject(run) && isObject(run.inputs) && isObject(run.outputs) && isObject(run.counts), "a run has no inputs, outputs or counts");
     for (const { name } of header.inputs) is(typeof run.inputs[name] === "string", `a run has no input ${name}`);
     for (const name of Object.keys(header.outputs)) is(isObject(run.outputs[name]), `a run has no output ${name}`);
     for (const { layer } of header.layers) is(typeof run.counts[layer.name] === "string", `a run does not say which slopes of ${layer.name} were reached`);

@@ -78,8 +78,8 @@ def verify(
         power: whether to plant slope faults in a copy, to measure what the checks catch.
         min_power: required share of caught faults among those planted on reached slopes; None
             for all of them, if that can be measured.
-        quick: whether to run only the cheap checks: 4 inputs, no search for more, no planted
-            faults.
+        quick: whether to run only the cheap checks: 4 inputs, no search for further ones, no
+            planted faults.
         bundle: a folder for a minimal reproduction of a failure.
         layout: the axis order, `nchw` or `nhwc`, of `reference`, `candidate` or a model's path.
         strict_special: whether a layer that differs only for infinite or NaN inputs fails.
@@ -115,7 +115,11 @@ def verified(
             these models need, as a test does that runs for several.
     """
     from prelu_tools.commands.verify.command import before_loading, layouts_of, verify_source
-    from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
+    from prelu_tools.commands.verify.request import (
+        VerifyRequest,
+        refuse_lone_layouts,
+        refuse_unknown_layouts,
+    )
 
     if not candidates:
         raise UsageError(f"no candidate to compare {name_of(reference)} with: give at least one")
@@ -128,6 +132,7 @@ def verified(
         request = VerifyRequest(left, names, inputs_file=file, options=options, **fields)
         if in_test:
             refuse_unknown_layouts(request.layouts, (left, *names))
+            refuse_lone_layouts([request])
             refuse_ignored(request, VerifyRequest)
         else:
             objects = zip((left, *names), (reference, *candidates), strict=True)

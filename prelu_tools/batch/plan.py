@@ -78,8 +78,7 @@ class Plan:
     )
     """The file to which each result is appended; None for none."""
     resume: bool = option(
-        FLAG, "Continue from --results: skip models that are in it already, unless they have "
-              "changed.",
+        FLAG, "Many models: skip those that are already in --results, unless they have changed.",
         default=False,
         needs=(
             Needs(

@@ -26,10 +26,12 @@ class BaselineRequest:
     """The baseline to compare figures with, and whether to renew it."""
 
     baseline: Path | None = option(
-        OWN_FILE, "Fail if figures are worse than in this file.", default=None, metavar="FILE.json"
-    )
+        OWN_FILE, "Fail if errors, coverage or power are worse than in this file.",
+        default=None, metavar="FILE.json",
+    )  # fmt: skip
     baseline_factor: float | None = option(
-        number(1), "Factor by which a figure may get worse.  [default: 2]",
+        number(1),
+        "Factor by which errors, uncovered slopes and missed faults may grow.  [default: 2]",
         default=None, metavar="TIMES",
         needs=(
             _FILE,
@@ -40,7 +42,7 @@ class BaselineRequest:
         ),
     )  # fmt: skip
     update_baseline: bool = option(
-        FLAG, "Write the figures to the baseline, if every check has a verdict.",
+        FLAG, "Write these figures to the baseline, if every check has a verdict.",
         default=False, needs=(_FILE,),
     )  # fmt: skip
 
@@ -153,20 +155,15 @@ class KnownRequest:
             return
         from prelu_tools.cli.output import say
         from prelu_tools.core.results.inspect_gates import known_findings, known_model
-        from prelu_tools.core.results.inspection import Finding
-        from prelu_tools.core.results.reading import from_document
 
         models: list[str] = []
         found: list[KnownFinding] = []
         for entry in result.entries:
-            document = entry.document
-            if document is None:
+            if entry.error is not None:
                 say(f"{self.baseline} was not written: {entry.path} could not be inspected")
                 return
-            places = (document, *document["layers"])
-            read = [from_document(Finding, one) for place in places for one in place["findings"]]
             models.append(known_model(entry.path))
-            found += known_findings(entry.path, read)
+            found += known_findings(entry.path, entry.findings)
         self._write(models, found, quiet)
 
     def _write(self, models: Sequence[str], found: Sequence[KnownFinding], quiet: bool) -> None:

@@ -27,12 +27,12 @@ EXIT_VERDICT, EXIT_USAGE, EXIT_NO_VERDICT, EXIT_INTERRUPTED = 1, 2, 3, 130
 _COMMANDS = {
     "completion": "Print the completion script for bash, zsh or fish.",
     "doctor": "Show what is installed, what works, and what to install.",
-    "export": "Export a Keras or PyTorch model to ONNX, one PRelu node per call.",
+    "export": "Export a Keras or PyTorch model to ONNX, with PReLU as PRelu nodes.",
     "init": "Write a list of checks for the models in this folder.",
     "inspect": "Show the PReLU slopes of a model, layer by layer.",
-    "optimize": "Rewrite PReLU in the form that runs fastest, and prove it equal.",
+    "optimize": "Rewrite PReLU in the form that runs fastest, and prove that it is equal.",
     "quantize": "Quantize a model to int8, PReLU included, and measure what it costs in accuracy.",
-    "record": "Record a model's run in a file, to verify without its framework.",
+    "record": "Record a run of a model in a file, to verify without its framework.",
     "verify": "Prove that candidates compute what a reference computes.",
 }
 

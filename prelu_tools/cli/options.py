@@ -259,8 +259,8 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
             "-q",
             "--quiet",
             is_flag=True,
-            help="No progress and no table: only errors, one line for each failure, and what "
-            "--format asks for.",
+            help="Show no progress and no table: only errors, one line for each failure, and the "
+            "report if --format is given.",
         ),
         click.option(
             "--report",

@@ -15,8 +15,8 @@ def untrained_notes(source: Source) -> list[Reason]:
     if parts is not None and parts[1]:
         advice = f"the weights in {parts[1]} were saved before training"
     elif parts is not None:
-        suffix = ".weights.h5" if source.framework == "keras" else ".pt"
-        advice = f"did you forget the weights? Load them with {_shown(parts[0], suffix)}"
+        spec = _shown(parts[0], source.weights_suffix)
+        advice = f"did you forget the weights? Load them with {spec}"
     found = untrained(source.layers(), source.label, advice)
     return [] if found is None else [found]
 

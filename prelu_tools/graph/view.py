@@ -13,6 +13,7 @@ import onnx
 
 from prelu_tools.core.files.budget import Budget
 from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.graph.io.inputs import is_known
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.natives import inferred, inlined
 from prelu_tools.graph.walk import bodies, in_order, is_onnx, own_names
@@ -228,11 +229,6 @@ class GraphView:
 def is_own(node: onnx.NodeProto) -> bool:
     """Whether a node is one of ONNX's operators, under whatever domain onnxruntime writes it."""
     return is_onnx(node) or (node.domain == "com.microsoft" and node.op_type in _QUANTIZING)
-
-
-def is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:
-    """Whether a dimension has a size; exporters write -1 for one that is dynamic."""
-    return dim.HasField("dim_value") and dim.dim_value >= 0
 
 
 def all_views(model: OnnxModel) -> Iterator[GraphView]:

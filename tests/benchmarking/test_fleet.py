@@ -43,9 +43,9 @@ def test_the_table_and_the_growth() -> None:
     ]
     text = list(lines(known))
     assert [line.split("|")[2:7] for line in text[2:5]] == [
-        [" 50 ", " 1 process ", " 2.0 ", " 40.0 ", " 0.080 "],
-        [" 100 ", " the command, called for each ", " 50.0 ", " 500.0 ", " 1.000 "],
-        [" 100 ", " 1 process ", " 3.0 ", " 30.0 ", " 0.060 "],
+        [" 50 ", " 1 worker process ", " 2.0 ", " 40.0 ", " 0.080 "],
+        [" 100 ", " one command per model ", " 50.0 ", " 500.0 ", " 1.000 "],
+        [" 100 ", " 1 worker process ", " 3.0 ", " 30.0 ", " 0.060 "],
     ]
     assert "1.0 s to start, 20.0 ms per additional model" in text[-1]
     assert growth(known[:0:-1]) == text[-1]

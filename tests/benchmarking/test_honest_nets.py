@@ -76,7 +76,7 @@ def test_the_numbers_alone_know_a_wrong_file(tmp_path: Path) -> None:
         ("inconclusive", None, "no verdict"),
         ("error", None, "no verdict"),
         ("pass", "off", "missed"),
-        ("fail", "off", "wrong file, caught"),
+        ("fail", "off", "wrong but caught"),
         ("none", None, "no file"),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_missed_fault_is_named_and_counted() -> None:
     small = honest | {"kind": "bias", "change": 3.0}
     rows = [honest, *faults, small]
     assert report.share_caught(rows) == 0.75
-    assert report.misses(rows) == ["missed: torch/Net, bias: bias 1 (900 times rounding)"]
+    assert report.misses(rows) == ["missed: torch/Net, bias: bias 1 (900 times the rounding error)"]
     assert report.share_caught([honest | {"verdict": "fail"}, *faults]) == 0.0
 
 

@@ -13,7 +13,6 @@ from prelu_tools.core.options import (
     ConversionOptions,
     Dim,
     InputOption,
-    OtherInputs,
     SourceOptions,
     example_sizes,
     free_size,
@@ -42,6 +41,13 @@ def test_free_sizes_are_those_that_most_nets_take(
 
 def test_sizes_without_a_name_have_one_of_their_own() -> None:
     assert [free_size("x", axis) for axis in range(3)] == ["batch", "x_dim_1", "x_dim_2"]
+
+
+@pytest.mark.parametrize("size", ["s0 + 1", "2n", "", 0, -1])
+def test_a_text_has_only_what_input_accepts(size: Dim) -> None:
+    text = InputOption("a.b", (size, 3, size)).text
+    assert text == "a.b:batch,3,a_b_dim_2"
+    assert SHAPES.read([text])[0].text == text
 
 
 # Shapes of inputs, as they are given in files, in Python and on the command line
@@ -114,13 +120,6 @@ def test_the_schema_of_shapes_takes_what_is_read() -> None:
     assert not re.search(items["pattern"], "x:")
     assert not re.search(items["pattern"], ":3")
     assert (SHAPES.annotation, SHAPES.many) == ("Shapes", True)
-
-
-def test_what_is_said_of_the_inputs_of_another_model() -> None:
-    other = OtherInputs("r.onnx", (X, InputOption("y", (1,))))
-    assert other.note == (
-        "the model's input sizes are not known: those of r.onnx are used (x:batch,3,112,112, y:1)"
-    )
 
 
 # Options

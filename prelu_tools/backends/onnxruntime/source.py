@@ -8,16 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import onnx
-
 from prelu_tools.backends.protocol.defaults import GraphDefaults
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import Dim, SourceOptions
+from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.graph.facts.randomness import TrainingNode, batch_nodes, random_nodes
+from prelu_tools.graph.io.inputs import input_of
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.quantized.noticing import noticed_meaning
-from prelu_tools.graph.view import GraphView, all_views, is_known
+from prelu_tools.graph.view import GraphView, all_views
 
 if TYPE_CHECKING:
     from prelu_tools.backends.onnxruntime.lookups import LookupSession
@@ -81,11 +80,13 @@ class OnnxSource(GraphDefaults):
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: from the graph; `--input` gives sizes to what is dynamic."""
-        from prelu_tools.backends.protocol.inputs import one_size_a_name
+        from prelu_tools.backends.protocol.inputs import one_size_a_name, stated_spec
 
         given = {option.name: option.shape for option in self.options.inputs}
-        values = [v for v in self._view.graph.input if v.name in self._view.inputs]
-        return one_size_a_name([_spec(value, given.get(value.name)) for value in values])
+        found = [input_of(v) for v in self._view.graph.input if v.name in self._view.inputs]
+        return one_size_a_name(
+            [stated_spec(one.name, one.dtype, one.shape, given.get(one.name)) for one in found]
+        )
 
     def decisions(self, runs: Sequence[Mapping[str, Array]]) -> tuple[Decision, ...]:
         """See `Source.decisions`: the bodies of If, Loop and Scan, counted on the CPU."""
@@ -313,17 +314,3 @@ class OnnxRunner:
         if self._session is None:
             raise AssertionError("a runner without a session")
         return self._session.run(feeds)
-
-
-def _spec(value: onnx.ValueInfoProto, given: Sequence[Dim] | None) -> TensorSpec:
-    kind = value.type.tensor_type
-    sizes = [dim.dim_value if is_known(dim) else (dim.dim_param or None) for dim in kind.shape.dim]
-    try:
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
-    except (KeyError, ValueError, TypeError) as error:
-        raise PReLUToolsError(
-            f"input {value.name!r} is of type {kind.elem_type}, which is not supported"
-        ) from error
-    from prelu_tools.backends.protocol.inputs import stated_spec
-
-    return stated_spec(value.name, dtype, sizes, given)

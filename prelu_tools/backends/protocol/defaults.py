@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
@@ -26,18 +27,21 @@ if TYPE_CHECKING:
     from prelu_tools.graph.match.layers import LocatedLayer
 
 
-class SourceDefaults:
+class SourceDefaults(ABC):
     """The parts of `Source` that not every framework has, as one has them that lacks them."""
 
     label: str
+    frees_sizes: bool = False
+    observes_apart: bool = False
+    weights_suffix: str = ".pt"
 
+    @abstractmethod
     def layers(self) -> tuple[PReLULayer, ...]:
-        """See `Source.layers`: every source has its own."""
-        raise NotImplementedError
+        """See `Source.layers`."""
 
+    @abstractmethod
     def activation(self, layer: str) -> Callable[[Array], Array]:
-        """See `Source.activation`: every source has its own."""
-        raise NotImplementedError
+        """See `Source.activation`."""
 
     @property
     def opset(self) -> int | None:
@@ -123,11 +127,12 @@ class GraphDefaults(SourceDefaults):
     """The parts of a source whose layers are found in a graph."""
 
     model: OnnxModel
+    observes_apart = True
 
     @property
+    @abstractmethod
     def located(self) -> tuple[LocatedLayer, ...]:
-        """The layers, and where they are in the graph: every source has its own."""
-        raise NotImplementedError
+        """The layers, and where they are in the graph."""
 
     @property
     def n_parameters(self) -> int:

@@ -77,6 +77,8 @@ class Conversion:
     """Metadata of the source's own model that is kept."""
     reference: Source | None = None
     """What the result is compared with, where the source itself does not run."""
+    needs_check: bool = False
+    """Whether the converter may change the model: it is never written without a comparison."""
 
 
 class Source(Protocol):
@@ -130,6 +132,21 @@ class Source(Protocol):
     @property
     def runtime(self) -> ProviderReport | None:
         """The runtime that runs it; None if its framework does, or where one is chosen."""
+        ...
+
+    @property
+    def frees_sizes(self) -> bool:
+        """Whether `--input` can make sizes dynamic that it states."""
+        ...
+
+    @property
+    def observes_apart(self) -> bool:
+        """Whether its outputs are those of a run without observers, whoever observes it."""
+        ...
+
+    @property
+    def weights_suffix(self) -> str:
+        """The suffix of a file that has its weights alone."""
         ...
 
     def ways(self) -> Sequence[Source]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -88,10 +88,6 @@ class RuntimeSource(GraphDefaults):
         Raises:
             PReLUToolsError: the runtime is not installed, or cannot load it.
         """
-
-    @abstractmethod
-    def activation(self, layer: str) -> Callable[[Array], Array]:
-        """See `Source.activation`: run by the runtime."""
 
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`."""

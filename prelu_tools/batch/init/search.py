@@ -16,6 +16,7 @@ from prelu_tools.batch.init.references import MODELS, OnnxFile, References
 from prelu_tools.batch.init.stated import stated
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.export import InitCheck, LeftOut
+from prelu_tools.graph.io.inputs import tensor_inputs
 from prelu_tools.graph.io.metadata import stated_options, stated_source
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.quantized.noticing import located_layers
@@ -110,24 +111,9 @@ def _opened(path: Path, proto: onnx.ModelProto) -> OnnxFile:
 
 
 def _shapes(graph: onnx.GraphProto) -> tuple[str, ...] | None:
-    """NAME:DIMS of each input, as `--input` has it."""
-    weights = {tensor.name for tensor in graph.initializer}
-    found = []
-    for value in graph.input:
-        if value.name in weights:
-            continue
-        if not value.type.tensor_type.HasField("shape"):
-            return None
-        dims = value.type.tensor_type.shape.dim
-        sizes = [_size(number, dim.dim_value, dim.dim_param) for number, dim in enumerate(dims)]
-        found.append(f"{value.name}:{','.join(sizes)}")
-    return tuple(found)
-
-
-def _size(number: int, value: int, name: str) -> str:
-    if value > 0:
-        return str(value)
-    return name if name.isidentifier() else ("batch" if number == 0 else f"d{number}")
+    """NAME:DIMS of each input, as `--input` has it; None if a rank is not known."""
+    found = tensor_inputs(graph)
+    return tuple(one.text for one in found) if all(one.shape for one in found) else None
 
 
 def _families(models: Sequence[OnnxFile]) -> Iterator[tuple[OnnxFile, list[OnnxFile]]]:

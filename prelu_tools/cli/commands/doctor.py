@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def command(out: Output) -> int:
     """Show what is installed, what works, and what to install.
 
-    It loads each execution provider of onnxruntime. Exits with 3 if the packages that everything
-    needs (numpy, onnx, onnxruntime) do not work.
+    Each execution provider of onnxruntime is loaded. The exit code is 3 if the packages that
+    everything needs (numpy, onnx, onnxruntime) do not work.
     """
     from prelu_tools.commands.doctor import doctor
 

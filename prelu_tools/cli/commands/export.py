@@ -47,7 +47,7 @@ def command(
     out: Output,
     **choices: Any,
 ) -> int:
-    """Export a Keras, PyTorch or ONNX model. Each PReLU call becomes one PRelu node.
+    """Export a Keras, PyTorch or ONNX model. Each call of a PReLU layer becomes a PRelu node.
 
     SOURCE is a model file (such as model.keras, or model.onnx, in which every form of PReLU becomes
     a PRelu node), or Python code (such as nets.py:Net(10) or package.module:name), optionally

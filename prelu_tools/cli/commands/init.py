@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 @click.option(
     "--force",
     is_flag=True,
-    help="Add missing checks to an existing list; what it has stays as it is.",
+    help="Add missing checks to an existing list; the rest of it does not change.",
 )
 @click.option(
     "--schema/--no-schema",
     default=True,
     show_default=True,
-    help="Write prelu-tools.schema.json next to it, so that editors know its keys.",
+    help="Also write prelu-tools.schema.json, so that editors know the keys of the list.",
 )
 @output_options
 def command(

@@ -44,11 +44,11 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
 @click.argument(
     "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_source
 )
-@click.option("--each", is_flag=True, help="Show the full report of each model.")
+@click.option("--each", is_flag=True, help="Of several models, show each one's full report.")
 @click.option(
     "--series",
     is_flag=True,
-    help="Show how slopes moved over SOURCE..., checkpoints of one training run.",
+    help="Take SOURCE... as checkpoints of one training run, and show how slopes moved.",
 )
 @click.option("--slopes", is_flag=True, help="Show the value of every slope.")
 @click.option("--all", "others", is_flag=True, help="Also show every LeakyRelu and Relu.")
@@ -57,19 +57,19 @@ def _parse_plot(ctx: click.Context, param: click.Parameter, value: Path | None) 
     type=click.Path(path_type=Path),
     callback=_parse_plot,
     metavar="FILE.png|.svg",
-    help="Draw the slopes by depth (needs matplotlib: prelu-tools[plot]).",
+    help="Draw the slopes of all layers, first to last (needs prelu-tools[plot]).",
 )
 @request_options(InspectRequest)
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning"]),
-    help="Exit 1 if a finding is at least this severe.",
+    help="Exit with code 1 if a finding is at least this severe.",
 )
 @click.option(
     "--expect-layers",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Exit 1 unless the model has N PReLU layers.",
+    help="Exit with code 1 unless the model has N PReLU layers.",
 )
 @request_options(KnownRequest)
 @batch_options
@@ -91,9 +91,9 @@ def command(
 
     SOURCE is model.onnx, model.keras, or Python: nets.py:Net(10), package.module:name. With two
     sources, it shows what changed from the first to the second. With more, or with a folder, a
-    pattern ('models/*.onnx') or a list (.txt, .csv, .toml), it shows one line for each.
-    With --series they are checkpoints of one training run, ordered by their numbers. slopes.jsonl,
-    which a logger of prelu_tools.training writes, is already a series.
+    pattern ('models/*.onnx') or a list (.txt, .csv, .toml), it shows one line for each model.
+    With --series, the sources are checkpoints of one training run, in the order of the numbers in
+    their names. slopes.jsonl, which a logger of prelu_tools.training writes, is already a series.
 
     \b
     Example: prelu-tools inspect model.onnx

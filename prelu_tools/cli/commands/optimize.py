@@ -30,7 +30,7 @@ def command(
     out: Output,
     **choices: Any,
 ) -> int:
-    """Rewrite every PReLU of MODEL.onnx in the form that runs fastest, and prove it equal.
+    """Rewrite every PReLU of MODEL.onnx in the form that runs fastest; prove that it is equal.
 
     onnxruntime's CPU kernel for PRelu is slow on inputs of both signs; other operators compute the
     same function faster. Each layer gets the form that is fastest in this model, on this machine.

@@ -53,9 +53,10 @@ def command(
 ) -> int:
     """Compare each CANDIDATE with REFERENCE: slopes bit for bit, every layer, every output.
 
-    Each is a model file (model.onnx, model.keras) or FILE.py:NAME; append @WEIGHTS to
-    load a weights file (nets.py:Net@weights.pt). ONNX candidates run in onnxruntime on each
-    --provider; if a provider did not run every node, the exit code is 3.
+    A model is a file (model.onnx, model.keras) or FILE.py:NAME; append @WEIGHTS to load a weights
+    file (nets.py:Net@weights.pt). REFERENCE may also be a file that prelu-tools record wrote. ONNX
+    candidates run in onnxruntime on each --provider; if a provider did not run every node, the exit
+    code is 3.
 
     For many pairs, use {stem} for the common part of the names ('keras/{stem}.keras'
     'onnx/{stem}.onnx'), or give two folders, or a list: a .csv with the columns reference and

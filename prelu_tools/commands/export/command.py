@@ -18,7 +18,6 @@ from prelu_tools.commands.export.provenance import (
 )
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.export.route import take_route
-from prelu_tools.commands.export.shapes import inputs_of
 from prelu_tools.commands.export.steps import (
     finished,
     for_onnxruntime,
@@ -35,6 +34,7 @@ from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.verification.result import VerifyResult
+from prelu_tools.graph.io.inputs import tensor_inputs
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.writer import refuse_existing, write_model
 from prelu_tools.graph.match.layers import read_layers
@@ -110,7 +110,7 @@ def export(
         optimized=optimized,
         data_path=str(request.output.with_name(written.data.name)) if written.data else None,
         n_data_bytes=written.n_data_bytes,
-        inputs=inputs_of(model.proto.graph),
+        inputs=tensor_inputs(model.proto.graph),
     )
 
 
@@ -186,6 +186,6 @@ def _verify(
         "exported",
         written,
         request.output,
-        "; --no-verify writes it unchecked",
+        "" if conversion.needs_check else "; --no-verify writes it unchecked",
         conversion.notes,
     )

@@ -53,16 +53,16 @@ class ExportRequest:
     """See `ConversionOptions.slope_axis`: for ONNX files only."""
     input_layout: InputLayout = option(
         choice("keep", "nchw", "nhwc"),
-        "Axis order for those inputs of a Keras model that have rank 3 or more; outputs keep their "
-        "own, and --input has that of the model.",
+        "For Keras models: axis order of the file's inputs of rank 3 or more. Outputs keep their "
+        "order, and --input has the order of the model.",
         default="keep", sources="Keras models",
     )  # fmt: skip
     """See `ConversionOptions.input_layout`: for Keras models only."""
     route: Route | None = option(
         choice("tf2onnx", "torch"),
         "How a Keras model is run and converted. tf2onnx: on TensorFlow; torch: on PyTorch, by "
-        "torch.onnx  [default: as the environment variable KERAS_BACKEND says, else tf2onnx "
-        "if TensorFlow is installed, else torch]",
+        "torch.onnx  [default: by the environment variable KERAS_BACKEND, else tf2onnx if "
+        "TensorFlow is installed, else torch]",
         default=None, sources="Keras models other than SavedModels",
     )  # fmt: skip
     """Which of Keras' backends is used: see `commands.export.route`."""

@@ -68,16 +68,16 @@ class OptimizeRequest:
     target: ExportTarget = option(
         choice(*EXPORT_TARGETS),
         "The runtime to optimize for. onnxruntime-cpu: the fastest forms; portable: one PRelu node "
-        "per call; others: the same, rewritten where that runtime would misread it, as export "
-        "--target does.",
+        "per call; others: one PRelu node per call, rewritten if that runtime would misread it (as "
+        "with export --target).",
         default="onnxruntime-cpu", metavar="RUNTIME",
     )  # fmt: skip
     exact: Exactness = option(
         EXACTNESS,
-        "layer: each layer equals PRelu for every finite input; bitwise: the model's outputs are "
-        "equal bit for bit too, on this machine; special: like layer, and for infinite and NaN "
-        "inputs too; "
-        "approximate: a layer may be off by ULPS.",
+        "How equal the result must be. layer: each layer equals PRelu for every finite input; "
+        "bitwise: like layer, and the model's outputs are equal bit for bit on this machine; "
+        "special: like layer, and for infinite and NaN inputs too; approximate: a layer may be off "
+        "by ULPS.",
         default="layer", factory=_exactness,
         metavar="layer|bitwise|special|approximate=ULPS",
         complete=("layer", "bitwise", "special", "approximate="),
@@ -91,7 +91,7 @@ class OptimizeRequest:
     )  # fmt: skip
     tune_seconds: float = option(
         number(0, above=True),
-        "Processor time for timing; on a busy machine it may take up to four times as long.",
+        "Processor time for timing; on a busy machine, this may take up to four times as long.",
         default=30.0,
         needs=(
             _CHOOSES, _NOT_CHOSEN,
@@ -113,21 +113,21 @@ class OptimizeRequest:
     )
     options: SourceOptions = option(
         SHAPES,
-        "Sizes for timing, x:1,3,112,112, if the model leaves them dynamic; by default those of "
-        "the example_inputs() that it was exported with, or the largest common ones that run "
-        "fast enough; repeatable.",
+        "Sizes for timing, such as x:1,3,112,112, if the model leaves them dynamic; by default "
+        "those of the example_inputs() that it was exported with, or the largest common ones that "
+        "run fast enough; repeatable.",
         factory=SourceOptions, where=("cli",), name="input", field="inputs", metavar="NAME:DIMS",
     )  # fmt: skip
     """How to read the source: the inputs' sizes that it is timed with, if it leaves them open."""
     repair_slopes: bool = option(
         FLAG,
-        "Move slopes [C] on maps [N, C, H, W] "
-        "to the channel axis, as in files from MXNet.",
+        "Move slopes of shape [C] to the channel axis of feature maps [N, C, H, W], for files "
+        "from MXNet.",
         default=False,
     )  # fmt: skip
     slope_axis: int | None = option(
         whole(),
-        "The axis of such slopes if C matches both axis 1 and the last: 1 for "
+        "With --repair-slopes, the axis of the slopes if C matches both axis 1 and the last: 1 for "
         "the channels, -1 for the last.",
         default=None, metavar="N",
         needs=(

@@ -58,7 +58,7 @@ class QuantizeRequest:
     """An .npz file with an array for each input, or a folder of such files."""
     max_loss: float = option(
         number(0, unit=" of decibels"),
-        "How many dB of signal-to-noise ratio the outputs may lose, compared with plain "
+        "How many dB of signal-to-noise ratio an output may lose, compared with plain "
         "quantize_static.",
         default=1.0,
     )  # fmt: skip
@@ -70,7 +70,7 @@ class QuantizeRequest:
     )  # fmt: skip
     metric: str | None = option(
         TEXT,
-        "Your own function that scores outputs, as in metrics.py:top1: it is called with the "
+        "Your own function that scores outputs, such as metrics.py:top1. It is called with the "
         "outputs and the data, by name, and returns a number.",
         default=None, metavar="FILE.py:NAME",
     )  # fmt: skip
@@ -88,8 +88,8 @@ class QuantizeRequest:
         factory=dict, name="quantizer_option", metavar="KEY=VALUE",
     )  # fmt: skip
     tune: bool = option(
-        FLAG, "Time the integer forms in the model (default); --no-tune uses the most exact "
-              "ones, and gives the same file on every machine.",
+        FLAG, "Time the integer forms in the model, and use the fastest; --no-tune uses the most "
+              "exact ones, and gives the same file on every machine.",
         default=True,
     )  # fmt: skip
     tune_seconds: float = option(

@@ -85,7 +85,7 @@ def ranges_option(needs: Needs) -> Any:
     """The values of inputs that are drawn, wherever they are drawn."""
     return option(
         RANGES,
-        "Range of input values, such as image=0,255; repeatable.", needs=(needs,),
+        "Range of random input values, such as image=0,255; repeatable.", needs=(needs,),
         factory=dict, name="input_range", metavar="[NAME=]LOW,HIGH",
         key_help='range of the values of each input, "" for all others',
         example="{ image = [0, 255] }",
@@ -115,6 +115,48 @@ def refuse_unknown_layouts(names: Iterable[str], models: Iterable[str]) -> None:
             )
 
 
+def layout_names(
+    layouts: Mapping[str, Layout], reference: str, candidate: str
+) -> tuple[str | None, str | None]:
+    """The names under which the axis orders of two models are given: their own, or their roles.
+
+    Args:
+        layouts: the axis orders by name.
+        reference: the source of the reference.
+        candidate: that of a candidate.
+
+    Returns:
+        None for a model that has none.
+    """
+    first, second = (
+        next((name for name in names if name in layouts), None)
+        for names in zip((reference, candidate), ROLES, strict=True)
+    )
+    return first, second
+
+
+def refuse_lone_layouts(checks: Iterable[VerifyRequest]) -> None:
+    """Reject an axis order that no check has for both sides: it is relative to the other's.
+
+    Raises:
+        UsageError: there is one.
+    """
+    given: dict[str, str] = {}
+    used: set[str | None] = set()
+    for check in checks:
+        for text in check.candidates if check.layouts else ():
+            names = layout_names(check.layouts, check.reference, text)
+            used |= set() if None in names else {*names, *ROLES}
+            is_first = (check.reference, ROLES[0])
+            given |= {one: ROLES[one in is_first] for one in check.layouts}
+    for name, other in given.items():
+        if name not in used:
+            raise UsageError(
+                f"--layout has an axis order for {name!r} only, which has no effect alone: add "
+                f"{other}=nchw or {other}=nhwc, or leave it out"
+            )
+
+
 @dataclass(frozen=True)
 class VerifyRequest:
     """What to check, and how."""
@@ -131,17 +173,17 @@ class VerifyRequest:
     """The sources to compare with it; at least one."""
     providers: tuple[str, ...] = option(
         TEXTS,
-        "cpu, cuda, tensorrt, openvino or onnxruntime's own name, optionally with options "
-        "(cuda:use_tf32=1); each is checked; repeatable.",
+        "Run ONNX candidates on this execution provider: cpu, cuda, tensorrt, openvino or "
+        "onnxruntime's own name, optionally with options (cuda:use_tf32=1); repeatable.",
         default=("cpu",), name="provider", metavar="NAME[:KEY=VALUE,...]",
         complete=("cpu", "cuda", "tensorrt", "openvino"),
-        key="providers", key_help="execution providers for ONNX; each is checked",
+        key="providers", key_help="execution providers on which ONNX candidates run",
         example='["cpu", "cuda"]',
     )  # fmt: skip
     runtimes: tuple[str, ...] = option(
         TEXTS,
-        "Run ONNX candidates on this runtime too, converted if necessary, and check what it "
-        f"computes: {', '.join(RUNS_ONNX[:-1])} or {RUNS_ONNX[-1]}; repeatable.",
+        "Run ONNX candidates on this runtime too, converted if necessary: "
+        f"{', '.join(RUNS_ONNX[:-1])} or {RUNS_ONNX[-1]}; repeatable.",
         default=(), name="runtime", metavar="NAME", complete=RUNS_ONNX,
         key="runtimes", key_help="runtimes on which ONNX candidates run too",
         example='["ncnn", "openvino"]',
@@ -186,27 +228,27 @@ class VerifyRequest:
         default=5.0, example="5", needs=(DRAWS, _WHOLE),
     )  # fmt: skip
     tolerance: Tolerance = option(
-        TOLERANCE, "calibrated: derived from the reference's own rounding error. RTOL,ATOL: "
-                   "|reference - candidate| <= ATOL + RTOL * |reference|.",
+        TOLERANCE, "Limit for differences. calibrated: derived from the reference's own rounding "
+                   "error; RTOL,ATOL: |reference - candidate| <= ATOL + RTOL * |reference|.",
         default="calibrated", factory=_calibrated,
         metavar="calibrated|RTOL,ATOL", complete=("calibrated",),
         key_help="from the reference's own rounding error, or [RTOL, ATOL]", example='"calibrated"',
     )  # fmt: skip
     layers: bool = option(
-        FLAG, "Compare every PReLU layer while the models run.",
-        default=True, key_help="compare every layer while the models run", example="true",
+        FLAG, "Compare the output of every PReLU layer while the models run.",
+        default=True, key_help="compare the output of every layer", example="true",
     )  # fmt: skip
     min_coverage: float | None = option(
-        SHARE, "Required share of slopes whose negative branch the inputs reach.",
+        SHARE, "Required share of slopes that meet a negative value (1.0 for all).",
         default=None, example="1.0", needs=(_LAYERS,),
     )  # fmt: skip
     min_hits: int | None = option(
-        whole(1), "Required number of negative values for each slope.",
+        whole(1), "Required number of negative values that each slope meets.",
         default=None, metavar="N", example="3", needs=(_LAYERS,),
     )  # fmt: skip
     power: bool = option(
         FLAG,
-        "Plant slope faults in a copy to measure what the checks catch.",
+        "Plant slope faults in a copy of the candidate to measure what the checks catch.",
         default=True, example="true",
         key_help="plant slope faults to measure what the checks catch",
         needs=(_WHOLE,),
@@ -223,8 +265,8 @@ class VerifyRequest:
     where it can be measured: a number makes it inconclusive where it cannot."""
     quick: bool = option(
         FLAG,
-        "Run only the cheap checks: 4 random samples, no search for more, no planted "
-        "faults; the verdict says so.",
+        "Run only the cheap checks: 4 random samples, no search for further inputs, no planted "
+        "faults; the report says so.",
         default=False, example="false",
         key_help="run only the cheap checks: no search for inputs, no planted faults",
     )  # fmt: skip
@@ -235,11 +277,12 @@ class VerifyRequest:
     )  # fmt: skip
     layouts: Mapping[str, Layout] = option(
         LAYOUTS,
-        "Axis order of a model: NAME is reference, candidate or the model's path; repeatable.",
+        "Axis order of a model: NAME is reference, candidate or the model's path; repeatable, and "
+        "needed for both sides.",
         factory=dict, name="layout", metavar="NAME=nchw|nhwc",
         complete=("reference=nchw", "reference=nhwc", "candidate=nchw", "candidate=nhwc"),
-        key="layouts", key_help="axis order of reference, candidate or a model, by its name",
-        example='{ candidate = "nhwc" }',
+        key="layouts", key_help="axis orders of reference and candidate, or of models by name",
+        example='{ reference = "nchw", candidate = "nhwc" }',
     )  # fmt: skip
     """By `reference`, `candidate`, or a model's spelling."""
     input_layouts: Mapping[str, Layout] = field(default_factory=dict)

@@ -111,7 +111,7 @@ class OptimizeResult(Shown):
     held: EqualityReport
     """How equal the new model was found to be."""
     latency: Latency | None
-    """The model before and after; None if the original model does not run, or nothing was timed."""
+    """Its time before and after; None if the original model does not run, or nothing was timed."""
     verification: VerifyResult
     """The new file compared with the one it was made from."""
     notes: tuple[str, ...] = ()

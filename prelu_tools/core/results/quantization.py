@@ -46,7 +46,7 @@ class QuantizedLayer:
     used: float
     """Share of its slopes whose negative branch the calibration data used."""
     unused: tuple[int, ...] = ()
-    """The other slopes, by their place among the flat slopes."""
+    """The slopes whose negative branch it did not use, as indices into the flat slopes."""
 
 
 @dataclass(frozen=True)

@@ -177,8 +177,8 @@ def quantizer_finding() -> Finding:
         "quantizer",
         "info",
         "onnxruntime's quantize_static keeps PRelu in floating point, between a DequantizeLinear "
-        "and a QuantizeLinear, which makes an int8 model several times slower; prelu-tools "
-        "quantize writes PReLU with integer operators",
+        "and a QuantizeLinear, so an int8 model often takes several times as long as with ReLU; "
+        "prelu-tools quantize writes PReLU with integer operators",
     )
 
 

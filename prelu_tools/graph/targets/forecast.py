@@ -50,7 +50,7 @@ _FLOATS: Mapping[int, str] = {_T.FLOAT: "float32", _T.FLOAT16: "float16"}
 TARGETS: Mapping[str, Target] = {
     "onnxruntime-cpu": Target(
         {_T.FLOAT: "float32", _T.FLOAT16: "float16", _T.DOUBLE: "float64"},
-        "runs in one kernel, which since 1.27 takes 15 to 43 times as long on inputs of both signs",
+        "runs in one kernel; since 1.27, inputs of both signs take it 15 to 43 times as long",
         "docs/findings.md#target",
     ),
     "onnxruntime-cuda": Target(
@@ -65,7 +65,8 @@ TARGETS: Mapping[str, Target] = {
     ),
     "openvino": Target(
         {_T.FLOAT: "float32", _T.FLOAT16: "float16", _T.BFLOAT16: "bfloat16"},
-        "runs as a native PReLU; a one-dimensional slope with the size of axis 1 is applied to it",
+        "runs as a native PReLU; applies a one-dimensional slope to axis 1 if the sizes match, "
+        "where ONNX applies it to the last axis",
         "https://github.com/openvinotoolkit/openvino/issues/35958",
         "openvino",
     ),
@@ -134,7 +135,7 @@ def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
     if misread:
         yield Finding("target", "error", misread, layer)
         return
-    fits = "; correct for these slopes" if answer == "right" else ""
+    fits = "; these slopes are applied correctly" if answer == "right" else ""
     message = f"{name}: {target.remark} ({target.source}){fits}"
     yield Finding("target", "info", message, layer)
 

@@ -51,7 +51,7 @@ def _layers(result: QuantizeResult) -> Table:
         Column("input", "text", brief=False),
         Column("slopes"),
         Column("form", "text"),
-        Column("chosen by", "text", brief=False),
+        Column("reason", "text", brief=False),
         Column("step", meaning="distance between the values that slopes may have"),
         Column("off by", meaning="largest error of a slope"),
         *_RATIOS,

@@ -106,8 +106,19 @@ def test_sizes_that_a_model_states_give_way_to_those_that_its_layers_take(keras:
     (wide,) = _run(source, x=large).values()
     assert np.array_equal(wide[:, :7], given[:, :7])  # but for the border's row
     assert [layer.name for layer in source.layers()] == ["act"]
-    with pytest.raises(ValueError, match="expected shape"):
-        model(large)
+    for one in (model, model.layers[1]):  # the model itself is as it was
+        with pytest.raises(ValueError, match="expected shape"):
+            one(large)
+
+
+def test_no_other_model_takes_any_size_meanwhile(keras: Any) -> None:
+    from prelu_tools.backends.keras.sizes import any_size
+
+    model, other, large = _net(keras), _net(keras), np.zeros((1, 16, 8, 2), np.float32)
+    with any_size(model):
+        assert model(large).shape == large.shape
+        with pytest.raises(ValueError, match="expected shape"):
+            other(large)
 
 
 def test_a_sequential_model_and_a_stated_batch_give_way_too(keras: Any) -> None:

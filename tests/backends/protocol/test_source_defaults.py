@@ -38,6 +38,7 @@ def test_what_is_not_known_is_not_claimed() -> None:
     assert (plain.lookups({}), plain.random_parts(), plain.decisions([])) == ((), (), ())
     assert plain.dependence("y") is None
     assert not plain.is_unread("act", {})
+    assert (plain.frees_sizes, plain.observes_apart) == (False, False)
 
 
 def test_a_source_that_cannot_be_converted_says_so() -> None:

@@ -86,7 +86,7 @@ def test_a_forecast_for_a_prelu_node(target: str) -> None:
     assert finding.message.startswith(f"{target}: {TARGETS[target].remark}")
     assert TARGETS[target].source in finding.message
     is_measured = target in ("openvino", "ncnn", "mnn", "onnxruntime-web", "coreml")
-    assert finding.message.endswith("; correct for these slopes") == is_measured
+    assert finding.message.endswith("; these slopes are applied correctly") == is_measured
 
 
 @pytest.mark.parametrize(

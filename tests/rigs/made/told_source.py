@@ -56,12 +56,17 @@ class ToldSource(SourceDefaults):
     fed: list[Feeds] = field(default_factory=list)
     sought: list[Any] = field(default_factory=list)
     notes: tuple[str, ...] = ()
-    framework: str = "onnx"
+    framework: str = "told"
+    observes_apart: bool = True
     label: str = "a live model"
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """The one."""
         return (one_layer(),)
+
+    def activation(self, layer: str) -> Callable[[Array], Array]:
+        """Not asked for by these tests."""
+        raise AssertionError(layer)
 
     @contextmanager
     def runner(self, observe: Observer | None = None) -> Iterator[Any]:

@@ -55,7 +55,10 @@ def converted(task: Task, wanted: ConversionOptions) -> Conversion:
         numbers = {float(t.flatten()[0]) for t in learned if t.is_floating_point() and _is_even(t)}
         spell_out(model, tags, numbers, slopes.shown)
         keep = {f"{INNER}.{own}": own for own in task.module.state_dict()}
-        return Conversion(model, tags, slopes.parameters, route, keep, tuple(refused), notes=notes)
+        return Conversion(
+            model, tags, slopes.parameters, route, keep, tuple(refused), notes=notes,
+            needs_check=name == _ROUTES[-1],
+        )  # fmt: skip
     reasons = "; ".join(f"{found.route}: {found.reason}" for found in refused)
     raise PReLUToolsError(f"no converter can convert {task.label} to ONNX: {reasons}")
 
@@ -64,9 +67,11 @@ def _by(
     route: str, task: Task, wanted: ConversionOptions, slopes: Tagged
 ) -> tuple[OnnxModel, tuple[str, ...]]:
     if route == "tracing":
+        if not wanted.is_verified:  # sizes may become fixed without a warning
+            raise RouteError(
+                "it may fix sizes and values: its result has to be verified (--verify)"
+            )
         model, fixed = by_tracing(task, wanted.opset, slopes)
-        if fixed and not wanted.is_verified:
-            raise RouteError(f"{fixed[0].text}, so the result has to be verified (--verify)")
         return model, tuple(f"fixed by tracing: {what.text}" for what in fixed if what.is_own)
     model, notes = by_program(task, wanted.opset, slopes, route.endswith("strict"))
     _name_nodes(model.proto.graph)

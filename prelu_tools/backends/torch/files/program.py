@@ -44,6 +44,8 @@ def from_file(path: Path, label: str, options: SourceOptions) -> Source:
 class ProgramSource(TorchSource):
     """A `torch.export.ExportedProgram`."""
 
+    frees_sizes = False  # they are in its graph
+
     def __init__(self, program: ExportedProgram, label: str, options: SourceOptions) -> None:
         """Take a program; nothing is run yet."""
         super().__init__(program.module(), label, options)

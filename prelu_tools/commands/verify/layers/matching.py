@@ -44,7 +44,7 @@ ADDITIONAL = "layer_additional"
 CALLS = "layer_calls_differ"
 _EXTRA = "a PReLU that the reference does not have"
 
-_REMARK = "end-to-end error above rounding; the outputs and the isolated layer agree"
+_REMARK = "end-to-end error larger than rounding error; the outputs and the isolated layer agree"
 
 
 class LayerJudge:

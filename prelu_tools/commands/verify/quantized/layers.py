@@ -198,11 +198,11 @@ class QuantizedLayers:
 
     def notes(self, label: str) -> Iterator[str]:
         """Unusual but right findings."""
-        right = [signs for signs in self._signs.values() if signs.doubt is None]
-        if right:
-            total = sum(int(signs.inverted.sum()) for signs in right)
+        negated = [n for s in self._signs.values() if s.doubt is None and (n := s.n_negated)]
+        if negated:
+            total = sum(negated)
             yield Reason(
-                f"{label}: {counted(total, 'slope')} of {counted(len(right), 'layer')} "
+                f"{label}: {counted(total, 'slope')} of {counted(len(negated), 'layer')} "
                 f"{are(total)} 1/a where the reference has a; the channels are negated, which "
                 "computes the same",
                 "channels_negated",

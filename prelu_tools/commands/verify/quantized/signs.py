@@ -11,7 +11,11 @@ from prelu_tools.core.prelu.slopes import align
 from prelu_tools.core.results.reasons import Reason, are, counted
 
 _NOISE = 0.2
-"""The share of |a| * |b| below which a sum of products is nothing but rounding to codes."""
+"""The share of |a| * |b| below which a sum of products says nothing of a sign.
+
+Rounding to codes gives such sums; so does a channel that is not negated, if its slope is steep: as
+little as 2a/(1 + a^2) of |P_a(x)| * |P_1/a(x)|.
+"""
 
 
 @dataclass
@@ -49,26 +53,34 @@ class ChannelSigns:
     @property
     def n_kept(self) -> int:
         """How many of these channels have the reference's sign."""
+        return self._count(1)
+
+    @property
+    def n_negated(self) -> int:
+        """How many of them have the other sign."""
+        return self._count(-1)
+
+    def _count(self, sign: int) -> int:
+        """How many of them have this sign relative to the reference's.
+
+        0 counts those in which it was not seen; one that is 0 everywhere on a side has none.
+        """
         if self._sums is None:
-            return 0
+            return int(self.inverted.sum()) if sign == 0 else 0
         dot, *squares = self._sums
-        is_kept = dot > _NOISE * np.sqrt(squares[0] * squares[1])
-        return int((is_kept & self.inverted).sum())
+        size = np.sqrt(squares[0] * squares[1])
+        signs = np.where(np.abs(dot) > _NOISE * size, np.sign(dot), 0)
+        return int(((signs == sign) & (size > 0) & self.inverted).sum())
 
     @property
     def doubt(self) -> Reason | None:
         """Why the inverted slopes are not right, or not known to be; None if they are."""
-        total = int(self.inverted.sum())
-        if self._sums is None:
-            return Reason(
-                f"{counted(total, 'slope')} {are(total)} 1/a where the reference has a; that is "
-                "right if the channels are negated, but this was not seen",
-                "slopes_inverted",
-            )
-        if not self.n_kept:
+        kept, unseen = self.n_kept, self._count(0)
+        if not kept and not unseen:
             return None
+        n, why = kept or unseen, ", but the channels are not negated"
+        if not kept:
+            why = "; that is right if the channels are negated, but this was not seen"
         return Reason(
-            f"{counted(self.n_kept, 'slope')} {are(self.n_kept)} 1/a where the reference has a, "
-            "but the channels are not negated",
-            "slopes_inverted",
+            f"{counted(n, 'slope')} {are(n)} 1/a where the reference has a{why}", "slopes_inverted"
         )

@@ -64,6 +64,8 @@ class ExpectedOutputs:
     """The extent of each output."""
     strange: dict[str, tuple[int, int]] = field(default_factory=dict)
     """For each output with any: the number of values that differ in float64, and of all values."""
+    n_agreed: int = 0
+    """The number of values, of all outputs, that float64 agrees on."""
 
 
 def expected_outputs(narrow: Outputs, wide: Outputs, moved: PerturbedRuns) -> ExpectedOutputs:
@@ -80,6 +82,7 @@ def expected_outputs(narrow: Outputs, wide: Outputs, moved: PerturbedRuns) -> Ex
             spreads[name] = replace(spreads[name], scale=centre.scale)
             outputs[name] = centre.values
             _widen(extent, centre)
+            found.n_agreed += values.size - centre.n_strange
             strange, total = found.strange.get(name, (0, 0))
             found.strange[name] = (strange + centre.n_strange, total + values.size)
         found.outputs.append(outputs)

@@ -68,15 +68,15 @@ class Power:
     detected: int
     """Planted faults that a layer or an output showed."""
     by_layers: int
-    """Caught at the layer itself."""
+    """Detected faults that showed at the layer in isolation."""
     by_outputs: int
-    """Caught at an output of the model."""
+    """Detected faults that showed at an output of the model."""
     escaped: tuple[str, ...]
-    """The others, in words."""
+    """Faults that were not detected, in words."""
     unreached: int
     """Faults planted in slopes that no input reaches; no numeric check can see them."""
     sampled: bool
-    """Whether only some of the possible faults were planted, all layers reached."""
+    """Whether only a sample of the possible faults was planted; it includes every layer."""
     hidden: int = 0
     """Faults in reached slopes that change no layer by more than rounding does on these inputs;
     they need not be caught, and are not counted in the other fields."""
@@ -91,7 +91,7 @@ class CandidateReport:
     verdict: Verdict
     """The worst of its parts."""
     provider: ProviderReport | None
-    """None for a candidate that onnxruntime does not run."""
+    """What ran it; None for a candidate in its own framework."""
     tolerance: Tolerance
     """The tolerance for the outputs."""
     outputs: tuple[OutputParity, ...]
@@ -103,9 +103,9 @@ class CandidateReport:
     reasons: tuple[str, ...]
     """Why it is not a pass, in words."""
     special: tuple[SpecialValue, ...] = ()
-    """Special values for which they differ; those not documented fail."""
+    """Special values for which a layer differs; those without a known reason fail."""
     power: Power | None = None
-    """None if it was not requested, and for candidates that are not ONNX."""
+    """The share of planted faults that were caught; None if it was not measured."""
     interface: tuple[InterfaceDifference, ...] = ()
     """Names, types and sizes of inputs and outputs that differ from the reference's."""
     seconds: float = field(default=0.0, compare=False)

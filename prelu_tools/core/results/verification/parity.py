@@ -70,7 +70,7 @@ class OutputParity:
     """Values that differ and are allowed to: they are on a border (of a comparison, a rounding, an
     index) that the reference itself crosses when its operators are perturbed by rounding."""
     remark: str | None = None
-    """A remark that does not fail it: which rows the values on borders are in."""
+    """A remark that does not make it fail: such as the rows with values on borders."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,16 @@ class LayerParity:
     name: str
     """The reference's name for the layer (the candidate's, if the reference has none)."""
     slopes_equal: bool
-    """Whether the slopes are equal bit for bit, after accounting for sign and layout; those stored
-    as integer codes, within half the step of these."""
+    """Whether the slopes are equal bit for bit, after undoing the sign and layout in which the
+    candidate stores them; of slopes stored as integer codes, within half a quantization step."""
     difference: str | None
     """What differs, in words: "channels 3 and 7 swapped"; None if nothing does."""
     max_abs_diff: float | None
     """Largest difference of the layer's output from the reference's; None if it was not observed.
     """
     max_ulp_diff: int | None
-    """The layer in isolation: its output compared with the reference's slopes on its own input, in
-    units in the last place; None if it was not observed."""
+    """The layer in isolation: the largest difference of its output from PReLU of its own input with
+    the reference's slopes, in units in the last place; None if it was not observed."""
     coverage: float | None
     """Share of its slopes whose negative branch the inputs reached; None if unknown."""
     verdict: Verdict
@@ -109,15 +109,15 @@ class LayerParity:
     provider: str | None = None
     """The execution provider that ran the layer's node; None if it is not known."""
     parameter: str | None = None
-    """Where it is in the reference: the slope tensor's name there."""
+    """The name of its slope tensor in the reference."""
     node: str | None = None
-    """Where it is in the candidate: its first node, or its first call."""
+    """Its first node in the candidate, or its first call there."""
     note: str | None = None
-    """An unusual fact although nothing differs, in words; None if there is none."""
+    """What is unusual about a layer that does not differ, in words; None if nothing is."""
     found: Found = "pattern"
-    """How it was found in the candidate: by its pattern, or by its values; or not at all; `rounded`
-    by a pattern that equals PReLU up to rounding, and whose slopes are equal up to that; or
-    `additional` if the reference has no such layer."""
+    """How it was found in the candidate: by its pattern or by its values; `nowhere` if it was not;
+    `rounded` if its form and its slopes are equal up to rounding; `additional` if the reference
+    has no such layer."""
     slope_step: float | None = None
     """The distance between neighbours among the values that its slopes may have, if the candidate
     stores them as integer codes; None if it stores them in floating point."""

@@ -17,14 +17,14 @@ from prelu_tools.core.results.verification.parity import OutputParity, Verdict
 
 @dataclass(frozen=True)
 class Coverage:
-    """For how many of all slopes the inputs reached the negative branch."""
+    """The number of slopes whose negative branch the inputs reached."""
 
     exercised: int
     """Slopes that met a negative value at least once."""
     total: int
     """All slopes of the reference."""
     unreached: tuple[str, ...]
-    """The others, as `layer[index]` into the flat slopes."""
+    """Slopes that met no negative value, as `layer[index]` into the flat slopes."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Agreement:
     providers: tuple[str, str]
     """The two providers, as requested."""
     outputs: tuple[OutputParity, ...]
-    """The second compared with the first."""
+    """The outputs of the second provider, compared with those of the first."""
     verdict: Verdict
     """The worst of the outputs."""
 
@@ -46,7 +46,7 @@ class WorseFigure:
     """A figure that got worse than the baseline allows."""
 
     part: str
-    """Its owner: `net.onnx[cpu] output y`, `net.onnx[cpu] layer act`, `net.onnx[cpu]`."""
+    """What it belongs to: `net.onnx[cpu] output y`, `net.onnx[cpu] layer act`, `net.onnx[cpu]`."""
     figure: str
     """Its name: `max_abs_diff`, `coverage`."""
     before: float
@@ -68,9 +68,9 @@ class BaselineReport:
     factor: float
     """By which factor a figure may get worse; 1 or more."""
     n_compared: int
-    """Figures that both have."""
+    """Figures that were compared."""
     worse: tuple[WorseFigure, ...] = ()
-    """Those that fail."""
+    """The figures that are worse than allowed."""
     unknown: tuple[str, ...] = ()
     """Parts that were measured but are not in the baseline."""
     lost: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class VerifyResult(Shown):
     samples: int
     """Rows of input that were drawn or replayed."""
     coverage: Coverage | None
-    """None if the inputs of the reference's layers cannot be observed."""
+    """Which slopes the inputs reached; None if the reference's layers cannot be observed."""
     candidates: tuple[CandidateReport, ...]
     """One for each candidate and provider."""
     reasons: tuple[str, ...]

@@ -9,9 +9,12 @@ import pytest
 from torch_nets import export, try_export, write_nets
 
 from prelu_tools.backends.registry import open_source
+from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 
 torch = pytest.importorskip("torch")
+convert = pytest.importorskip("prelu_tools.backends.torch.conversion.convert")
+RouteError = pytest.importorskip("prelu_tools.backends.torch.conversion.task").RouteError
 pytestmark = pytest.mark.torch
 
 _NETS = """
@@ -136,9 +139,24 @@ def test_tracing_leaves_the_module_as_it_was(nets: Path) -> None:
 def test_what_tracing_changed_is_not_written(nets: Path) -> None:
     found = try_export(f"{nets}:Branching")
     assert found.code == 1, found.words
+    assert "--no-verify" not in found.words  # it would write the wrong model
     unchecked = try_export(f"{nets}:Harmless", "--no-verify")
     assert unchecked.code == 3
     assert "has to be verified (--verify)" in unchecked.words
+
+
+def test_a_trace_is_only_taken_to_be_verified(nets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can fix sizes without a warning: a Conv-TasNet's batch, for one."""
+
+    def refuse(*_: object) -> None:
+        raise RouteError("refused")
+
+    monkeypatch.setattr(convert, "by_program", refuse)
+    found = _convert(nets, "Normed")
+    assert found.needs_check
+    assert found.notes == ()  # no warning
+    with pytest.raises(PReLUToolsError, match="its result has to be verified"):
+        _convert(nets, "Normed", is_verified=False)
 
 
 def test_a_batch_that_the_module_fixes_is_said(nets: Path) -> None:

@@ -368,7 +368,7 @@ class _Shifted(NumpyModel):
 
 def test_what_only_a_layer_inside_shows_is_said_and_fails_nothing() -> None:
     result = verified(NumpyModel(), _Shifted())
-    note = "end-to-end error above rounding; the outputs and the isolated layer agree"
+    note = "end-to-end error larger than rounding error; the outputs and the isolated layer agree"
     assert (result.verdict, the_one(result).layers[0].note) == ("pass", note)
     assert result.notes == (f"c: a: {note}",)
 

@@ -46,7 +46,7 @@ def _turned(decider: Decider, source: ToldSource | None = None, **other: Any) ->
     fields = {"is_searched": True, "fits": lambda _feeds: True, **other}
     domain = fields.pop("domain", _domain())
     plan = BranchPlan([decider], domain, **fields)
-    plain = ToldSource(model=lambda feeds: {"y": feeds["x"]}, framework="told")
+    plain = ToldSource(model=lambda feeds: {"y": feeds["x"]}, observes_apart=False)
     return search_branches(cast(Any, source or plain), GIVEN, plan)
 
 
@@ -125,7 +125,7 @@ def test_inputs_that_the_reference_refuses_do_not_count() -> None:
             raise PReLUToolsError("no")
         return dict(feeds)
 
-    source = ToldSource(model=refuse, framework="told")
+    source = ToldSource(model=refuse, observes_apart=False)
     assert _turned(_decider(lambda x: x.min() < 0), source).feeds == []
 
 
@@ -133,7 +133,7 @@ def test_inputs_whose_outputs_are_infinite_do_not_count() -> None:
     def grow(feeds: Mapping[str, Array]) -> Feeds:
         return {"y": np.where(feeds["x"] < 0, np.inf, feeds["x"])}
 
-    source = ToldSource(model=grow, framework="told")
+    source = ToldSource(model=grow, observes_apart=False)
     assert _turned(_decider(lambda x: x.min() < 0), source).feeds == []
 
 
@@ -141,7 +141,7 @@ def test_inputs_whose_outputs_vary_are_preferred() -> None:
     def small(feeds: Mapping[str, Array]) -> Feeds:
         return {"y": np.where(abs(feeds["x"]).max() < 0.1, 0.0, feeds["x"])}
 
-    source = ToldSource(model=small, framework="told")
+    source = ToldSource(model=small, observes_apart=False)
     (found,) = _turned(_decider(lambda x: abs(x).max() < 0.5), source).feeds
     assert abs(found["x"]).max() >= 0.1
     (found,) = _turned(_decider(lambda x: abs(x).max() < 0.05), source).feeds

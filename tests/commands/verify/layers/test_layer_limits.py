@@ -160,7 +160,7 @@ def test_an_end_to_end_error_is_a_note_where_all_outputs_agree() -> None:
     first, second = rig.judge.parities({}, agreed=True)
     assert (first.verdict, first.difference, first.note) == (
         "pass", None,
-        "end-to-end error above rounding; the outputs and the isolated layer agree",
+        "end-to-end error larger than rounding error; the outputs and the isolated layer agree",
     )  # fmt: skip
     assert second.verdict == "fail"
     assert [x.verdict for x in rig.judge.parities({})] == ["fail", "fail"]

@@ -155,8 +155,9 @@ def test_what_hides_from_the_outputs_is_said_of_the_layers(tmp_path: Path) -> No
     assert [o["verdict"] for o in candidate(found)["outputs"]] == ["pass"]
     assert verdicts(found) == {"act": "pass"}
     (layer,) = candidate(found)["layers"]
-    assert layer["note"].startswith("end-to-end error above rounding")
-    assert any("act: end-to-end error above rounding" in note for note in found.json["notes"])
+    note = "end-to-end error larger than rounding error"
+    assert layer["note"].startswith(note)
+    assert any(f"act: {note}" in one for one in found.json["notes"])
     assert verify(left, right, "--no-layers").code == 0
 
 

@@ -15,10 +15,10 @@ VALUES = np.array([[1.0, -2.0, 4.0], [8.0, 16.0, -2.0]], np.float32)
 BOTH = np.array([[True, False, True]])
 
 
-def _of(expected: Array, found: Array, inverted: Array = BOTH) -> int:
-    signs = ChannelSigns(inverted)
+def _of(expected: Array, found: Array) -> ChannelSigns:
+    signs = ChannelSigns(BOTH)
     signs.restored(expected, found)
-    return signs.n_kept
+    return signs
 
 
 def test_values_of_inverted_channels_get_the_sign_and_the_size_of_the_reference() -> None:
@@ -26,7 +26,7 @@ def test_values_of_inverted_channels_get_the_sign_and_the_size_of_the_reference(
     found = signs.restored(VALUES, VALUES * np.float32([[-0.5, -0.5, -4]]))
     assert found.dtype == np.float32
     assert found.tolist() == (VALUES * [[1, -0.5, 1]]).tolist()
-    assert (signs.n_kept, signs.doubt) == (0, None)
+    assert (signs.n_kept, signs.n_negated, signs.doubt) == (0, 2, None)
     near = ChannelSigns(BOTH).restored(VALUES, np.float32([[-2, 9, 0], [-12, 9, 0]]))
     assert near[:, 1:].tolist() == [[9, 0], [9, 0]]
     assert near[:, 0] == pytest.approx([2 * 98 / 148, 12 * 98 / 148])
@@ -36,19 +36,30 @@ def test_values_of_inverted_channels_get_the_sign_and_the_size_of_the_reference(
     ("signs", "n_kept"), [([-1, 1, -1], 0), ([1, 1, -1], 1), ([-1, -1, 3], 1), ([1, -1, 1], 2)]
 )
 def test_channels_with_the_reference_sign_are_counted(signs: list[int], n_kept: int) -> None:
-    assert _of(VALUES, VALUES * np.float32([signs])) == n_kept
+    assert _of(VALUES, VALUES * np.float32([signs])).n_kept == n_kept
 
 
-@pytest.mark.parametrize(("share", "n_kept"), [(0.0, 0), (0.19, 0), (0.21, 1), (-0.5, 0)])
-def test_rounding_is_no_sign(share: float, n_kept: int) -> None:
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (-0.21, None),
+        (-0.19, "but this was not seen"),
+        (0.0, "but this was not seen"),
+        (0.19, "but this was not seen"),
+        (0.21, "but the channels are not negated"),
+    ],
+)
+def test_rounding_is_no_sign(share: float, words: str | None) -> None:
     """The share is the cosine between what both give."""
-    expected = np.array([[3.0], [0.0]])
-    found = 7 * np.array([[share], [np.sqrt(1 - share**2)]])
-    assert _of(expected, found, np.array([[True]])) == n_kept
+    signs = ChannelSigns(np.array([[True]]))
+    signs.restored(np.array([[3.0], [0.0]]), 7 * np.array([[share], [np.sqrt(1 - share**2)]]))
+    assert (signs.n_kept, signs.n_negated) == (share > 0.2, share < -0.2)
+    assert signs.doubt is None if words is None else str(signs.doubt).endswith(words)
 
 
 def test_what_gives_nothing_has_no_sign() -> None:
-    assert _of(VALUES * 0, VALUES) == _of(VALUES, VALUES * 0) == 0
+    for signs in (_of(VALUES * 0, VALUES), _of(VALUES, VALUES * 0)):
+        assert (signs.n_kept, signs.n_negated, signs.doubt) == (0, 0, None)
     small = ChannelSigns(BOTH).restored(VALUES, VALUES * np.float32(-(2.0**-10)))
     assert small.tolist() == (VALUES * [[1, -(2.0**-10), 1]]).tolist()
     assert np.array_equal(ChannelSigns(BOTH).restored(VALUES, VALUES * 0), VALUES * 0)
@@ -60,7 +71,7 @@ def test_what_is_no_number_does_not_count() -> None:
     signs = ChannelSigns(BOTH)
     assert np.isnan(signs.restored(VALUES, -broken)[0]).all()
     assert signs.n_kept == 0
-    assert _of(broken, VALUES) == _of(VALUES, broken) == 2
+    assert _of(broken, VALUES).n_kept == _of(VALUES, broken).n_kept == 2
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -166,6 +177,18 @@ def test_inverse_slopes_elsewhere_are_not_right(
     assert list(rig.layers.notes("net.onnx")) == []
 
 
+@pytest.mark.parametrize(("slope", "verdict"), [(4.0, "fail"), (32.0, "inconclusive")])
+def test_a_steep_slope_hides_that_a_channel_is_not_negated(slope: float, verdict: str) -> None:
+    """P_a and P_1/a of the same values have little in common then, but nothing is negated."""
+    x = np.array([[-1.0], [1.0]], np.float32)
+    steep, flat = np.array([[slope]], np.float32), np.array([[1 / slope]], np.float32)
+    rig = Rig(slopes=steep, found=flat, activation=_prelu(x, steep))
+    rig.observe(x, _prelu(x, flat))
+    found = rig.parity()
+    assert (found.verdict, code_of(found.difference)) == (verdict, "slopes_inverted")
+    assert list(rig.layers.notes("net.onnx")) == []
+
+
 def test_one_inverse_slope_is_noted_as_one() -> None:
     slopes, found = np.array([[2.0, 0.5, 0.25]], np.float32), INVERSE
     rig = Rig(slopes=slopes, found=found, activation=_prelu(X, slopes))
@@ -173,6 +196,15 @@ def test_one_inverse_slope_is_noted_as_one() -> None:
     rig.observe(x, _prelu(x, found))
     (note,) = rig.layers.notes("net.onnx")
     assert str(note).startswith("net.onnx: 1 slope of 1 layer is 1/a where the reference has a; ")
+
+
+def test_channels_that_give_nothing_are_not_noted() -> None:
+    x = X * np.float32([[-1, 1, 0]])
+    rig = Rig(slopes=STEEP, found=INVERSE, activation=_prelu(X * np.abs(np.sign(x)), STEEP))
+    rig.observe(x, _prelu(x, INVERSE))
+    assert rig.parity().verdict == "pass"
+    (note,) = rig.layers.notes("net.onnx")
+    assert str(note).startswith("net.onnx: 1 slope of 1 layer is 1/a")
 
 
 def test_slopes_that_are_not_inverted_are_not_noted() -> None:

@@ -87,7 +87,7 @@ def test_outputs_of_every_run_are_taken_and_their_spread_widened() -> None:
     assert found.extents["y"].scale == 8.0
     assert found.extents["y"].own_error == pytest.approx(1e-4)
     assert found.extents["n"] == Extent()
-    assert found.strange == {"y": (1, 4)}
+    assert (found.strange, found.n_agreed) == ({"y": (1, 4)}, 3)
     first, second = (spreads["y"] for spreads in moved.outputs)
     assert first.border is border
     assert first.scale.tolist() == [np.float32(1.0001 - 1), 0.5]

@@ -25,7 +25,7 @@ WIDE = replace(PLAN, wide=True)
 
 
 class _Wide(NumpyModel):
-    """Gives something else in float64."""
+    """Gives something else for `y` in float64."""
 
     other: Callable[[Array], Array] = staticmethod(lambda y: y)
     stayed: tuple[str, ...] = ()
@@ -39,7 +39,8 @@ class _Wide(NumpyModel):
                 stayed_narrow = model.stayed
 
                 def run(self, feeds: Any) -> dict[str, Array]:
-                    return {name: model.other(y) for name, y in inner.run(feeds).items()}
+                    found = inner.run(feeds)
+                    return found | {"y": model.other(found["y"])}
 
             yield Runner()
 
@@ -140,13 +141,13 @@ def test_a_layer_that_float64_does_not_show_is_known_from_float32() -> None:
     assert (found.precision, found.layer_extents) == ("float64", {"a": Extent(5.0, None)})
 
 
-def _strange(rows: slice) -> _Wide:
+def _strange(rows: slice, *outputs: str) -> _Wide:
     def other(y: Array) -> Array:
         found = y.copy()
         found[rows] += 1
         return found
 
-    made = _Wide()
+    made = _Wide(outputs=outputs or ("y",))
     made.other = other
     return made
 
@@ -166,6 +167,13 @@ def test_float64_is_not_taken_where_it_is_something_else_everywhere() -> None:
     assert (found.precision, len(found.notes)) == ("float32", 1)
     assert found.outputs[0]["y"].dtype == np.float32
     assert set(seen) == {("float32", 0), ("spread", 0)}
+
+
+def test_float64_is_taken_for_the_outputs_that_it_agrees_on() -> None:
+    found, _ = _run(_strange(slice(None), "y", "z"), TWO)
+    assert (found.precision, len(found.notes)) == ("float64", 1)
+    assert [np.array_equal(y, prelu(TWO)["y"]) for y in found.outputs[0].values()] == [True, True]
+    assert list(found.extents) == ["y", "z"]
 
 
 @pytest.mark.parametrize("count", [0, 5, 6])
