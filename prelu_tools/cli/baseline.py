@@ -155,20 +155,15 @@ class KnownRequest:
             return
         from prelu_tools.cli.output import say
         from prelu_tools.core.results.inspect_gates import known_findings, known_model
-        from prelu_tools.core.results.inspection import Finding
-        from prelu_tools.core.results.reading import from_document
 
         models: list[str] = []
         found: list[KnownFinding] = []
         for entry in result.entries:
-            document = entry.document
-            if document is None:
+            if entry.error is not None:
                 say(f"{self.baseline} was not written: {entry.path} could not be inspected")
                 return
-            places = (document, *document["layers"])
-            read = [from_document(Finding, one) for place in places for one in place["findings"]]
             models.append(known_model(entry.path))
-            found += known_findings(entry.path, read)
+            found += known_findings(entry.path, entry.findings)
         self._write(models, found, quiet)
 
     def _write(self, models: Sequence[str], found: Sequence[KnownFinding], quiet: bool) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from prelu_tools.core.results.comparable import WRITTEN, comparable
-from prelu_tools.core.results.inspection import Finding
+from prelu_tools.core.results.inspection import Finding, InspectSummary
 from prelu_tools.core.results.reading import from_document
 from prelu_tools.core.results.reasons import warnings_in
 from prelu_tools.core.results.verification.result import VerifyResult
 
+T = TypeVar("T")
 Command = Literal["inspect", "verify", "export"]
 Status = Literal["pass", "ok", "fail", "inconclusive", "error"]
 """`ok`: it was inspected or exported, and passed every gate. `error`: there is no result."""
@@ -93,16 +94,23 @@ class BatchEntry:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What `inspect` found, of the model and of its layers."""
-        document = self.document or {}
-        places = (document, *document.get("layers", ()))
-        return tuple(Finding(**one) for place in places for one in place.get("findings", ()))
+        found = self.inspection
+        return () if found is None else found.all_findings
+
+    @property
+    def inspection(self) -> InspectSummary | None:
+        """What `inspect` saw, read back from its document; None if there is none."""
+        return self._read("inspect", InspectSummary)
 
     @property
     def verification(self) -> VerifyResult | None:
         """What `verify` found, read back from its document; None if there is none."""
+        return self._read("verify", VerifyResult)
+
+    def _read(self, kind: str, result: type[T]) -> T | None:
         document = self.document
-        is_verify = document is not None and document.get("kind") == "verify"
-        return from_document(VerifyResult, document) if is_verify else None
+        is_one = document is not None and document.get("kind") == kind
+        return from_document(result, document) if is_one else None
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,43 @@ class LayerReport:
     """How the data of `--data` uses it; None without `--data`."""
 
 
+@dataclass(frozen=True)
+class LayerSummary:
+    """A layer as the document of its model has it, without its slopes."""
+
+    name: str
+    """Its name."""
+    form: str
+    """How the graph writes it."""
+    sharing: str
+    """How its slopes are shared."""
+    slope_shape: tuple[int, ...]
+    """The shape in which they are stored."""
+    statistics: SlopeStatistics
+    """Over all of its slopes."""
+    health: tuple[str, ...]
+    """What they say."""
+    findings: tuple[Finding, ...]
+    """About this layer."""
+
+
+@dataclass(frozen=True)
+class InspectSummary:
+    """What the document of a model says of its layers."""
+
+    layers: tuple[LayerSummary, ...]
+    """In the order of the graph."""
+    statistics: SlopeStatistics | None
+    """Over all slopes; None if there are none."""
+    findings: tuple[Finding, ...]
+    """About the model as a whole."""
+
+    @property
+    def all_findings(self) -> tuple[Finding, ...]:
+        """Findings about the model and about its layers."""
+        return (*self.findings, *(f for layer in self.layers for f in layer.findings))
+
+
 @dataclass(frozen=True, repr=False)
 class InspectResult(Shown):
     """The result of `inspect` for one model."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import NamedTuple
 
-from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, WorkerInfo
+from prelu_tools.core.results.batch import BatchEntry, BatchResult, WorkerInfo
+from prelu_tools.core.results.inspection import InspectSummary, LayerSummary
+from prelu_tools.core.results.reading import from_document
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import (
@@ -35,57 +36,54 @@ from prelu_tools.reports.sentences import (
     worst_difference,
 )
 from prelu_tools.reports.views import verify
-from prelu_tools.reports.words import counted, covered, listed, number, shape, share
+from prelu_tools.reports.views.inspect import NUMBERS, numbers
+from prelu_tools.reports.words import counted, covered, listed, shape
 
 _SEVERITIES = ("error", "warning")
 _MOST_LAYERS = 5000  # of all models together, that a page shows in full
 _ORDER = ("pass", "ok", "with warnings", "with errors", "fail", "inconclusive", "error")
-_COLUMNS: Mapping[Command, tuple[Column, ...]] = {
-    "inspect": (
-        Column("model", "name"),
-        *(Column(title) for title in ("layers", "slopes", "mean", "min", "max", "<0")),
-        Column("findings", "text"),
-        Column("status", "word"),
-    ),
-    "export": (
-        Column("source", "name"),
-        Column("model", "name"),
-        Column("bytes"),
-        Column("layers"),
-        Column("max\nabs diff"),
-        Column("status", "word"),
-    ),
-}
+_OF_INSPECT = (
+    Column("model", "name"),
+    *(Column(title) for title in ("layers", "slopes", "mean", "min", "max", "<0")),
+    Column("findings", "text"),
+    Column("status", "word"),
+)
+_OF_EXPORT = (
+    Column("source", "name"),
+    Column("model", "name"),
+    *(Column(title) for title in ("bytes", "layers", "max\nabs diff")),
+    Column("status", "word"),
+)
+
+
+class _Parts(NamedTuple):
+    """What is shown of the models of one command."""
+
+    words: Sequence[Word]
+    """The last cell of each row."""
+    columns: tuple[Column, ...]
+    """Those of the table."""
+    cells: Sequence[tuple[Cell, ...]]
+    """A row for each, without its last cell."""
+    each: Sequence[Section]
+    """Each in full."""
+    reasons: Iterable[Text] = ()
+    """What stands above the table."""
 
 
 def view(result: BatchResult, style: Style) -> Section:
     """The document of a run over many models."""
-    documents = [cleaned(entry.document or {}, LONGEST) for entry in result.entries]
-    words = [_word(*one) for one in zip(result.entries, documents, strict=True)]
-    if result.command == "verify":
-        found = [cleaned(entry.verification, LONGEST) for entry in result.entries]
-        columns, rows = _checks(result.entries, found, words)
-        reasons: Iterable[Text] = ()
-        each = [
-            _check(place, *one, style)
-            for place, one in enumerate(zip(result.entries, found, strict=True), 1)
-        ]
-    else:
-        reasons = _findings_of_all(result, documents)
-        n_layers = sum(len(document.get("layers", ())) for document in documents)
-        in_full = result.command == "inspect" and n_layers <= _MOST_LAYERS
-        columns = _COLUMNS[result.command]
-        rows = tuple(_rows(result, documents, words, in_full))
-        pairs = zip(result.entries, documents, strict=True)
-        each = [_model(place, *pair, in_full) for place, pair in enumerate(pairs, 1)]
+    parts = _PARTS[result.command](result.entries, style)
+    words = parts.words
+    rows = tuple((*cells, word) for cells, word in zip(parts.cells, words, strict=True))
     shown = tuple(Written(entry.shown) for entry in result.entries if entry.shown)
-    parts = (*(shown or (Table(columns, rows, sortable=True),)), *each)
+    tables = shown or (Table(parts.columns, rows, sortable=True),)
     return Section(
         (Name(result.path),) if result.path else f"{result.command} of many models",
-        (*parts, Lines(result.notes), _workers(result.workers)),
+        (*tables, *parts.each, Lines(result.notes), _workers(result.workers)),
         _overall(result, words),
         _headline(result, words),
-        tuple(reasons),
+        tuple(parts.reasons),
         tuple(_warnings_of_all(result.entries)),
     )
 
@@ -104,10 +102,10 @@ def _overall(result: BatchResult, words: Sequence[Word]) -> str:
     return worst if result.status == "ok" else result.status
 
 
-def _word(entry: BatchEntry, document: Mapping[str, Any]) -> Word:
+def _word(entry: BatchEntry, seen: InspectSummary | None = None) -> Word:
     """The status; where findings or warnings are in the way of an `ok` or a pass, these."""
-    found = [severity for severity, _ in _findings(document)]
-    found += ["warning" for _ in entry.warnings]
+    found = {severity for severity, _ in _kinds(seen)}
+    found |= {"warning" for _ in entry.warnings}
     worst = next((severity for severity in _SEVERITIES if severity in found), None)
     if entry.status in ("pass", "ok") and worst:
         return Word(f"with {worst}s", worst)
@@ -121,9 +119,7 @@ def _warnings_of_all(entries: Sequence[BatchEntry]) -> Iterator[Text]:
             yield (Word("warning"), "  ", Name(entry.name), f": {note}")
 
 
-def _checks(
-    entries: Sequence[BatchEntry], found: Sequence[VerifyResult | None], words: Sequence[Word]
-) -> tuple[tuple[Column, ...], tuple[tuple[Cell, ...], ...]]:
+def _verified(entries: Sequence[BatchEntry], style: Style) -> _Parts:
     """A row a check; the names are left out where each is that of its reference."""
     named = any(entry.name != entry.path for entry in entries)
     columns = (
@@ -135,25 +131,25 @@ def _checks(
         Column("power", meaning=POWER),
         Column("verdict", "word"),
     )
-    rows = []
-    checks = zip(entries, found, words, strict=True)
-    for place, (entry, result, word) in enumerate(checks, 1):
+    found = [cleaned(entry.verification, LONGEST) for entry in entries]
+    cells = []
+    for place, (entry, result) in enumerate(zip(entries, found, strict=True), 1):
         link = f"#check-{place}"
         names = (Name(entry.name, link), Name(entry.path))
-        worst = None if result is None else worst_difference(result)
         part = None if result is None else coverage_share(result)
         power = None if result is None else result.power
-        rows.append(
+        cells.append(
             (
                 *(names if named else (Name(entry.path, link),)),
                 tuple(map(Name, entry.candidates)),
-                "-" if worst is None else f"{worst:.2e}",
+                "-" if result is None else _difference(result),
                 Share(covered(part), part),
                 "-" if power is None else power_share(power),
-                word,
             )
         )
-    return columns, tuple(rows)
+    checks = enumerate(zip(entries, found, strict=True), 1)
+    each = [_check(place, *one, style) for place, one in checks]
+    return _Parts([_word(entry) for entry in entries], columns, cells, each)
 
 
 def _check(place: int, entry: BatchEntry, found: VerifyResult | None, style: Style) -> Section:
@@ -164,20 +160,6 @@ def _check(place: int, entry: BatchEntry, found: VerifyResult | None, style: Sty
     reasons = seen.reasons if len(found.candidates) == 1 else entry.reasons  # of each candidate
     title, anchor = (Name(entry.name),), f"check-{place}"
     return replace(seen, title=title, reasons=reasons, folded=True, anchor=anchor)
-
-
-def _rows(
-    result: BatchResult,
-    documents: Sequence[Mapping[str, Any]],
-    words: Sequence[Word],
-    in_full: bool,
-) -> Iterator[tuple[Cell, ...]]:
-    n_figures = len(_COLUMNS[result.command]) - 2
-    entries = zip(result.entries, documents, words, strict=True)
-    for place, (entry, document, word) in enumerate(entries, 1):
-        link = f"#check-{place}" if entry.reasons or in_full else ""
-        figures = _CELLS[result.command](document) if document else ("-",) * n_figures
-        yield (Name(entry.name, link), *figures, word)
 
 
 def _reasons(place: int, entry: BatchEntry) -> Section:
@@ -191,49 +173,57 @@ def _reasons(place: int, entry: BatchEntry) -> Section:
     )
 
 
-def _model(place: int, entry: BatchEntry, document: Mapping[str, Any], in_full: bool) -> Section:
-    """A model; in full with its layers and findings."""
-    section = _reasons(place, entry)
-    if not in_full or not document:
-        return section
-    found = [(None, document["findings"])]
-    found += [(layer["name"], layer["findings"]) for layer in document["layers"]]
+def _inspected(entries: Sequence[BatchEntry], _style: Style) -> _Parts:
+    """A row a model; with its layers and findings, unless there are too many layers."""
+    found = [cleaned(entry.inspection, LONGEST) for entry in entries]
+    words = [_word(*one) for one in zip(entries, found, strict=True)]
+    in_full = sum(len(one.layers) for one in found if one) <= _MOST_LAYERS
+    models = enumerate(zip(entries, found, words, strict=True), 1)
+    each = [
+        _in_full(_reasons(place, entry), one, word) if in_full and one else _reasons(place, entry)
+        for place, (entry, one, word) in models
+    ]
+    cells = [
+        (_linked(place, entry, in_full), *_figures(one))
+        for place, (entry, one) in enumerate(zip(entries, found, strict=True), 1)
+    ]
+    return _Parts(words, _OF_INSPECT, cells, each, _findings_of_all(entries, found))
+
+
+def _linked(place: int, entry: BatchEntry, in_full: bool = False) -> Name:
+    """The name of a model, which leads to what more is said of it."""
+    return Name(entry.name, f"#check-{place}" if entry.reasons or in_full else "")
+
+
+def _in_full(section: Section, found: InspectSummary, word: Word) -> Section:
+    named = [(None, found.findings), *((layer.name, layer.findings) for layer in found.layers)]
     lines = [
-        (Word(one["severity"]), f" {one['code']}{f' in {name}' if name else ''}: {one['message']}")
-        for name, findings in found
+        (Word(one.severity), f" {one.code}{f' in {name}' if name else ''}: {one.message}")
+        for name, findings in named
         for one in findings
     ]
-    blocks = (_layers(document), Lines.of(lines))
-    return replace(section, verdict=_word(entry, document), blocks=blocks, on_pages=True)
+    blocks = (_layers(found.layers), Lines.of(lines))
+    return replace(section, verdict=word, blocks=blocks, on_pages=True)
 
 
-def _layers(document: Mapping[str, Any]) -> Table:
+def _layers(layers: Sequence[LayerSummary]) -> Table:
     columns = (
         Column("layer", "name"),
         *(Column(title, "text") for title in ("form", "sharing", "shape", "health")),
-        *(Column(title) for title in ("slopes", "mean", "std", "min", "max", "<0", ">1")),
+        *(Column(title) for title in ("slopes", *NUMBERS[1:])),
     )
-    rows = []
-    for layer in document["layers"]:
-        stats = layer["statistics"]
-        figures = (
-            number(None if stats[name] is None else _as_number(stats[name]))
-            for name in ("mean", "std", "min", "max")
+    rows = tuple(
+        (
+            Name(layer.name),
+            layer.form,
+            layer.sharing,
+            shape(layer.slope_shape),
+            ", ".join(layer.health),
+            *numbers(layer.statistics),
         )
-        rows.append(
-            (
-                Name(layer["name"]),
-                layer["form"],
-                layer["sharing"],
-                shape(tuple(layer["slope_shape"])),
-                ", ".join(layer["health"]),
-                f"{stats['count']:,}",
-                *figures,
-                share(stats["n_negative"], stats["count"]),
-                share(stats["n_above_one"], stats["count"]),
-            )
-        )
-    return Table(columns, tuple(rows))
+        for layer in layers
+    )
+    return Table(columns, rows)
 
 
 def _workers(workers: Sequence[WorkerInfo]) -> Section:
@@ -248,69 +238,60 @@ def _workers(workers: Sequence[WorkerInfo]) -> Section:
     return Section("Workers", (Facts(pairs),) if pairs else (), folded=True)
 
 
-def _findings_of_all(result: BatchResult, documents: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
+def _findings_of_all(
+    entries: Sequence[BatchEntry], found: Sequence[InspectSummary | None]
+) -> Iterator[Text]:
     """Each kind of finding with the models that have it, the worst first."""
     having: dict[tuple[str, str], list[str]] = {}
-    for entry, document in zip(result.entries, documents, strict=True):
-        for kind in dict.fromkeys(_findings(document)):
+    for entry, one in zip(entries, found, strict=True):
+        for kind in _kinds(one):
             having.setdefault(kind, []).append(entry.name)
     for severity, code in sorted(having, key=lambda kind: (_SEVERITIES.index(kind[0]), kind[1])):
         names = having[severity, code]
         yield (Word(severity), f" {code} in {counted(len(names), 'model')}: {listed(names)}")
 
 
-def _findings(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for place in (document, *document.get("layers", ())):
-        for finding in place.get("findings", ()):
-            if finding["severity"] in _SEVERITIES:
-                yield finding["severity"], finding["code"]
+def _kinds(found: InspectSummary | None) -> dict[tuple[str, str], None]:
+    """The severity and code of each finding, once."""
+    findings = () if found is None else found.all_findings
+    return dict.fromkeys((f.severity, f.code) for f in findings if f.severity in _SEVERITIES)
 
 
-def _inspect(document: Mapping[str, Any]) -> tuple[Cell, ...]:
-    stats = document["statistics"]
-    found = list(dict.fromkeys(_findings(document)))
-    counts = [
-        counted(sum(kind[0] == severity for kind in found), severity)
-        for severity in _SEVERITIES
-        if any(kind[0] == severity for kind in found)
-    ]
-    findings = ", ".join(counts) or "-"
-    layers = f"{len(document['layers']):,}"
-    if stats is None:
+def _figures(found: InspectSummary | None) -> tuple[Cell, ...]:
+    if found is None:
+        return ("-",) * (len(_OF_INSPECT) - 2)
+    counts = Counter(severity for severity, _ in _kinds(found))
+    findings = ", ".join(counted(counts[one], one) for one in _SEVERITIES if counts[one]) or "-"
+    layers = f"{len(found.layers):,}"
+    if found.statistics is None:
         return (layers, "0", "-", "-", "-", "-", findings)
-    values = (number(_as_number(stats[name])) for name in ("mean", "min", "max"))
-    negative = share(stats["n_negative"], stats["count"])
-    return (layers, f"{stats['count']:,}", *values, negative, findings)
+    count, mean, _, least, most, negative, _ = numbers(found.statistics)
+    return (layers, count, mean, least, most, negative, findings)
 
 
-def _export(document: Mapping[str, Any]) -> tuple[Cell, ...]:
+def _exported(entries: Sequence[BatchEntry], _style: Style) -> _Parts:
+    """A row a model."""
+    cells = [(_linked(n, entry), *_written(entry)) for n, entry in enumerate(entries, 1)]
+    each = [_reasons(place, entry) for place, entry in enumerate(entries, 1)]
+    return _Parts([_word(entry) for entry in entries], _OF_EXPORT, cells, each)
+
+
+def _written(entry: BatchEntry) -> tuple[Cell, ...]:
+    document = cleaned(entry.document, LONGEST)
+    if document is None:
+        return ("-",) * (len(_OF_EXPORT) - 2)
     model, checked = document["model"], document["verification"]
     return (
         Name(model["path"]),
         f"{model['bytes'] + model['data_bytes']:,}",
         f"{len(document['layers']):,}",
-        _difference(checked) if checked else "not verified",
+        _difference(from_document(VerifyResult, checked)) if checked else "not verified",
     )
 
 
-def _difference(document: Mapping[str, Any]) -> str:
-    """The worst of all outputs: NaN is worse than any number."""
-    found = [
-        _as_number(output["max_abs_diff"])
-        for candidate in document["candidates"]
-        for output in candidate["outputs"]
-    ]
-    if not found:
-        return "-"
-    return f"{next(filter(math.isnan, found), max(found)):.2e}"
+def _difference(result: VerifyResult) -> str:
+    worst = worst_difference(result)
+    return "-" if worst is None else f"{worst:.2e}"
 
 
-def _as_number(value: float | str | None) -> float:
-    """What JSON has no number for is a word there; nothing is NaN."""
-    return math.nan if value is None else float(value)
-
-
-_CELLS: Mapping[Command, Callable[[Mapping[str, Any]], tuple[Cell, ...]]] = {
-    "inspect": _inspect,
-    "export": _export,
-}
+_PARTS = {"inspect": _inspected, "verify": _verified, "export": _exported}

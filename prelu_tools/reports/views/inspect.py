@@ -43,7 +43,8 @@ _MEANING = {
     "non_finite": "NaN or infinite slopes",
 }
 """What the words of `slope_health` mean."""
-_NUMBERS = ("count", "mean", "std", "min", "max", "<0", ">1")
+NUMBERS = ("count", "mean", "std", "min", "max", "<0", ">1")
+"""Columns for what `numbers` says of slopes."""
 
 
 def view(result: InspectResult, style: Style) -> Section:
@@ -120,13 +121,13 @@ def _slopes(result: InspectResult) -> Table:
         Column("form", "text", needed=False),
         Column("sharing", "text"),
         Column("shape", "text", needed=False),
-        *(Column(title) for title in _NUMBERS),
+        *(Column(title) for title in NUMBERS),
         Column("adds", meaning=_ADDS),
     )
     rows = [_row(report) for report in result.layers]
     total = result.statistics
     if total is not None and len(rows) > 1:
-        rows.append(("all", "", "", "", *_numbers(total), ""))
+        rows.append(("all", "", "", "", *numbers(total), ""))
     return Table(columns, tuple(rows))
 
 
@@ -138,12 +139,13 @@ def _row(report: LayerReport) -> tuple[Cell, ...]:
         layer.form,
         _SHARING[layer.sharing],
         shape(layer.stored_shape),
-        *_numbers(report.statistics),
+        *numbers(report.statistics),
         _overhead(layer.overhead_percent),
     )
 
 
-def _numbers(stats: SlopeStatistics) -> tuple[str, ...]:
+def numbers(stats: SlopeStatistics) -> tuple[str, ...]:
+    """A cell for each of `NUMBERS`."""
     return (
         f"{stats.count:,}",
         *(number(value) for value in (stats.mean, stats.std, stats.min, stats.max)),

@@ -100,8 +100,11 @@ def _batch(result: BatchResult, style: Style) -> Iterator[str]:
 
 def _found(entry: BatchEntry, style: Style) -> Iterator[str]:
     """An annotation for each error and warning of a list's model, at the model's file."""
-    found = [one for one in cleaned(entry.findings) if one.severity != "info"]
-    names = [layer["name"] for layer in cleaned(entry.document or {}).get("layers", ())]
+    inspected = cleaned(entry.inspection)
+    if inspected is None:
+        return
+    found = [one for one in inspected.all_findings if one.severity != "info"]
+    names = [layer.name for layer in inspected.layers]
     yield from _annotated(found, names, file_of(entry.path, style), f"{entry.name}: ")
 
 

@@ -6,9 +6,11 @@ import dataclasses
 import json
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from made_results import verified
 
+from prelu_tools.core.prelu.statistics import slope_statistics
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, Status
 from prelu_tools.core.results.inspection import Finding
 from prelu_tools.core.results.reading import from_document
@@ -57,14 +59,27 @@ def test_what_has_no_verdict_is_ok_or_not(command: Command) -> None:
 def test_warnings_and_findings_are_read_from_the_document() -> None:
     found = {"code": "dead", "severity": "warning", "message": "it is dead", "layer": "a"}
     whole = {"code": "no_prelu", "severity": "info", "message": "there is none"}
-    document = {"notes": ["it is old"], "note_codes": ["record_is_stale"], "findings": [whole],
-                "layers": [{"findings": [found]}, {}]}  # fmt: skip
+    statistics = dataclasses.asdict(slope_statistics(np.array([0.25, np.nan])))
+    layer = {
+        "name": "a",
+        "form": "prelu",
+        "sharing": "channel-wise",
+        "slope_shape": [2],
+        "statistics": {**statistics, "max": "NaN"},
+        "health": [],
+        "findings": [found],
+    }
+    document = {"kind": "inspect", "notes": ["it is old"], "note_codes": ["record_is_stale"],
+                "findings": [whole], "statistics": None, "layers": [layer]}  # fmt: skip
     entry = BatchEntry("c", "a", "ok", json.dumps(document))
     assert entry.warnings == ("it is old",)
     assert entry.findings == (Finding(**whole), Finding(**found))  # type: ignore[arg-type]
-    assert BatchEntry("c", "a", "ok", json.dumps({"findings": [whole]})).findings == (
-        Finding(**whole),  # type: ignore[arg-type]
-    )
+    assert entry.inspection is not None
+    (seen,) = entry.inspection.layers
+    assert (seen.name, seen.slope_shape, seen.statistics.count) == ("a", (2,), 2)
+    assert np.isnan(seen.statistics.max)
+    other = BatchEntry("c", "a", "ok", json.dumps({**document, "kind": "export"}))
+    assert (other.findings, other.inspection) == ((), None)
     none = BatchEntry("c", "a", "error")
     assert (none.warnings, none.findings) == ((), ())
 
