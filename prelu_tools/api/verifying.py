@@ -115,7 +115,11 @@ def verified(
             these models need, as a test does that runs for several.
     """
     from prelu_tools.commands.verify.command import before_loading, layouts_of, verify_source
-    from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
+    from prelu_tools.commands.verify.request import (
+        VerifyRequest,
+        refuse_lone_layouts,
+        refuse_unknown_layouts,
+    )
 
     if not candidates:
         raise UsageError(f"no candidate to compare {name_of(reference)} with: give at least one")
@@ -128,6 +132,7 @@ def verified(
         request = VerifyRequest(left, names, inputs_file=file, options=options, **fields)
         if in_test:
             refuse_unknown_layouts(request.layouts, (left, *names))
+            refuse_lone_layouts([request])
             refuse_ignored(request, VerifyRequest)
         else:
             objects = zip((left, *names), (reference, *candidates), strict=True)

@@ -92,7 +92,10 @@ def _headline(result: BatchResult, words: Sequence[Word]) -> str:
     """How many there are of each word of the last column; a warning is not ok."""
     if "with warnings" not in words and "with errors" not in words:
         return headline(result)
-    return headline_of(result, Counter(map(str, sorted(words, key=_ORDER.index))))
+    counts = Counter(map(str, sorted(words, key=_ORDER.index)))
+    if "with errors" in counts and "error" in counts:  # two different things
+        counts["without a result"] = counts.pop("error")
+    return headline_of(result, counts)
 
 
 def _overall(result: BatchResult, words: Sequence[Word]) -> str:
