@@ -36,7 +36,7 @@ def export(
     allow_unsafe_load: bool = False,
     verbose: bool = False,
 ) -> ExportResult:
-    """Export a Keras, PyTorch or ONNX model to ONNX: each PReLU call is one PRelu node.
+    """Export a Keras, PyTorch or ONNX model to ONNX: each call of a PReLU is one PRelu node.
 
     The file is compared with its source before it is put in place, as `prelu-tools export` does.
 
