@@ -170,8 +170,6 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
         return ()
     by_value = sum(layer.n_by_value for layer in report.layers)
     by_behaviour = sum(layer.n_by_behaviour for layer in report.layers)
-    coarse = any(layer.slope_step for layer in report.layers)
-    how = "equal within their quantization step" if coarse else "equal bit for bit"
     which = "all" if by_behaviour == by_value else f"{by_behaviour:,}"
     if 0 < by_behaviour < by_value:
         which += " of these"
@@ -181,7 +179,16 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
     if ran and n_failed:
         is_in = "is in a layer that differs" if n_failed == 1 else "are in layers that differ"
         ran += f" ({n_failed:,} {is_in})"
-    return (f"slopes: {by_value:,} of {total:,} {how}{ran}",)
+    return (f"slopes: {by_value:,} of {total:,} {equality(report)}{ran}",)
+
+
+def equality(report: CandidateReport) -> str:
+    """How slopes are equal: in the candidate's type, where that is another than the reference's."""
+    if any(layer.slope_step for layer in report.layers):
+        return "equal within their quantization step"
+    kinds = (one.found for one in report.interface if one.code == "input_type")
+    narrow = next((kind for kind in kinds if kind in ("float16", "bfloat16")), None)
+    return f"equal bit for bit{f' after rounding to {narrow}' if narrow else ''}"
 
 
 def interface_lines(report: CandidateReport) -> tuple[str, ...]:

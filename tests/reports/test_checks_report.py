@@ -43,6 +43,16 @@ def test_names_that_are_references_are_shown_once() -> None:
     assert "PASS  a.toml: 1 check, 1 passed" in text
 
 
+def test_each_candidate_of_a_check_has_figures_of_its_own() -> None:
+    (good,), (bad,) = passing().candidates, verified().candidates
+    bad = dataclasses.replace(bad, model="folder/other.onnx", power=None)
+    two = dataclasses.replace(verified(), candidates=(good, bad))
+    text = render(checks_of(entry_of("digits", two)), "table", Style())
+    first, second = (line.split() for line in text.partition("─\n")[2].splitlines()[:2])
+    assert first == ["digits", "nets.py:Net", "net.onnx", "1.50e-07", "86%", "0.97", "pass"]
+    assert second == ["folder/other.onnx", "1.50e-07", "-", "fail"]
+
+
 def test_the_json_has_each_document_with_its_name() -> None:
     document = json.loads(render(many_checks(), "json", Style()))
     alone = json.loads(render(verified(), "json", Style()))

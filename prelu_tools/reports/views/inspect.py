@@ -118,7 +118,7 @@ def _more(result: InspectResult, style: Style) -> Iterator[Block]:
 def _slopes(result: InspectResult) -> Table:
     columns = (
         Column("layer", "name"),
-        Column("form", "text", needed=False),
+        Column("form", "text", needed=False, meaning="how the model writes the layer"),
         Column("sharing", "text"),
         Column("shape", "text", needed=False),
         *(Column(title) for title in NUMBERS),
@@ -168,7 +168,10 @@ def _usage(reports: Sequence[LayerReport]) -> Table:
         Column("negative values", meaning="share of the layer's input that is negative"),
         Column("slopes"),
         Column("unused", meaning="slopes that met no negative value"),
-        Column("of output", meaning="share of the output's magnitude that comes from these"),
+        Column(
+            "of output",
+            meaning="share of the layer's output, by magnitude, that comes from negative values",
+        ),
     )
     rows = [
         (Name(report.layer.name), *(_used(report.usage) if report.usage else ("-",) * 4))

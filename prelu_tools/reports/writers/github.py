@@ -20,7 +20,7 @@ from prelu_tools.reports.headline import first_of
 from prelu_tools.reports.places import file_of
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.sentences import headline, reached
-from prelu_tools.reports.words import counted, n_slopes
+from prelu_tools.reports.words import counted, listed, n_slopes
 
 _MOST_REASONS = 20
 _TITLE = "prelu-tools verify"
@@ -78,10 +78,16 @@ def annotation(
 
 def _one(result: VerifyResult, style: Style) -> Iterator[str]:
     if result.verdict != "pass":
-        title = f"{_TITLE}: {result.reference}: {result.verdict}"
+        title = f"{_TITLE}: {_compared(result)}: {result.verdict}"
         yield from _failed(title, result.reasons, style.folder)
-    yield from _warned(f"{_TITLE}: {result.reference}", result.warnings, style.folder)
-    yield _line(f"{result.verdict.upper()}  {result.reference}: {reached(result)}")
+    yield from _warned(f"{_TITLE}: {_compared(result)}", result.warnings, style.folder)
+    yield _line(f"{result.verdict.upper()}  {_compared(result)}: {reached(result)}")
+
+
+def _compared(result: VerifyResult) -> str:
+    """What was compared with what."""
+    models = dict.fromkeys(report.model for report in result.candidates)
+    return f"{listed([*models])} compared with {result.reference}"
 
 
 def _batch(result: BatchResult, style: Style) -> Iterator[str]:

@@ -136,11 +136,13 @@ def _conclusions(found: Findings, request: VerifyRequest) -> Iterator[tuple[Verd
 
 def _nothing_compared(n_additional: int) -> str:
     if not n_additional:
-        return "there is no PReLU on either side; use --allow-no-prelu to compare outputs only"
-    return (
-        f"the reference shows no PReLU, and the candidate has {n_additional}: no slope was "
-        "compared; use --allow-no-prelu to compare outputs only"
-    )
+        why = "there is no PReLU on either side"
+    else:
+        why = (
+            f"the reference shows no PReLU, and the candidate has {n_additional}: no slope was "
+            "compared"
+        )
+    return f"{why}; use --allow-no-prelu if equal outputs are enough"
 
 
 def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None) -> Iterator[str]:

@@ -251,7 +251,7 @@ def test_what_differs_from_a_random_reference_is_no_failure() -> None:
 
 def test_models_without_any_prelu() -> None:
     nothing = NumpyModel({})
-    words = "there is no PReLU on either side; use --allow-no-prelu to compare outputs only"
+    words = "there is no PReLU on either side; use --allow-no-prelu if equal outputs are enough"
     report = the_one(verified(nothing, nothing))
     assert (report.verdict, report.reasons, report.layers) == ("inconclusive", (words,), ())
     assert verified(nothing, nothing, allow_no_prelu=True).verdict == "pass"
@@ -381,7 +381,7 @@ def test_the_sizes_at_which_it_differs_are_named() -> None:
     wrong = NumpyModel(change=lambda _layer, y: y + np.float32(len(y) > 1))
     report = the_one(verified(NumpyModel(), wrong, layers=False))
     assert [code_of(reason) for reason in report.reasons] == [None, "differs_at_sizes"]
-    assert report.reasons[1] == "it differs for inputs of shape x[16, 3], but not of shape x[1, 3]"
+    assert report.reasons[1] == "it differs for x of shape 16x3, but not for x of shape 1x3"
 
 
 @pytest.mark.parametrize(("sign", "named"), [(1, True), (-1, False)])

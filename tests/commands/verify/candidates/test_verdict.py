@@ -96,6 +96,12 @@ def test_sizes_follow_the_outputs() -> None:
     )
 
 
+def test_what_is_random_comes_before_what_follows_from_it() -> None:
+    off = replace(WRONG, node=None)
+    report = _report(is_random=True, layers=(off,), seen=_seen(doubts=["it is random"]))
+    assert (report.verdict, report.reasons) == ("inconclusive", ("it is random", "a: it is off"))
+
+
 def test_layers_that_fail_come_first_and_the_first_of_them_is_named() -> None:
     doubtful = replace(LAYER, name="b", verdict="inconclusive", difference=Reason("b: in doubt"))
     more = replace(WRONG, name="d", difference="d: it is off", node="d_node")
@@ -181,11 +187,14 @@ def test_faults_fail_and_doubts_do_not() -> None:
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ((), "there is no PReLU on either side; use --allow-no-prelu to compare outputs only"),
+        (
+            (),
+            "there is no PReLU on either side; use --allow-no-prelu if equal outputs are enough",
+        ),
         (
             (replace(LAYER, found="additional"), replace(LAYER, name="b", found="additional")),
             "the reference shows no PReLU, and the candidate has 2: no slope was compared; use "
-            "--allow-no-prelu to compare outputs only",
+            "--allow-no-prelu if equal outputs are enough",
         ),
     ],
 )
