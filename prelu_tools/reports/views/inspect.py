@@ -118,7 +118,7 @@ def _more(result: InspectResult, style: Style) -> Iterator[Block]:
 def _slopes(result: InspectResult) -> Table:
     columns = (
         Column("layer", "name"),
-        Column("form", "text", needed=False, meaning="how the model writes the layer"),
+        Column("form", "text", needed=False),
         Column("sharing", "text"),
         Column("shape", "text", needed=False),
         *(Column(title) for title in NUMBERS),

@@ -50,7 +50,7 @@ def _layers(result: QuantizeResult) -> Table:
         Column("layer", "name"),
         Column("input", "text", brief=False),
         Column("slopes"),
-        Column("form", "text"),
+        Column("form", "text", meaning="how PReLU is computed (docs/howto/int8.md)"),
         Column("reason", "text", brief=False),
         Column("step", meaning="distance between the values that slopes may have"),
         Column("off by", meaning="largest error of a slope"),
@@ -108,8 +108,8 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
         )
     calibrated, held_out = result.rows
     yield (
-        f"ranges calibrated on {counted(calibrated, 'row')}; figures measured on {held_out:,} "
-        "held-out rows"
+        f"ranges calibrated on {counted(calibrated, 'sample')}; other figures measured on "
+        f"{held_out:,} held-out samples"
     )
     if result.verdict is None:
         yield "not compared with the floating-point model (--no-verify)"
@@ -118,9 +118,9 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
 
 def _times(times: QuantizedTimes) -> Iterator[Text]:
     yield (
-        f"{milliseconds(times.in_int8)}: {_ratio(times.of_plain)} the time of plain "
-        f"quantize_static ({milliseconds(times.plain)}), {_ratio(times.of_float)} that of floating "
-        f"point ({milliseconds(times.in_float)})"
+        f"{milliseconds(times.in_int8)}: takes {_ratio(times.of_plain)} as long as plain "
+        f"quantize_static ({milliseconds(times.plain)}), {_ratio(times.of_float)} as long as "
+        f"floating point ({milliseconds(times.in_float)})"
     )
     processor = times.processor or "an unnamed processor"
     sizes = ", ".join(f"input {name!r} of shape {shape(sizes)}" for name, sizes in times.shapes)
@@ -130,7 +130,7 @@ def _times(times: QuantizedTimes) -> Iterator[Text]:
 
 
 def _ratio(ratio: Ratio) -> str:
-    return f"{ratio.median:.2f}x ({ratio.low:.2f} to {ratio.high:.2f})"
+    return f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) times"
 
 
 def _small(value: float | None) -> str:

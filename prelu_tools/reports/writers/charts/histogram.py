@@ -16,7 +16,7 @@ from prelu_tools.reports.words import counted
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _WIDEST_NAME, _MOST_CELLS = 24, 60
-_KEY = "height: slopes of this value, each row relative to its most frequent one"
+_KEY = "height: number of slopes, relative to the highest of the row"
 _BELOW, _BETWEEN, _ABOVE = "yellow", "cyan", "magenta"
 
 

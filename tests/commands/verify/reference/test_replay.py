@@ -160,8 +160,8 @@ def test_an_option_that_asks_for_other_inputs_is_refused(flag: str, asked: dict[
     with pytest.raises(UsageError) as raised:
         refuse_fixed_options(recording, request)
     assert str(raised.value) == (
-        f"{flag} would be ignored: r is a record, whose inputs are fixed; use it with prelu-tools "
-        "record net.onnx"
+        f"{flag} would be ignored: r is a record, whose inputs are fixed; to change them, give "
+        f"{flag} to prelu-tools record net.onnx"
     )
     shared = replace(request, options=replace(request.options, is_shared=True))
     if flag == "--input":
