@@ -163,9 +163,12 @@ def assert_slopes_equal(
         AssertionError: a layer differs, is missing or is additional; or there are no layers.
         PReLUToolsError: one of them cannot be read.
     """
-    from prelu_tools.commands.verify.inputs.linking import Layouts
-    from prelu_tools.commands.verify.request import VerifyRequest
-    from prelu_tools.core.prelu.layout import from_layouts
+    from prelu_tools.commands.verify.command import layouts_of
+    from prelu_tools.commands.verify.request import (
+        VerifyRequest,
+        refuse_lone_layouts,
+        refuse_unknown_layouts,
+    )
     from prelu_tools.core.prelu.slopediff import compare_slopes, pair_layers
 
     keywords = _by_its_name_today(
@@ -174,7 +177,10 @@ def assert_slopes_equal(
     options = SourceOptions(**read_keywords(SourceOptions, keywords))
     given = read_keywords(VerifyRequest, {"layout": keywords["layout"]}).get("layouts", {})
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
-    orders = Layouts(given.get("reference"), given.get("candidate"))
+    request = VerifyRequest(left_name, (right_name,), layouts=given)
+    refuse_unknown_layouts(given, (left_name, right_name))
+    refuse_lone_layouts([request])
+    orders = layouts_of(request, right_name)
     models = (left_name, reference), {right_name: candidate}
     with opened_together(*models, options, orders, paths=True) as (left, ready):
         mine, theirs = left.layers(), ready[right_name].layers()
@@ -184,10 +190,7 @@ def assert_slopes_equal(
     lines = [f"{layer.name}: missing in {right_name}" for layer in paired.missing]
     lines += [f"{layer.name}: not in {left_name}" for layer in paired.unexpected]
     for layer, other in paired.pairs:
-        order = None
-        if "reference" in given and "candidate" in given:
-            order = from_layouts(given["reference"], given["candidate"], layer.slopes.ndim)
-        difference = compare_slopes(layer, other, order)
+        difference = compare_slopes(layer, other, orders.permutation(layer.slopes.ndim))
         if not difference.equal:
             lines.append(f"{layer.name}: {difference.description}")
     if lines:

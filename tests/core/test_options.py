@@ -13,7 +13,6 @@ from prelu_tools.core.options import (
     ConversionOptions,
     Dim,
     InputOption,
-    OtherInputs,
     SourceOptions,
     example_sizes,
     free_size,
@@ -121,13 +120,6 @@ def test_the_schema_of_shapes_takes_what_is_read() -> None:
     assert not re.search(items["pattern"], "x:")
     assert not re.search(items["pattern"], ":3")
     assert (SHAPES.annotation, SHAPES.many) == ("Shapes", True)
-
-
-def test_what_is_said_of_the_inputs_of_another_model() -> None:
-    other = OtherInputs("r.onnx", (X, InputOption("y", (1,))))
-    assert other.note == (
-        "the model's input sizes are not known: those of r.onnx are used (x:batch,3,112,112, y:1)"
-    )
 
 
 # Options
