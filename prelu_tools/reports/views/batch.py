@@ -88,6 +88,12 @@ def view(result: BatchResult, style: Style) -> Section:
     )
 
 
+def in_words(result: BatchResult, style: Style) -> tuple[tuple[Word, ...], str]:
+    """The word of each model or check, and the headline of all: a warning is not ok."""
+    words = tuple(_PARTS[result.command](result.entries, style).words)
+    return words, _headline(result, words)
+
+
 def _headline(result: BatchResult, words: Sequence[Word]) -> str:
     """How many there are of each word of the last column; a warning is not ok."""
     if "with warnings" not in words and "with errors" not in words:
