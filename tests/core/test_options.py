@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -13,6 +14,7 @@ from prelu_tools.core.options import (
     ConversionOptions,
     Dim,
     InputOption,
+    OtherInputs,
     SourceOptions,
     example_sizes,
     free_size,
@@ -168,6 +170,12 @@ def test_what_asks_the_other_model_is_no_part_of_the_options() -> None:
     assert (plain.opset, plain.input_layout, plain.slope_axis, plain.is_verified) == (
         18, "keep", None, True,
     )  # fmt: skip
+
+
+def test_the_inputs_of_another_model_are_shown_as_an_option_takes_them() -> None:
+    other = OtherInputs("net.onnx", (InputOption("x", ("batch", 3)), InputOption("z", (2,))))
+    assert (other.text, other.order) == ("x:batch,3, z:2", "")
+    assert replace(other, is_turned=True).order == "; in the axis order of --layout"
 
 
 def test_a_size_is_a_number_or_a_name() -> None:
