@@ -318,15 +318,13 @@ def check_source(text: str, inspects: bool = False) -> None:
 
 def holds_weights_only(text: str) -> bool:
     """Whether a source is a file of weights, which is no model without its code, by its name."""
-    source_spec = parse_source_spec(text)
-    row = None if source_spec.file is None else row_for(source_spec.file, TO_RUN)
+    row = row_of(text)
     return row is not None and row.name in _WEIGHTS
 
 
 def runs_in_onnxruntime(text: str) -> bool:
     """Whether a source is an ONNX file, which execution providers run."""
-    source_spec = parse_source_spec(text)
-    row = None if source_spec.file is None else row_for(source_spec.file, TO_RUN)
+    row = row_of(text)
     return row is not None and row.name == "onnx"
 
 
@@ -352,6 +350,12 @@ def _open_file(
 ) -> Source:
     reader = cast(_Reader, _load(_check_file(source_spec, path, rows), str(path)))
     return reader.from_file(path, source_spec.text, options)
+
+
+def row_of(text: str) -> Row | None:
+    """The row that runs a source, by its name alone; None for a Python source."""
+    file = parse_source_spec(text).file
+    return None if file is None else row_for(file, TO_RUN)
 
 
 def row_for(path: Path, rows: Sequence[Row]) -> Row | None:
