@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prelu_tools.backends.onnxruntime.running.session import newest_opset
+from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import Conversion, Source
 from prelu_tools.backends.quiet import listening, quiet
-from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export.provenance import (
     example_sizes_of,
     options_of_export,

@@ -9,9 +9,10 @@ from dataclasses import replace
 from functools import partial
 
 from prelu_tools.backends.onnxruntime.running.session import parse_provider
+from prelu_tools.backends.opening import open_source, run_by
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
-from prelu_tools.backends.registry import check_runtime, holds_weights_only, open_source, run_by
+from prelu_tools.backends.registry import check_runtime, holds_weights_only
 from prelu_tools.backends.source_spec import python_parts
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
