@@ -8,10 +8,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
 
+from prelu_tools.backends import registry
 from prelu_tools.backends.llvm import load_triton_first
 from prelu_tools.backends.preflight.sources import check_python, demand_file, unknown_kind
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.registry import ROWS, TO_INSPECT, TO_RUN, Row, check_runtime, row_for
+from prelu_tools.backends.registry import Row, check_runtime, row_for
 from prelu_tools.backends.source_spec import (
     SourceSpec,
     build_object,
@@ -55,7 +56,7 @@ def open_for_inspection(text: str, options: SourceOptions) -> Source:
     source_spec = parse_source_spec(text)
     if source_spec.file is None or options.custom_objects:
         return open_source(text, options)  # user-defined classes are checked by their own methods
-    return _open_file(source_spec, source_spec.file, options, TO_INSPECT)
+    return _open_file(source_spec, source_spec.file, options, registry.TO_INSPECT)
 
 
 def open_source(text: str, options: SourceOptions) -> Source:
@@ -68,7 +69,7 @@ def open_source(text: str, options: SourceOptions) -> Source:
     """
     source_spec = parse_source_spec(text)
     if source_spec.file is not None:
-        return _open_file(source_spec, source_spec.file, options, TO_RUN)
+        return _open_file(source_spec, source_spec.file, options, registry.TO_RUN)
     check_python(source_spec)
     with quiet(options.show_chatter):
         model = build_object(source_spec)
@@ -96,7 +97,7 @@ def open_object(
             f"{label} is of type {type_name(model)}: expected a torch.nn.Module or a "
             "keras.Model, or a callable that returns one"
         )
-    backend = cast("Backend", _load(next(row for row in ROWS if row.name == name), label))
+    backend = cast("Backend", _load(next(row for row in registry.ROWS if row.name == name), label))
     return backend.from_object(model, label, weights, options)
 
 
@@ -115,7 +116,9 @@ def check_source(text: str, inspects: bool = False) -> None:
     if source_spec.file is None:
         check_python(source_spec)
     else:
-        _check_file(source_spec, source_spec.file, TO_INSPECT if inspects else TO_RUN)
+        _check_file(
+            source_spec, source_spec.file, registry.TO_INSPECT if inspects else registry.TO_RUN
+        )
 
 
 def _check_file(source_spec: SourceSpec, path: Path, rows: Sequence[Row]) -> Row:

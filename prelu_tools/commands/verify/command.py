@@ -71,16 +71,21 @@ def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> Verify
     Raises:
         PReLUToolsError: the reference is not there, or a file that an option names.
     """
-    for provider in request.providers:
-        parse_provider(provider)
-    for runtime in request.runtimes:
-        check_runtime(runtime)
+    _check_engines(request)
     refuse_unknown_layouts(request.layouts, (request.reference, *request.candidates))
     if request.reference not in live:
         _refuse_separate_weights(request, live)
     named = [] if request.reference in live else [request.reference]
     check_request(request, *named, others=[c for c in request.candidates if c not in live])
     return nothing_to_run(request, live)
+
+
+def _check_engines(request: VerifyRequest) -> None:
+    """Reject what candidates cannot be run by."""
+    for provider in request.providers:
+        parse_provider(provider)
+    for runtime in request.runtimes:
+        check_runtime(runtime)
 
 
 def _refuse_separate_weights(request: VerifyRequest, live: Collection[str]) -> None:
@@ -118,10 +123,7 @@ def verify_source(
         request = replace(request, seed=source.recording.seed)
     if request.quick:
         request = request.quickened(is_drawn=source.recording is None)
-    for provider in request.providers:
-        parse_provider(provider)
-    for runtime in request.runtimes:
-        check_runtime(runtime)
+    _check_engines(request)
     linked = _open_candidates(source, request, candidates or {})
     opened = [item for item in linked if isinstance(item, Linked)]
     if request.runtimes and opened and all(item.source.graph is None for item in opened):
