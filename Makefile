@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 
 .PHONY: help demo docs test test-all test-browser pictures test-cuda test-dask test-docs test-matrix test-onnx test-openvino \
   test-properties test-runtimes test-wandb runtimes mutants fuzz fuzz-files bench bench-attacks bench-exporters bench-fleet \
-  bench-bound bench-honest bench-int8 bench-openvino bench-training bench-web schema web test-web webgpu-operators \
+  bench-bound bench-honest bench-int8 bench-openvino bench-training bench-web schema web test-web web-pictures webgpu-operators \
   site test-first-steps lint lock clean
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "  test-all         everything that needs no separate environment"
 	@echo "  test-browser     the HTML page of inspect in a headless Chromium"
 	@echo "  pictures         pictures of every page and plot: light, dark, narrow, printed; in build/pictures"
+	@echo "  web-pictures     the same of the page of docs/web, and the picture in docs/howto/web.md"
 	@echo "  test-dask        batches on Dask clusters, with real schedulers and workers"
 	@echo "  test-docs        every command in the docs"
 	@echo "  test-first-steps what a new user types, on an installed wheel, and how long it takes"
@@ -188,6 +189,10 @@ web: build/web/.ready
 test-web: $(READY) build/npm/.ready build/web/.ready
 	@$(NPM) PRELU_REQUIRED_MARKERS="web browser" $(BIN)/python -m pytest -q -m web \
 	  tests/backends/runtimes/onnxruntime_web tests/backends/test_registry.py tests/web
+
+# The picture in docs/howto/web.md, drawn again; others for a look in build/pictures.
+web-pictures: $(READY) build/web/.ready
+	@$(BIN)/python tests/web/pictures.py docs/howto/web.png build/pictures
 
 # Needs chromium with WebGPU (in software), chromedriver and selenium; takes some ten minutes.
 webgpu-operators: $(READY) build/web/.ready

@@ -9,7 +9,6 @@ assert_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -21,6 +20,7 @@ from prelu_tools.arguments import Shapes
 from prelu_tools.commands.speaking import in_python, speaking_python
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.process.callers import level_of_caller
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.requests.speaking import spoken
 from prelu_tools.core.results.verification.result import VerifyResult
@@ -96,16 +96,8 @@ def assert_parity(reference: Model, *candidates: Model, **options: Any) -> Verif
     if result.verdict != "pass":
         raise AssertionError(_message(result))
     for note in result.warnings:
-        warnings.warn(note, ParityWarning, stacklevel=_of_the_caller())
+        warnings.warn(note, ParityWarning, stacklevel=level_of_caller())
     return result
-
-
-def _of_the_caller() -> int:
-    """The `stacklevel` of the first frame outside the package, as its caller has to give it."""
-    level = 1
-    while sys._getframe(level).f_globals["__name__"].partition(".")[0] == "prelu_tools":
-        level += 1
-    return level
 
 
 def _by_its_name_today(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,9 +155,12 @@ def assert_slopes_equal(
         AssertionError: a layer differs, is missing or is additional; or there are no layers.
         PReLUToolsError: one of them cannot be read.
     """
-    from prelu_tools.commands.verify.inputs.linking import Layouts
-    from prelu_tools.commands.verify.request import VerifyRequest
-    from prelu_tools.core.prelu.layout import from_layouts
+    from prelu_tools.commands.verify.command import layouts_of
+    from prelu_tools.commands.verify.request import (
+        VerifyRequest,
+        refuse_lone_layouts,
+        refuse_unknown_layouts,
+    )
     from prelu_tools.core.prelu.slopediff import compare_slopes, pair_layers
 
     keywords = _by_its_name_today(
@@ -174,7 +169,10 @@ def assert_slopes_equal(
     options = SourceOptions(**read_keywords(SourceOptions, keywords))
     given = read_keywords(VerifyRequest, {"layout": keywords["layout"]}).get("layouts", {})
     left_name, right_name = name_of(reference, "reference"), name_of(candidate, "candidate")
-    orders = Layouts(given.get("reference"), given.get("candidate"))
+    request = VerifyRequest(left_name, (right_name,), layouts=given)
+    refuse_unknown_layouts(given, (left_name, right_name))
+    refuse_lone_layouts([request])
+    orders = layouts_of(request, right_name)
     models = (left_name, reference), {right_name: candidate}
     with opened_together(*models, options, orders, paths=True) as (left, ready):
         mine, theirs = left.layers(), ready[right_name].layers()
@@ -184,15 +182,18 @@ def assert_slopes_equal(
     lines = [f"{layer.name}: missing in {right_name}" for layer in paired.missing]
     lines += [f"{layer.name}: not in {left_name}" for layer in paired.unexpected]
     for layer, other in paired.pairs:
-        order = None
-        if "reference" in given and "candidate" in given:
-            order = from_layouts(given["reference"], given["candidate"], layer.slopes.ndim)
-        difference = compare_slopes(layer, other, order)
+        difference = compare_slopes(layer, other, orders.permutation(layer.slopes.ndim))
         if not difference.equal:
             lines.append(f"{layer.name}: {difference.description}")
     if lines:
-        title = f"Slopes are not equal: {left_name} (reference), {right_name}"
+        title = f"Slopes are not equal: {_sides(left_name, right_name)}"
         raise AssertionError("\n".join([first_of(lines), title, *(f"  {x}" for x in lines)]))
+
+
+def _sides(reference: str, candidates: str) -> str:
+    """Both sides by name; an object's begins with its role."""
+    role = "" if reference.startswith("reference (") else " (reference)"
+    return f"{reference}{role}, {candidates}"
 
 
 def _message(result: VerifyResult) -> str:
@@ -202,7 +203,7 @@ def _message(result: VerifyResult) -> str:
     names = ", ".join(dict.fromkeys(report.model for report in result.candidates))
     lines = [
         first_of(result.reasons),  # pytest's summary shows the first line
-        f"{state}: {result.reference} (reference), {names}",
+        f"{state}: {_sides(result.reference, names)}",
     ]
     for report in result.candidates:
         for output in report.outputs:

@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 from prelu_tools import verify
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.prelu.layout import Layout
 from prelu_tools.testing import ParityWarning, assert_parity, assert_slopes_equal
 
 pytestmark = pytest.mark.torch
@@ -96,12 +97,16 @@ def test_verify_takes_the_shapes_of_a_model_in_memory(exported: Path) -> None:
 
 def test_options_have_the_names_that_verify_has_for_them(exported: Path) -> None:
     same = {"input": np.ones((2, 3, 8, 8), np.float32)}
+    orders: dict[str, Layout] = {"reference": "nchw", "candidate": "nchw"}
     result = assert_parity(
-        torch_net(), exported, input=SHAPE, inputs=same, layers=False, layout={"candidate": "nchw"}
+        torch_net(), exported, input=SHAPE, inputs=same, layers=False, layout=orders
     )
     assert result.samples == 2
     assert result.coverage is None
-    assert_slopes_equal(torch_net(), exported, input=SHAPE, layout={"reference": "nchw"})
+    assert_slopes_equal(torch_net(), exported, input=SHAPE, layout=orders)
+    for check in (assert_parity, assert_slopes_equal):
+        with pytest.raises(UsageError, match="layout has an axis order for 'candidate' only"):
+            check(torch_net(), exported, input=SHAPE, layout={"candidate": "nchw"})
 
 
 def test_an_option_under_both_of_its_names_is_refused(exported: Path) -> None:
@@ -121,7 +126,7 @@ def test_a_wrong_slope_is_said_as_numpy_says_it(exported: Path) -> None:
     with pytest.raises(AssertionError) as caught:
         assert_parity(torch_net(), _spoilt(exported, 1.5), inputs=SHAPE)
     text = str(caught.value)
-    assert "Not equal: reference (Sequential) (reference), candidate (ModelProto)" in text
+    assert "Not equal: reference (Sequential), candidate (ModelProto)" in text
     assert "elements differ" in text
     assert "Max absolute difference: " in text
     assert "1 of 4 slopes differ, the largest difference at index 0" in text
@@ -133,7 +138,8 @@ def test_the_first_line_is_the_reason_which_is_all_that_a_summary_shows(exported
     first = str(caught.value).partition("\n")[0]
     assert "1 of 4 slopes differ" in first
     assert re.search(r"\(and \d+ more reasons?\)$", first)
-    with pytest.raises(AssertionError, match=r"^1: 1 of 4 slopes differ"):
+    sides = r"Slopes are not equal: reference \(Sequential\), candidate \(ModelProto\)\n"
+    with pytest.raises(AssertionError, match=rf"^1: 1 of 4 slopes differ.*\n{sides}"):
         assert_slopes_equal(torch_net(), _spoilt(exported, 1.5), inputs=SHAPE)
 
 

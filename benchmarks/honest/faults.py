@@ -55,7 +55,7 @@ def weight_row_scaled(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def two_channels_exchanged(graph: Graph, known: Known) -> str | None:
+def two_channels_swapped(graph: Graph, known: Known) -> str | None:
     for at in graph.nodes(*_LINEAR):
         weight = graph.weight(at, 1)
         if weight is not None and weight.ndim > 1:
@@ -69,7 +69,7 @@ def two_channels_exchanged(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def two_classes_exchanged(graph: Graph, known: Known) -> str | None:
+def two_classes_swapped(graph: Graph, known: Known) -> str | None:
     for value in graph.graph.output:
         found = known.get(value.name)
         axes = graph.fixed_axes(value.name)
@@ -84,7 +84,7 @@ def two_classes_exchanged(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def bias_element(graph: Graph, known: Known) -> str | None:
+def one_bias_value_off(graph: Graph, known: Known) -> str | None:
     for at in graph.nodes("Conv", "Gemm", "ConvTranspose"):
         bias = graph.weight(at, 2)
         if bias is not None and bias.ndim == 1:
@@ -120,7 +120,7 @@ def one_weight_zero(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def weights_as_float16(graph: Graph, known: Known) -> str | None:
+def weights_rounded_to_float16(graph: Graph, known: Known) -> str | None:
     changed = 0
     for at in graph.nodes(*_LINEAR):
         weight = graph.weight(at, 1)
@@ -131,7 +131,7 @@ def weights_as_float16(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def transposed_kernel(graph: Graph, known: Known) -> str | None:
+def kernel_transposed(graph: Graph, known: Known) -> str | None:
     for at in graph.nodes("Conv", "ConvTranspose"):
         weight = graph.weight(at, 1)
         if weight is not None and weight.ndim > 3 and weight.shape[2] == weight.shape[3] > 1:
@@ -141,7 +141,7 @@ def transposed_kernel(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def flipped_kernel(graph: Graph, known: Known) -> str | None:
+def kernel_flipped(graph: Graph, known: Known) -> str | None:
     for at in graph.nodes("Conv", "ConvTranspose"):
         weight = graph.weight(at, 1)
         if weight is not None and weight.shape[-1] > 1:
@@ -161,7 +161,7 @@ def square_matrix_transposed(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def norm_mean_moved(graph: Graph, known: Known) -> str | None:
+def norm_mean_changed(graph: Graph, known: Known) -> str | None:
     at = graph.pick("BatchNormalization")
     mean = graph.weight(at, 3) if at else None
     if mean is None:
@@ -222,7 +222,7 @@ def constant_scaled(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def table_row_zeroed(graph: Graph, known: Known) -> str | None:
+def embedding_row_zeroed(graph: Graph, known: Known) -> str | None:
     for at in graph.nodes("Gather"):
         table = graph.weight(at, 0)
         if table is not None and table.ndim == 2 and len(table) > 2:
@@ -234,7 +234,7 @@ def table_row_zeroed(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def gates_exchanged(graph: Graph, known: Known) -> str | None:
+def gates_swapped(graph: Graph, known: Known) -> str | None:
     at = graph.pick("LSTM", "GRU")
     bias = graph.weight(at, 3) if at else None
     if at is None or bias is None:
@@ -258,7 +258,7 @@ def recurrent_weight_scaled(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def reset_before_linear(graph: Graph, known: Known) -> str | None:
+def linear_before_reset_toggled(graph: Graph, known: Known) -> str | None:
     at = graph.pick("GRU")
     if at is None:
         return None

@@ -11,7 +11,7 @@ FLOAT, FLOAT16, INT32, INT64 = 1, 10, 6, 7
 
 
 @fault
-def padding_moved(graph: Graph, known: Known) -> str | None:
+def padding_shifted(graph: Graph, known: Known) -> str | None:
     for at in graph.nodes("Conv", "ConvTranspose", "MaxPool", "AveragePool"):
         pads = list(graph.attribute(at, "pads", []))
         half = len(pads) // 2
@@ -23,7 +23,7 @@ def padding_moved(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def pads_at_the_end(graph: Graph, known: Known) -> str | None:
+def all_padding_at_the_end(graph: Graph, known: Known) -> str | None:
     for at in graph.nodes("Conv", "ConvTranspose", where=lambda n: True):
         pads = list(graph.attribute(at, "pads", []))
         half = len(pads) // 2
@@ -36,7 +36,7 @@ def pads_at_the_end(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def dilation_wrong(graph: Graph, known: Known) -> str | None:
+def dilation_changed(graph: Graph, known: Known) -> str | None:
     for at in graph.nodes("Conv"):
         weight = graph.weight(at, 1)
         pads = list(graph.attribute(at, "pads", []))
@@ -65,23 +65,23 @@ def _exchanged(
 
 
 @fault
-def pad_mode(graph: Graph, known: Known) -> str | None:
+def pad_mode_changed(graph: Graph, known: Known) -> str | None:
     return _exchanged(graph, "Pad", "mode", "constant", "edge", "reflect")
 
 
 @fault
-def resize_coordinates(graph: Graph, known: Known) -> str | None:
+def resize_coordinates_changed(graph: Graph, known: Known) -> str | None:
     attribute = "coordinate_transformation_mode"
     return _exchanged(graph, "Resize", attribute, "half_pixel", "asymmetric", "half_pixel")
 
 
 @fault
-def resize_mode(graph: Graph, known: Known) -> str | None:
+def resize_mode_changed(graph: Graph, known: Known) -> str | None:
     return _exchanged(graph, "Resize", "mode", "nearest", "nearest", "linear")
 
 
 @fault
-def ceil_mode(graph: Graph, known: Known) -> str | None:
+def ceil_mode_toggled(graph: Graph, known: Known) -> str | None:
     at = graph.pick("MaxPool", "AveragePool")
     if at is None:
         return None
@@ -91,7 +91,7 @@ def ceil_mode(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def pool_of_the_other_kind(graph: Graph, known: Known) -> str | None:
+def other_kind_of_pooling(graph: Graph, known: Known) -> str | None:
     at = graph.pick("GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean", "ReduceMax")
     if at is None:
         return None
@@ -119,7 +119,7 @@ def residual_dropped(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def softmax_axis(graph: Graph, known: Known) -> str | None:
+def softmax_axis_changed(graph: Graph, known: Known) -> str | None:
     for at in graph.nodes("Softmax", "LogSoftmax", "ArgMax"):
         found = known.get(at.input[0])
         if found is None or found.ndim < 2:
@@ -144,7 +144,7 @@ def activation_removed(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def sigmoid_hard(graph: Graph, known: Known) -> str | None:
+def hard_sigmoid(graph: Graph, known: Known) -> str | None:
     at = graph.pick("Sigmoid", "HardSigmoid")
     if at is None:
         return None
@@ -153,7 +153,7 @@ def sigmoid_hard(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def concat_order(graph: Graph, known: Known) -> str | None:
+def concat_order_reversed(graph: Graph, known: Known) -> str | None:
     for at in graph.nodes("Concat"):
         found = [known.get(name) for name in at.input]
         if len(found) > 1 and all(f is not None and f.dtype == np.float32 for f in found):
@@ -167,7 +167,7 @@ def concat_order(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def operands_exchanged(graph: Graph, known: Known) -> str | None:
+def operands_swapped(graph: Graph, known: Known) -> str | None:
     for at in graph.nodes("Sub", "Div"):
         if all(name in known and known[name].dtype == np.float32 for name in at.input):
             at.input[0], at.input[1] = at.input[1], at.input[0]
@@ -185,7 +185,7 @@ def smallest_of_topk(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def float16_inside(graph: Graph, known: Known) -> str | None:
+def cast_through_float16(graph: Graph, known: Known) -> str | None:
     for name in graph.floats(known):
         if np.abs(known[name]).max() < 6e4:
             graph.wrap(name, lambda a, b: [
@@ -197,7 +197,7 @@ def float16_inside(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def whole_numbers_inside(graph: Graph, known: Known) -> str | None:
+def cast_through_int32(graph: Graph, known: Known) -> str | None:
     for name in graph.floats(known):
         if np.abs(known[name]).max() < 1e6:
             graph.wrap(name, lambda a, b: [
@@ -220,7 +220,7 @@ def range_clipped(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def size_baked(graph: Graph, known: Known) -> str | None:
+def dynamic_size_fixed(graph: Graph, known: Known) -> str | None:
     free = any(dim.dim_param for value in graph.graph.input
                for dim in value.type.tensor_type.shape.dim)  # fmt: skip
     for name in graph.floats(known) if free else []:
@@ -244,7 +244,7 @@ def output_reversed(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def column_constant(graph: Graph, known: Known) -> str | None:
+def output_column_constant(graph: Graph, known: Known) -> str | None:
     for place in graph.rng.permutation(len(graph.graph.output)):
         name = graph.graph.output[int(place)].name
         found = known.get(name)
@@ -269,7 +269,7 @@ def column_constant(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def outputs_exchanged(graph: Graph, known: Known) -> str | None:
+def outputs_swapped(graph: Graph, known: Known) -> str | None:
     names = [value.name for value in graph.graph.output]
     for left in range(len(names)):
         for right in range(left + 1, len(names)):
@@ -286,7 +286,7 @@ def outputs_exchanged(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def colours_reversed(graph: Graph, known: Known) -> str | None:
+def colour_channels_reversed(graph: Graph, known: Known) -> str | None:
     for value in graph.graph.input:
         sizes = [d.dim_value for d in value.type.tensor_type.shape.dim]
         if len(sizes) == 4 and 3 in (sizes[1], sizes[3]):

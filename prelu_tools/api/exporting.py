@@ -36,7 +36,7 @@ def export(
     allow_unsafe_load: bool = False,
     verbose: bool = False,
 ) -> ExportResult:
-    """Export a Keras, PyTorch or ONNX model to ONNX: each PReLU call is one PRelu node.
+    """Export a Keras, PyTorch or ONNX model to ONNX: each call of a PReLU is one PRelu node.
 
     The file is compared with its source before it is put in place, as `prelu-tools export` does.
 
@@ -46,8 +46,8 @@ def export(
         opset: opset of the result; None for 18, or that of an ONNX file with a newer one.
         dtype: type of the weights, inputs and outputs; None for the source's own.
         target: `portable` for one PRelu node per call; `onnxruntime-cpu` for the forms that a
-            cost model predicts to be fastest there; another runtime for PReLU rewritten where that
-            would misread it.
+            cost model predicts to be fastest there; another runtime for PReLU nodes that are
+            rewritten if that runtime would misread them.
         slope_axis: for an ONNX file with slopes `[C]` that fit two axes: the axis that they belong
             to, 1 for the channels of NCHW, -1 for the last.
         input_layout: axis order of a Keras model's inputs that have 3 or more dimensions.

@@ -31,13 +31,13 @@ def optimize(
     input: Shapes | None = None,
     verbose: bool = False,
 ) -> OptimizeResult:
-    """Rewrite every PReLU of an ONNX model in the form that runs fastest, and prove it equal.
+    """Rewrite every PReLU of an ONNX model in the form that runs fastest; prove that it is equal.
 
     Args:
         source: an ONNX model: a path, or an `onnx.ModelProto`.
         output: the file to write, completely or not at all.
         target: the runtime to optimize for; all but `onnxruntime-cpu` get one PRelu node per call,
-            rewritten where the runtime would misread it, as by `export`.
+            rewritten if the runtime would misread it, as by `export`.
         exact: `layer`, `bitwise`, `special` or `approximate=ULPS`; see `Exactness`.
         tune: whether to time the forms in the model; with None, if it runs in under a second.
             False uses a cost model, which gives the same result on every machine.
@@ -45,12 +45,12 @@ def optimize(
         choices: a JSON report of an earlier run, to reuse its choices.
         inputs: inputs for timing and for comparing the outputs bit for bit; None for random ones.
         threads: number of onnxruntime threads while timing.
-        repair_slopes: whether to move slopes `[C]` on maps `[N, C, H, W]` to the channel axis, as
-            in files from MXNet.
-        slope_axis: the axis of such slopes if C matches both: 1 for the channels, -1 for the
-            last.
+        repair_slopes: whether to move slopes of shape `[C]` to the channel axis of feature maps
+            `[N, C, H, W]`, for files from MXNet.
+        slope_axis: with `repair_slopes`, the axis of the slopes if C matches both axis 1 and the
+            last: 1 for the channels, -1 for the last.
         force: whether to replace an existing file.
-        input: sizes for timing, where the model's are dynamic.
+        input: sizes for timing, if the model leaves them dynamic.
         verbose: whether to show the frameworks' own messages.
 
     Returns:

@@ -40,7 +40,7 @@ def quantize(
         output: the file to write, completely or not at all.
         calibration: inputs as the model takes them, one row per sample: arrays by name, or the path
             of an `.npz` file or of a folder. A quarter of the rows is held out.
-        max_loss: how many dB of signal-to-noise ratio the outputs may lose, compared with plain
+        max_loss: how many dB of signal-to-noise ratio an output may lose, compared with plain
             `quantize_static`.
         keep_float: how many PReLU layers may stay in floating point to meet `max_loss`; if that
             is not enough, the layers before them too.

@@ -69,13 +69,13 @@ def verify(
         seed: random seed for the inputs.
         search_seconds: how long to search for inputs that reach slopes which no random input
             reached.
-        tolerance: `calibrated`, from the reference's own rounding, or `(rtol, atol)` as in
+        tolerance: `calibrated`, from the reference's own rounding error, or `(rtol, atol)` as in
             `numpy.testing.assert_allclose`.
-        layers: whether to compare every PReLU layer while the models run.
-        min_coverage: required share of all slopes, from 0 to 1, whose negative branch the inputs
-            reach.
-        min_hits: required number of negative values for each slope.
-        power: whether to plant slope faults in a copy, to measure what the checks catch.
+        layers: whether to compare the output of every PReLU layer while the models run.
+        min_coverage: required share of slopes, from 0 to 1, that meet a negative value.
+        min_hits: required number of negative values that each slope meets.
+        power: whether to plant slope faults in a copy of the candidate, to measure what the checks
+            catch.
         min_power: required share of caught faults among those planted on reached slopes; None
             for all of them, if that can be measured.
         quick: whether to run only the cheap checks: 4 inputs, no search for further ones, no
@@ -115,7 +115,11 @@ def verified(
             these models need, as a test does that runs for several.
     """
     from prelu_tools.commands.verify.command import before_loading, layouts_of, verify_source
-    from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
+    from prelu_tools.commands.verify.request import (
+        VerifyRequest,
+        refuse_lone_layouts,
+        refuse_unknown_layouts,
+    )
 
     if not candidates:
         raise UsageError(f"no candidate to compare {name_of(reference)} with: give at least one")
@@ -128,6 +132,7 @@ def verified(
         request = VerifyRequest(left, names, inputs_file=file, options=options, **fields)
         if in_test:
             refuse_unknown_layouts(request.layouts, (left, *names))
+            refuse_lone_layouts([request])
             refuse_ignored(request, VerifyRequest)
         else:
             objects = zip((left, *names), (reference, *candidates), strict=True)

@@ -47,6 +47,8 @@ class Job:
     """Something that the list names but that is missing, so that it cannot pass; None for none."""
     can_run: bool = True
     """Whether there is something to run in spite of that."""
+    has_own_options: bool = False
+    """Whether the options of its sources are for this job alone, and not for others too."""
     file: str | None = field(default=None, repr=False)
     """The list that has it; None if it was given on the command line."""
     line: int | None = field(default=None, repr=False)

@@ -74,7 +74,7 @@ def _beside(job: Job) -> list[Path]:
 
 def _result(job: Job) -> tuple[Any, Status, tuple[str, ...]]:
     work = job.work
-    options = replace(job.options, is_shared=True)
+    options = replace(job.options, is_shared=not job.has_own_options)
     if isinstance(work, InspectWork):
         seen = inspect_source(work.source, replace(work.request, options=options))
         reasons = work.gates.reasons(seen)

@@ -66,12 +66,20 @@ class OtherInputs:
     """Its inputs."""
     more: tuple[OtherInputs, ...] = ()
     """Those of the further models of the comparison, as far as they are known."""
+    unlike: tuple[OtherInputs, ...] = ()
+    """Those of `more` whose sizes cannot be the same in any order of axes."""
+    is_turned: bool = False
+    """Whether the axes are in another order than in that model, because the user says so."""
 
     @property
-    def note(self) -> str:
-        """Notes for the user if they are used."""
-        names = ", ".join(one.text for one in self.inputs)
-        return f"the model's input sizes are not known: those of {self.model} are used ({names})"
+    def order(self) -> str:
+        """What the user said of their axes, to go after them."""
+        return "; in the axis order of --layout" if self.is_turned else ""
+
+    @property
+    def text(self) -> str:
+        """The inputs as `--input` has them."""
+        return ", ".join(one.text for one in self.inputs)
 
 
 class _NoShapeError(ValueError):

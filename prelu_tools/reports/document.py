@@ -203,8 +203,13 @@ def plain(text: Text) -> str:
     return text if isinstance(text, str) else "".join(text)
 
 
-def tidied(section: Section, said: set[str] | None = None) -> Section:
-    """The document without empty tables, each meaning below the first table that needs it."""
+def tidied(section: Section, said: set[tuple[str, bool]] | None = None) -> Section:
+    """The document without empty tables, each meaning below the first table that needs it.
+
+    Args:
+        section: the document.
+        said: the meanings that tables before it gave, each with whether a terminal shows it.
+    """
     said = set() if said is None else said
     blocks: list[Block] = []
     for block in section.blocks:
@@ -213,16 +218,21 @@ def tidied(section: Section, said: set[str] | None = None) -> Section:
         elif isinstance(block, Table):
             if not block.rows:
                 continue
-            # What a terminal leaves out, it does not explain.
-            shown = {_explained(column) for column in block.without().columns if column.brief}
+            shown = {(_explained(column), column.brief) for column in block.without().columns}
             columns = (
-                replace(column, meaning="") if _explained(column) in said else column
+                replace(column, meaning="") if _is_said(column, said) else column
                 for column in block.columns
             )
             block = replace(block, columns=tuple(columns))
             said |= shown
         blocks.append(block)
     return replace(section, blocks=tuple(blocks))
+
+
+def _is_said(column: Column, said: set[tuple[str, bool]]) -> bool:
+    """Whether everybody who sees the column has its meaning: a terminal leaves some tables' out."""
+    text = _explained(column)
+    return (text, True) in said or (not column.brief and (text, False) in said)
 
 
 def _explained(column: Column) -> str:

@@ -17,6 +17,7 @@ from prelu_tools.core.results.verification.parity import (
 )
 from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 from prelu_tools.core.rounding.figures import times, ulps
+from prelu_tools.core.rounding.tolerance import FACTOR
 from prelu_tools.reports.document import Text, Word
 from prelu_tools.reports.words import counted, listed, tally
 
@@ -26,8 +27,8 @@ REACHED = "share of slopes that met a negative value"
 MIN_HITS = "how many negative values the least reached slope met"
 POWER = "share of slope faults, planted in a copy of the candidate, that the checks caught"
 X_ROUNDING = "the largest error as a multiple of the model's own rounding error"
+X_ROUNDING_LIMIT = f"{X_ROUNDING} (limit {FACTOR:g}x)"
 WRONG = "values of all runs that are beyond their limit"
-LIMIT_OF_WORST = "that of the value nearest to its own limit or farthest beyond it"
 LIMIT_AT_ZERO = "the largest permitted difference of a value of 0"
 TOP1 = "samples whose largest value is at the same index in both models"
 SNR = "signal-to-noise ratio compared with the reference"

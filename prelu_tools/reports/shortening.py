@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rich.cells import cell_len
 
 _GAP = "…"
-_SHORT = 24  # characters that stay together
-_BREAKS = re.compile(r"(?<=[/._:])(?=[^/._:]+[/._:])|(?<=[/_:])(?=[^/._:])")  # not before a suffix
+TOGETHER = 24
+"""Characters of a name that a page never breaks."""
+_BREAKS = re.compile(r"(?<!^.)(?:(?<=[/._:])(?=[^/._:]+[/._:])|(?<=[/_:])(?=[^/._:]))")
+"""Behind separators; not behind the first character, nor before a suffix."""
 
 
 def shortened(name: str, width: int, tail: int | None = None) -> str:
@@ -94,4 +96,4 @@ def _last(text: str, width: int) -> str:
 def breakable(name: str) -> str:
     """A name as HTML; a long one may be broken behind its separators, before anywhere else."""
     text = html.escape(name, quote=True)
-    return text if len(name) <= _SHORT else _BREAKS.sub("<wbr>", text)
+    return text if len(name) <= TOGETHER else _BREAKS.sub("<wbr>", text)

@@ -359,7 +359,12 @@ def test_an_axis_order_for_no_model_of_the_checks_is_refused(
     found = cli("verify", *sources, "--layout", "k/b.onnx=nchw")
     assert (found.code, found.out) == (2, "")
     assert "--layout has 'k/b.onnx', which is not a model of the check" in found.err
-    assert cli("verify", *sources, "--jobs", "0", "--layout", "k/a.onnx=nchw").code == 0
+    lone = cli("verify", *sources, "--layout", "k/a.onnx=nchw")
+    assert (lone.code, lone.out) == (2, "")
+    assert "--layout has an axis order for 'k/a.onnx' only" in lone.words
+    assert "add candidate=nchw or candidate=nhwc, or leave it out" in lone.words
+    both = ("--layout", "k/a.onnx=nchw", "--layout", "candidate=nchw")
+    assert cli("verify", *sources, "--jobs", "0", *both).code == 0
 
 
 def test_what_would_be_ignored_is_refused_where_nothing_matches_too(

@@ -158,6 +158,9 @@ def test_an_input_that_no_source_has_is_refused() -> None:
     assert _refuses(["a.onnx", "b.onnx"], options)
 
 
+_LAYOUTS = "--layout reference=nchw --layout candidate=nchw"
+
+
 @pytest.mark.parametrize(
     ("command", "idle", "counts"),
     [
@@ -172,7 +175,8 @@ def test_an_input_that_no_source_has_is_refused() -> None:
         ("verify", "--no-layers --strict-special", "--strict-special"),
         ("verify", "--no-layers --min-power 0", "--min-power 0"),
         ("verify", "--inputs in.npz --seed 0", "--inputs in.npz"),
-        ("verify", "--layout refrence=nchw", "--layout reference=nchw"),
+        ("verify", "--layout refrence=nchw", _LAYOUTS),
+        ("verify", "--layout reference=nchw", _LAYOUTS),
         ("verify", "--allow-fallback", ""),
         ("export", "--input z:2,3", "--input x:2,3"),
         ("verify", "--quick --min-power 1", "--quick"),

@@ -49,7 +49,7 @@ NOTHING = cast(Any, None)
                          "show_chatter": False, "is_shared": False, "other": None}),
         (ConversionOptions, {"opset": 18, "input_layout": "keep", "slope_axis": None,
                              "is_verified": True}),
-        (OtherInputs, {"more": ()}),
+        (OtherInputs, {"more": (), "unlike": (), "is_turned": False}),
         (ExportResult, {"notes": (), "refused": (), "data_path": None, "n_data_bytes": 0,
                         "optimized": None, "inputs": ()}),
         (RefusedRoute, {}),

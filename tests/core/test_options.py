@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -123,13 +124,6 @@ def test_the_schema_of_shapes_takes_what_is_read() -> None:
     assert (SHAPES.annotation, SHAPES.many) == ("Shapes", True)
 
 
-def test_what_is_said_of_the_inputs_of_another_model() -> None:
-    other = OtherInputs("r.onnx", (X, InputOption("y", (1,))))
-    assert other.note == (
-        "the model's input sizes are not known: those of r.onnx are used (x:batch,3,112,112, y:1)"
-    )
-
-
 # Options
 
 
@@ -176,6 +170,12 @@ def test_what_asks_the_other_model_is_no_part_of_the_options() -> None:
     assert (plain.opset, plain.input_layout, plain.slope_axis, plain.is_verified) == (
         18, "keep", None, True,
     )  # fmt: skip
+
+
+def test_the_inputs_of_another_model_are_shown_as_an_option_takes_them() -> None:
+    other = OtherInputs("net.onnx", (InputOption("x", ("batch", 3)), InputOption("z", (2,))))
+    assert (other.text, other.order) == ("x:batch,3, z:2", "")
+    assert replace(other, is_turned=True).order == "; in the axis order of --layout"
 
 
 def test_a_size_is_a_number_or_a_name() -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from made_checks import passing
 from made_results import assert_gold, optimized
 
 from prelu_tools.core.process.timing import Ratio
@@ -77,3 +78,19 @@ def test_a_gain_within_the_noise_is_no_figure() -> None:
     table = render(replace(optimized(), layers=(doubt, *rest)), "table", Style())
     assert "within noise" in table
     assert "-1.00 ms" not in table
+
+
+def test_a_gain_that_rounds_to_nothing_has_no_sign() -> None:
+    first, *rest = optimized().layers
+    table = render(
+        replace(optimized(), layers=(replace(first, gained=-6e-7), *rest)), "table", Style()
+    )
+    assert "<0.01 ms" in table
+    assert "-0.00" not in table
+
+
+def test_the_time_comes_first_on_a_page_and_last_in_a_terminal() -> None:
+    page = render(optimized(), "html", Style())
+    assert page.index("20.98 ms before") < page.index("stem|act")
+    result = replace(optimized(), verification=passing(), notes=())
+    assert render(result, "table", Style()).splitlines()[-1].startswith("20.98 ms before")

@@ -47,3 +47,6 @@ def test_on_a_page_a_long_name_is_broken_behind_its_separators() -> None:
     assert breakable("act<1>.weight") == "act&lt;1&gt;.weight"
     long = "backbone.stages.3:act_after/the&sum"
     assert breakable(long) == ("backbone.<wbr>stages.<wbr>3:<wbr>act_<wbr>after/<wbr>the&amp;sum")
+    assert (
+        breakable("/home/somebody/nets.py:Net") == "/home/<wbr>somebody/<wbr>nets.<wbr>py:<wbr>Net"
+    )

@@ -66,7 +66,7 @@ def test_slopes_that_a_converter_laid_along_another_axis_of_a_tflite_file(tmp_pa
     result = verify(right, wrong, samples=4, search_seconds=0.0)
     for report in result.candidates:  # XNNPACK, and the built-in kernels
         _named(report)
-        assert "slopes are laid out as [1, 4, 1, 1] where [1, 1, 1, 4]" in str(
+        assert "slopes are laid out as [1, 4, 1, 1], expected [1, 1, 1, 4]" in str(
             report.layers[0].difference
         )
 

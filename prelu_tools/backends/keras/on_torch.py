@@ -22,7 +22,7 @@ from prelu_tools.backends.keras.precision import OTHERS, computing_in, note_prec
 from prelu_tools.backends.keras.steps import has_free_steps, steps_as_rows
 from prelu_tools.backends.keras.structure import Structure
 from prelu_tools.backends.protocol.calls import PReLUCall
-from prelu_tools.backends.protocol.failures import failed_on
+from prelu_tools.backends.protocol.failures import failed_on, sizes_from
 from prelu_tools.backends.protocol.interface import Conversion
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.arguments import Arguments, from_structure
@@ -223,7 +223,8 @@ def _build(model: Any, structure: Structure, label: str, show: bool) -> None:
             run()  # may create layers to watch
         run(after)
     except Exception as error:
-        raise (_outside(label, run) or failed_on(label, feeds, error)) from error
+        with sizes_from(structure.origin):
+            raise (_outside(label, run) or failed_on(label, feeds, error)) from error
     if foreign:
         raise _outside(label, run) or PReLUToolsError(
             f"{label}: {foreign[0]}, which PyTorch cannot run: write the layer with keras.ops"

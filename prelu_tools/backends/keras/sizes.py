@@ -5,8 +5,6 @@ A functional model rejects sizes other than those of its inputs, but the same la
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,17 +13,15 @@ from typing import Any
 import numpy as np
 
 from prelu_tools.backends.keras.library import keras
+from prelu_tools.backends.protocol.failures import said_by
 from prelu_tools.backends.protocol.freeing import other_sizes
 from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, stated_spec
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import UsageError, one_line
+from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption
 from prelu_tools.core.results.reasons import Reason
 
 _Run = Callable[[Mapping[str, Array]], Sequence[Any]]
-_LONGEST = 300  # characters of what Keras says
-_CALLED = re.compile(r"Exception encountered when calling (\S+?)\.call\(\)\. ")
-_NODE = re.compile(r"\{\{function_node .*?\}\} ?")
 
 
 @contextmanager
@@ -148,7 +144,7 @@ def _try(specs: Sequence[TensorSpec], wanted: Sequence[TensorSpec], run: _Run) -
     try:
         kept = _keep_rows(own, run)
     except Exception as error:  # whatever it says is passed on
-        return _Tried(why=_said(error))
+        return _Tried(why=said_by(error))
     axes = freed_axes(specs, wanted)
     base = {spec.name: tuple(_sizes(mine, spec)) for mine, spec in zip(specs, wanted, strict=True)}
     trials = [{name: x.shape for name, x in f.items()} for f in other_sizes(specs, wanted)]
@@ -211,7 +207,7 @@ def _rejects(
     try:
         rows = _keep_rows(feeds, run)
     except Exception as error:  # whatever it says is passed on
-        return _said(error)
+        return said_by(error)
     return "" if rows == kept else "its outputs have another number of rows then"
 
 
@@ -240,13 +236,6 @@ def _advice(specs: Sequence[TensorSpec], place: int, run: _Run) -> str:
         f"Use --input {InputOption(own.name, shape).text}: the sizes are in the order of the "
         "model's own axes, also with --input-layout"
     )
-
-
-def _said(error: Exception) -> str:
-    """What Keras and TensorFlow say, without where they were and what they were given."""
-    text = _NODE.sub("", _CALLED.sub(r"\1: ", one_line(error)))
-    text = text.partition(" Arguments received by")[0]
-    return textwrap.shorten(text.rstrip("."), _LONGEST)
 
 
 def _keep_rows(feeds: Mapping[str, Array], run: _Run) -> list[bool]:

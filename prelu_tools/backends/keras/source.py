@@ -38,7 +38,7 @@ from prelu_tools.backends.protocol.calls import (
     not_called,
 )
 from prelu_tools.backends.protocol.defaults import SourceDefaults
-from prelu_tools.backends.protocol.failures import failed_on
+from prelu_tools.backends.protocol.failures import failed_on, sizes_from
 from prelu_tools.backends.protocol.inputs import Lookup, SearchLimits, TensorSpec
 from prelu_tools.backends.protocol.interface import Conversion
 from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
@@ -126,12 +126,14 @@ class KerasSource(SourceDefaults):
     def _find_calls(self) -> list[PReLUCall]:
         if self._calls is None:
             feeds = self._structure.zeros()
-            if not all(layer.built for layer in (self._model, *(x for _, x in walk(self._model)))):
-                self._call(feeds)  # builds the rest, and may create layers to watch
-            finder = CallFinder(self._model)
-            called: set[int] = set()
-            with eagerly(), watching(self._model, lambda x: called.add(id(x)), finder):
-                self._call(feeds)
+            parts = (self._model, *(layer for _, layer in walk(self._model)))
+            with sizes_from(self._structure.origin):
+                if not all(layer.built for layer in parts):
+                    self._call(feeds)  # builds the rest, and may create layers to watch
+                finder = CallFinder(self._model)
+                called: set[int] = set()
+                with eagerly(), watching(self._model, lambda x: called.add(id(x)), finder):
+                    self._call(feeds)
             self._calls = finder.calls
             self._look_into_graph(finder)
             self._uncalled = self._not_called(called)

@@ -13,7 +13,8 @@ import numpy as np
 
 from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.keras.sizes import any_size, fixed_ones, freed, with_sizes
-from prelu_tools.backends.protocol.freeing import freed_inputs
+from prelu_tools.backends.protocol.failures import from_other, from_user
+from prelu_tools.backends.protocol.freeing import freed_inputs, taken_from
 from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, stated_spec
 from prelu_tools.backends.protocol.outputs import distinct_outputs
 from prelu_tools.backends.quiet import quiet
@@ -49,6 +50,8 @@ class Structure:
         self._other = options.other
         self._is_verbose = options.show_chatter
         self.notes: tuple[str, ...] = ()
+        self.origin = from_user(options.inputs) if options.inputs else ""
+        """Where the sizes are from, if not from the model, and what to do if it rejects them."""
         self._is_keyed: bool | None = None  # None if no call has shown it
         self._specs: list[TensorSpec] | None = None
         self._takes_any_size = False  # whether the user wants others than the model states
@@ -89,7 +92,8 @@ class Structure:
             return self._with_given([_spec(name, tensor) for name, tensor in known.items()])
         found, is_assumed = self._given or _built_for(self._model), not self._given
         if not found and self._other is not None and (other := self._other()) is not None:
-            found, self.notes = other.inputs, (other.note,)
+            found, self.notes = other.inputs, (taken_from(other),)
+            self.origin = from_other(other)
         if not found:
             raise UsageError(
                 f"the input shapes of {self._label} are not known. Give them as --input "

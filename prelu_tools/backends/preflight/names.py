@@ -81,12 +81,19 @@ def needs_arguments(
     )
 
 
-def nothing_named(text: str) -> UsageError | PReLUToolsError:
-    """The error for a Python file without a name after it: what can be named there."""
+def nothing_named(text: str, rest: str = "") -> UsageError | PReLUToolsError:
+    """The error for a Python file without a name after it: what can be named there.
+
+    Args:
+        text: the file.
+        rest: what is after it and a colon.
+    """
     path = Path(text)
     if not path.is_file():
         return PReLUToolsError(no_such_file(text))
     begin = f"{text!r} names a Python file, but no model in it"
+    if rest and not rest.startswith("@"):
+        begin = f"{rest!r} after {text}: is not NAME or NAME(arguments)"
     code = read_code(path)
     if code is None:
         return UsageError(f"{begin}: expected FILE.py:NAME or FILE.py:NAME(arguments)")

@@ -29,6 +29,17 @@ class FreedInputs:
     """Notes on it for the user."""
 
 
+def taken_from(other: OtherInputs) -> Reason:
+    """The note that a model does not know its sizes, and has those of another one."""
+    text = (
+        f"the model's input sizes are not known: those of {other.model} are used "
+        f"({other.text}{other.order})"
+    )
+    for unlike in other.unlike[:1]:
+        text += f", but {unlike.model} has {unlike.text}: --input chooses"
+    return Reason(text, "sizes_disagree" if other.unlike else "sizes_taken")
+
+
 def freed_inputs(
     specs: Sequence[TensorSpec],
     other: OtherInputs,

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
+from prelu_tools.backends.protocol.failures import from_other, from_user
+from prelu_tools.backends.protocol.freeing import taken_from
 from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, stated_spec
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
@@ -37,6 +39,8 @@ class Arguments:
     """Whether the batch is dynamic by default."""
     is_of_example: bool = False
     """Whether the sizes are those of the example, and no others were tried."""
+    origin: str = ""
+    """Where the sizes are from, if not from the module, and what to do if it rejects them."""
 
     def build(self, tensors: Mapping[str, torch.Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """`(args, kwargs)` of a call with these tensors."""
@@ -115,11 +119,11 @@ def arguments_of(
         return _overridden(_from_examples(signature, make(), label), given, label)
     if given:
         _refuse_unknown(signature, given, label)
-        return _from_options(signature, given, label)
+        return replace(_from_options(signature, given, label), origin=from_user(given))
     if options.other is not None and (other := options.other()) is not None:
         taken = _from_options(signature, other.inputs, label)
         assumed = tuple(replace(spec, is_assumed=True) for spec in taken.specs)
-        return replace(taken, specs=assumed, notes=(other.note,))
+        return replace(taken, specs=assumed, notes=(taken_from(other),), origin=from_other(other))
     names = [p.name for p in signature.parameters.values() if p.kind not in _VARIADIC] or ["x"]
     wanted = " ".join(f"--input {name}:batch,..." for name in names)
     likely = _likely_sizes(forward if len(names) == 1 else None)
@@ -292,7 +296,7 @@ def _overridden(known: Arguments, given: Sequence[InputOption], label: str) -> A
         else spec
         for spec in known.specs
     ]
-    known = replace(known, is_assumed=False, is_of_example=False)
+    known = replace(known, is_assumed=False, is_of_example=False, origin=from_user(given))
     return replace(known, specs=tuple(one_size_a_name(specs)))
 
 

@@ -14,7 +14,7 @@ from torch.jit import ScriptModule
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
-from prelu_tools.backends.protocol.failures import failed_on
+from prelu_tools.backends.protocol.failures import failed_on, sizes_from
 from prelu_tools.backends.torch.arguments import arguments_of, zeros_for
 from prelu_tools.backends.torch.scripted import CompiledGraph, unscripted
 from prelu_tools.core.errors import PReLUToolsError
@@ -145,11 +145,12 @@ def initialise(module: nn.Module, label: str, options: SourceOptions) -> None:
     taken = arguments_of(module.forward, make, options, label)
     feeds = zeros_for(taken.specs)
     args, kwargs = taken.build({name: torch.from_numpy(array) for name, array in feeds.items()})
-    try:
-        with torch.no_grad():
-            module(*args, **kwargs)
-    except Exception as error:
-        raise failed_on(label, feeds, error) from error
+    with sizes_from(taken.origin):
+        try:
+            with torch.no_grad():
+                module(*args, **kwargs)
+        except Exception as error:
+            raise failed_on(label, feeds, error) from error
 
 
 def check_types(module: nn.Module, label: str) -> None:

@@ -16,7 +16,7 @@ from prelu_tools.backends.probing.reading import Readings
 from prelu_tools.backends.probing.seeking import seek
 from prelu_tools.backends.protocol.calls import PReLUCall, activation_of, layers_of, not_called
 from prelu_tools.backends.protocol.defaults import SourceDefaults
-from prelu_tools.backends.protocol.failures import failed_on
+from prelu_tools.backends.protocol.failures import failed_on, sizes_from
 from prelu_tools.backends.protocol.freeing import freed_inputs
 from prelu_tools.backends.protocol.inputs import (
     Lookup,
@@ -201,7 +201,8 @@ class TorchSource(SourceDefaults):
         if self._calls is None:
             self._look_for_rows_inside()
             try:
-                self._calls = self._look()
+                with sizes_from(self._arguments().origin):
+                    self._calls = self._look()
             except PReLUToolsError as error:
                 if not self._arguments().is_assumed:
                     raise

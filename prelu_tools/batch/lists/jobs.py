@@ -17,7 +17,12 @@ from prelu_tools.batch.lists.tables import ListError, Row, find_file
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.commands.inspect.request import InspectRequest
 from prelu_tools.commands.speaking import in_check_file
-from prelu_tools.commands.verify.request import ROLES, VerifyRequest, refuse_unknown_layouts
+from prelu_tools.commands.verify.request import (
+    ROLES,
+    VerifyRequest,
+    refuse_lone_layouts,
+    refuse_unknown_layouts,
+)
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.layout import Layout
@@ -100,6 +105,7 @@ def verify_jobs(request: VerifyRequest) -> JobList:
         found = _list("verify", [reference], _of_rows(rows, request))
         names = {name for job in found.jobs for name in job.sources}
         refuse_unknown_layouts(request.layouts, names)
+        refuse_lone_layouts(_checks_of(found.jobs))
         return found
     if not candidates:
         raise UsageError(
@@ -112,7 +118,9 @@ def verify_jobs(request: VerifyRequest) -> JobList:
         for each in each_candidate(pair, candidates)
     ]
     refuse_unknown_layouts(request.layouts, _names_of(pairs, reference, candidates))
-    return _list("verify", [], ((_of_pair(pair, request, pair.name), None) for pair in pairs))
+    jobs = [_of_pair(pair, request, pair.name) for pair in pairs]
+    refuse_lone_layouts(_checks_of(jobs))
+    return _list("verify", [], ((job, None) for job in jobs))
 
 
 def check_jobs(show_chatter: bool = False) -> JobList:
@@ -165,13 +173,25 @@ def _of_rows(rows: Iterable[Row], base: VerifyRequest) -> Iterator[tuple[Job, Ro
             pairs = _pairs_of_row(*sources)
             refuse_unknown_layouts(values.get("layouts", ()), _names_of(pairs, *sources))
             jobs = [_of_pair(pair, request, _name(name, pair)) for pair in pairs]
+            refuse_lone_layouts(_checks_of(jobs) if "layouts" in values else ())
         except ListError:
             raise
         except UsageError as error:
             raise row.error(in_check_file(str(error))) from error
-        is_named = name is not None and len(pairs) == 1
+        is_alone, is_own = len(pairs) == 1, base.options == _plain_options(base)
+        is_named = name is not None and is_alone
         for job in jobs:
-            yield replace(job, file=row.path, line=row.line), row if is_named else None
+            job = replace(job, file=row.path, line=row.line, has_own_options=is_alone and is_own)
+            yield job, row if is_named else None
+
+
+def _plain_options(base: VerifyRequest) -> SourceOptions:
+    """The options of sources if the command line gives none for all rows."""
+    return SourceOptions(show_chatter=base.options.show_chatter)
+
+
+def _checks_of(jobs: Iterable[Job]) -> Iterator[VerifyRequest]:
+    return (job.work for job in jobs if isinstance(job.work, VerifyRequest))
 
 
 def _pairs_of_row(reference: str, candidates: tuple[str, ...]) -> list[Pair]:

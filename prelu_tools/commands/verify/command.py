@@ -20,7 +20,12 @@ from prelu_tools.commands.verify.candidates.candidate import Judged
 from prelu_tools.commands.verify.candidates.unrun import nothing_to_run, unjudged
 from prelu_tools.commands.verify.conclusion import agreements_of, conclude
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
-from prelu_tools.commands.verify.inputs.linking import Layouts, link_inputs, other_links
+from prelu_tools.commands.verify.inputs.linking import (
+    LayoutError,
+    Layouts,
+    link_inputs,
+    other_links,
+)
 from prelu_tools.commands.verify.inputs.other import asking
 from prelu_tools.commands.verify.judging import is_quantized, judge
 from prelu_tools.commands.verify.linked import Linked
@@ -32,7 +37,12 @@ from prelu_tools.commands.verify.reference.replay import (
     refuse_records,
     replaying,
 )
-from prelu_tools.commands.verify.request import VerifyRequest, refuse_unknown_layouts
+from prelu_tools.commands.verify.request import (
+    VerifyRequest,
+    layout_names,
+    refuse_lone_layouts,
+    refuse_unknown_layouts,
+)
 from prelu_tools.commands.verify.unchecked import fixed_sizes, unchecked_sizes
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
 from prelu_tools.core.process.progress import ProgressCallback, silent
@@ -73,6 +83,7 @@ def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> Verify
     """
     _check_engines(request)
     refuse_unknown_layouts(request.layouts, (request.reference, *request.candidates))
+    refuse_lone_layouts([request])
     if request.reference not in live:
         _refuse_separate_weights(request, live)
     named = [] if request.reference in live else [request.reference]
@@ -144,7 +155,7 @@ def verify_source(
                 judged.append(Judged(item))
             else:
                 judged += _judge(reference, item, request, progress)
-        reference.notes += unchecked_sizes(source, opened)
+        reference.notes += unchecked_sizes(source, opened, request.options.inputs)
         if not request.strict_interface:
             reference.notes += fixed_sizes(source, opened)
         agreements = agreements_of(reference, judged, request)
@@ -170,6 +181,8 @@ def _open_candidates(
             options = asking(request.options, list(known), known, layouts.turned)
             candidate = ready.get(text) or open_source(text, options)
             linked.append(_link(source, candidate, text, request))
+        except LayoutError:
+            raise
         except PReLUToolsError as error:
             linked.append(unjudged(text, None, str(error)))
     return linked
@@ -177,10 +190,8 @@ def _open_candidates(
 
 def layouts_of(request: VerifyRequest, candidate: str) -> Layouts:
     """What the user said of the axis orders of the reference and of a candidate; "" for any."""
-    return Layouts(
-        request.layouts.get(request.reference, request.layouts.get("reference")),
-        request.layouts.get(candidate, request.layouts.get("candidate")),
-    )
+    names = layout_names(request.layouts, request.reference, candidate)
+    return Layouts(*(None if name is None else request.layouts[name] for name in names))
 
 
 def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) -> Linked:

@@ -115,6 +115,48 @@ def refuse_unknown_layouts(names: Iterable[str], models: Iterable[str]) -> None:
             )
 
 
+def layout_names(
+    layouts: Mapping[str, Layout], reference: str, candidate: str
+) -> tuple[str | None, str | None]:
+    """The names under which the axis orders of two models are given: their own, or their roles.
+
+    Args:
+        layouts: the axis orders by name.
+        reference: the source of the reference.
+        candidate: that of a candidate.
+
+    Returns:
+        None for a model that has none.
+    """
+    first, second = (
+        next((name for name in names if name in layouts), None)
+        for names in zip((reference, candidate), ROLES, strict=True)
+    )
+    return first, second
+
+
+def refuse_lone_layouts(checks: Iterable[VerifyRequest]) -> None:
+    """Reject an axis order that no check has for both sides: it is relative to the other's.
+
+    Raises:
+        UsageError: there is one.
+    """
+    given: dict[str, str] = {}
+    used: set[str | None] = set()
+    for check in checks:
+        for text in check.candidates if check.layouts else ():
+            names = layout_names(check.layouts, check.reference, text)
+            used |= set() if None in names else {*names, *ROLES}
+            is_first = (check.reference, ROLES[0])
+            given |= {one: ROLES[one in is_first] for one in check.layouts}
+    for name, other in given.items():
+        if name not in used:
+            raise UsageError(
+                f"--layout has an axis order for {name!r} only, which has no effect alone: add "
+                f"{other}=nchw or {other}=nhwc, or leave it out"
+            )
+
+
 @dataclass(frozen=True)
 class VerifyRequest:
     """What to check, and how."""
@@ -235,11 +277,12 @@ class VerifyRequest:
     )  # fmt: skip
     layouts: Mapping[str, Layout] = option(
         LAYOUTS,
-        "Axis order of a model: NAME is reference, candidate or the model's path; repeatable.",
+        "Axis order of a model: NAME is reference, candidate or the model's path; repeatable, and "
+        "needed for both sides.",
         factory=dict, name="layout", metavar="NAME=nchw|nhwc",
         complete=("reference=nchw", "reference=nhwc", "candidate=nchw", "candidate=nhwc"),
-        key="layouts", key_help="axis order of reference, candidate or a model, by its name",
-        example='{ candidate = "nhwc" }',
+        key="layouts", key_help="axis orders of reference and candidate, or of models by name",
+        example='{ reference = "nchw", candidate = "nhwc" }',
     )  # fmt: skip
     """By `reference`, `candidate`, or a model's spelling."""
     input_layouts: Mapping[str, Layout] = field(default_factory=dict)

@@ -12,13 +12,18 @@ from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.core.options import InputOption
 from prelu_tools.core.results.reasons import Reason, are
 
+_REFERENCE = "the reference"
 
-def unchecked_sizes(source: Source, opened: Sequence[Linked]) -> Iterator[Reason]:
-    """A sentence for each input of a candidate with sizes that another model fixes.
+
+def unchecked_sizes(
+    source: Source, opened: Sequence[Linked], given: Sequence[InputOption]
+) -> Iterator[Reason]:
+    """A sentence for each input of a candidate with sizes that another model or the user fixes.
 
     Args:
         source: the reference.
         opened: all candidates.
+        given: the inputs that the user gave.
     """
     own = {spec.name: spec for spec in source.inputs()}
     shapes = known_shapes([*own.values()], [(o.source.inputs(), o.links) for o in opened])
@@ -26,7 +31,7 @@ def unchecked_sizes(source: Source, opened: Sequence[Linked]) -> Iterator[Reason
         specs = {spec.name: spec for spec in item.source.inputs()}
         for link in item.links:
             free = specs[link.candidate].shape
-            stated, known = own[link.reference].shape, shapes[link.reference]
+            known = shapes[link.reference]
             axes = {
                 name: axis
                 for axis, name in zip(link.permutation, free, strict=True)
@@ -35,15 +40,39 @@ def unchecked_sizes(source: Source, opened: Sequence[Linked]) -> Iterator[Reason
             fixed = {name: int(known[axis]) for name, axis in axes.items()}
             if not fixed:
                 continue
-            is_own = all(isinstance(stated[axis], int) for axis in axes.values())
-            who = "the reference" if is_own else "another candidate"
+            who = _who_fixes(source, own[link.reference], [*axes.values()], opened, given)
+            cure = _cure(source, own[link.reference], axes) if who == _REFERENCE else ""
             names, verb = " and ".join(fixed), "is" if len(fixed) == 1 else "are"
+            fixes = f"{who} fixes {'it' if len(fixed) == 1 else 'them'}"
             yield Reason(
                 f"{item.label}: {names} of input {link.candidate!r} {verb} dynamic, but only "
-                f"{in_words(fixed)} was checked: {who} fixes {'it' if verb == 'is' else 'them'}"
-                f"{_cure(source, own[link.reference], axes) if is_own else ''}",
+                f"{in_words(fixed)} was checked: {fixes}{cure}",
                 "sizes_not_checked",
             )
+
+
+def _who_fixes(
+    source: Source,
+    spec: TensorSpec,
+    axes: Sequence[int],
+    opened: Sequence[Linked],
+    given: Sequence[InputOption],
+) -> str:
+    """What fixes sizes of an input of the reference, which may have them from elsewhere."""
+    asked = next((one for one in given if one.name == spec.name), None)
+    sizes = () if asked is None else asked.shape
+    is_asked = len(sizes) == len(spec.shape) and all(isinstance(sizes[x], int) for x in axes)
+    if asked is not None and is_asked and source.recording is None:
+        return f"--input {asked.text}"
+    if not spec.is_assumed and all(isinstance(spec.shape[axis], int) for axis in axes):
+        return _REFERENCE
+    for item in opened:
+        specs = {one.name: one.shape for one in item.source.inputs()}
+        for link in item.links:
+            found = dict(zip(link.permutation, specs[link.candidate], strict=True))
+            if link.reference == spec.name and all(isinstance(found[axis], int) for axis in axes):
+                return item.label
+    return _REFERENCE
 
 
 def _cure(source: Source, spec: TensorSpec, axes: Mapping[str, int]) -> str:

@@ -140,7 +140,7 @@ def _flag(value: Any) -> bool:
 
 
 def _layouts(value: Any) -> dict[str, str]:
-    expected = 'a table as in { candidate = "nhwc" }, of nchw and nhwc'
+    expected = 'a table as in { reference = "nchw", candidate = "nhwc" }'
     if not isinstance(value, Mapping):
         raise WrongValueError(expected)
     for layout in value.values():

@@ -16,6 +16,7 @@ WARNINGS: Final = frozenset(
         "slopes_initial",
         "record_is_stale",
         "candidate_of_other_version",
+        "sizes_disagree",
         "sizes_not_checked",
         "size_fixed",
         "no_negative_input",

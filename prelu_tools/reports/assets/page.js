@@ -67,7 +67,8 @@
   function about(layer) {
     const shape = layer.shape.length ? layer.shape.join("x") : "()";
     const uses = layer.nodes.length > 1 ? ", used " + layer.nodes.length + " times" : "";
-    const words = layer.health.map((word) => el("span", { class: "word" }, word));
+    const found = layer.findings.map(([, code]) => code);
+    const words = layer.health.filter((word) => !found.includes(word)).map((word) => el("span", { class: "word" }, word));
     const findings = layer.findings.map(([severity, code]) => el("span", { class: "verdict " + severity }, severity + " " + code));
     return el("div", {}, el("h2", {}, layer.name),
       el("p", { class: "small soft" }, layer.form + ", " + layer.sharing + ", " + shape + " " + layer.dtype + uses),
@@ -187,6 +188,13 @@
     };
   }
 
+  function legend() {
+    const used = data.layers.some((layer) => layer.usage !== null) ?
+      "; negative in: share of the layer's input that is negative; unused: slopes that met no negative value; " +
+      "of output: share of the output's magnitude that comes from negative values" : "";
+    return el("p", { class: "legend" }, "adds: slopes as a percentage of the parameters of the preceding layer" + used);
+  }
+
   const list = el("div", { id: "layers" });
 
   function update() {
@@ -231,7 +239,7 @@
   const several = data.layers.length > 1;
   if (several) page.append(overview());
   page.append(el("div", { class: "controls", role: "search" }, search, sort, direction, severity, scaling, count,
-    wordButtons(), key()), list, nothing);
+    wordButtons(), key()), legend(), list, nothing);
   listen();
   update();
   if (several) Charts.depth(document.getElementById("depth"), data.layers, data.scale, choose);

@@ -22,7 +22,9 @@ def view(result: OptimizeResult, style: Style) -> Section:
     title = (Name(result.source), " -> ", Name(result.path))
     details = as_details(result.verification, style)
     blocks = (_layers(result), Lines.of(_lines(result)), details)
-    return Section(title, blocks, headline=headline, warnings=warning_lines(result.warnings))
+    gain = () if result.latency is None else (_gain(result.latency),)
+    warnings = warning_lines(result.warnings)
+    return Section(title, blocks, headline=headline, reasons=gain, warnings=warnings)
 
 
 def _layers(result: OptimizeResult) -> Table:
@@ -56,7 +58,7 @@ def _gained(layer: LayerChoice) -> str:
         return "-"
     if layer.gain.low <= 1.0 <= layer.gain.high:
         return "within noise"
-    return f"{1e3 * layer.gained:.2f} ms"
+    return f"{1e3 * layer.gained:.2f} ms" if abs(layer.gained) >= 5e-6 else "<0.01 ms"
 
 
 def _lines(result: OptimizeResult) -> Iterator[Text]:
@@ -67,15 +69,19 @@ def _lines(result: OptimizeResult) -> Iterator[Text]:
     yield from plain_notes(result.notes)
 
 
-def _latency(latency: Latency, held: EqualityReport) -> Iterator[Text]:
-    """The model before and after, and where."""
+def _gain(latency: Latency) -> Text:
+    """The model before and after: what it was all for."""
     ratio = latency.ratio
     words = (
         f"{milliseconds(latency.before)} before, {milliseconds(latency.after)} now: "
         f"{ratio.median:.2f}x the time ({ratio.low:.2f} to {ratio.high:.2f} over "
         f"{counted(ratio.n_rounds, 'round')})"
     )
-    yield (Word(words, "pass"),) if ratio.high < 1 else words
+    return (Word(words, "pass"),) if ratio.high < 1 else words
+
+
+def _latency(latency: Latency, held: EqualityReport) -> Iterator[Text]:
+    """What it was timed on, and at which sizes."""
     processor = held.processor or "an unnamed processor"
     yield f"{counted(latency.threads, 'thread')}, onnxruntime {held.runtime} on {processor}"
     if latency.sizes_from in _SIZES:

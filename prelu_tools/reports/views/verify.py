@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, code_of
 from prelu_tools.core.results.verification.candidate import CandidateReport
-from prelu_tools.core.results.verification.parity import LayerParity, OutputParity
+from prelu_tools.core.results.verification.parity import LayerParity, OutputParity, Verdict
 from prelu_tools.core.results.verification.result import VerifyResult
+from prelu_tools.core.rounding.tolerance import FACTOR
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import (
     Block,
@@ -23,11 +24,11 @@ from prelu_tools.reports.document import (
     Text,
     Word,
 )
+from prelu_tools.reports.headline import first_of
 from prelu_tools.reports.sentences import (
     END_TO_END,
     ISOLATED,
     LIMIT_AT_ZERO,
-    LIMIT_OF_WORST,
     MIN_HITS,
     POWER,
     REACHED,
@@ -35,6 +36,7 @@ from prelu_tools.reports.sentences import (
     TOP1,
     WRONG,
     X_ROUNDING,
+    X_ROUNDING_LIMIT,
     agreement_line,
     baseline_lines,
     decibels,
@@ -150,6 +152,7 @@ def _summary(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
         Column("slopes equal"),
         Column("power", meaning=POWER),
         Column("verdict", "word"),
+        Column("reason", "text", brief=False),  # a terminal gives them all at the end
     )
     rows = [
         (
@@ -158,27 +161,28 @@ def _summary(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
             f"{sum(layer.n_slopes for layer in report.layers):,}",
             "-" if report.power is None else power_share(report.power),
             Word(report.verdict),
+            first_of(_reasons(report)),
         )
         for mark, report in zip(marks, reports, strict=True)
     ]
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(rows)).without()
 
 
 def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
     """A row for each output; columns without content are left out."""
     several = len(marked) > 1
     outputs = [(mark, output) for mark, report in marked for output in report.outputs]
-    has_own = any(output.worst_of_rounding is not None for _, output in outputs)
+    own = [output.worst_of_rounding is not None for _, output in outputs]
     columns = (
         *((Column("candidate", "text"),) if several else ()),
         Column("output", "name"),
         Column("shape", "text", meaning=_FIRST_RUN),
         Column("max abs diff"),
-        Column("x rounding", meaning=X_ROUNDING),
+        Column("x rounding", meaning=X_ROUNDING_LIMIT if any(own) else X_ROUNDING),
         Column(
             "limit",
             brief=any(output.of_rounding is None for _, output in outputs),
-            meaning=LIMIT_OF_WORST if has_own else LIMIT_AT_ZERO,
+            meaning=LIMIT_AT_ZERO,
         ),
         Column("max rel diff", brief=False),
         Column("SNR", meaning=SNR),
@@ -194,13 +198,13 @@ def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
 
 
 def _output_row(output: OutputParity, quantized: bool) -> tuple[Cell, ...]:
-    top1, limit = output.top1_agreement, output.limit
-    worst = f"{output.max_abs_diff:.2e}"
+    top1, own = output.top1_agreement, output.worst_of_rounding
+    limit = output.limit if own is None else None  # else each value has its own
     return (
         Name(output.name),
         shape(output.shape),
-        Share(worst, _of(output.max_abs_diff, limit)) if limit else worst,
-        of_rounding(output),
+        Share(f"{output.max_abs_diff:.2e}", _of(output.max_abs_diff, limit, output.verdict)),
+        Share(of_rounding(output), _of(own, FACTOR, output.verdict)),
         "-" if limit is None else f"{limit:.1e}",
         f"{output.max_rel_diff:.2e}",
         decibels(output.deviation) if quantized else "-",
@@ -210,15 +214,20 @@ def _output_row(output: OutputParity, quantized: bool) -> tuple[Cell, ...]:
     )
 
 
-def _of(difference: float, limit: float) -> float | None:
-    share = difference / limit
-    return None if math.isnan(share) else share
+def _of(error: float | None, limit: float | None, verdict: Verdict) -> float | None:
+    """An error as a share of its limit; None where that is not what the verdict comes from.
+
+    The limit of a value of 0 is exceeded by larger values that may differ by more.
+    """
+    share = error / limit if error is not None and limit else math.nan
+    return None if math.isnan(share) or (share > 1 and verdict != "fail") else share
 
 
 def _layers(report: CandidateReport) -> Table:
-    """A row a layer; a failing one's node is named if that is not the layer's name."""
+    """A row a layer; nodes are named where they are not called like the layers."""
     layers, quantized = report.layers, report.tolerance.origin == "quantized"
-    has_node = any(x.verdict != "pass" and x.node not in (None, x.name) for x in layers)
+    renamed = [x for x in layers if x.node not in (None, x.name)]
+    has_node = any(x.verdict != "pass" for x in renamed)  # a terminal shows those of failures
     columns = (
         Column("layer", "name"),
         Column("slopes", "word"),
@@ -227,7 +236,7 @@ def _layers(report: CandidateReport) -> Table:
         *((Column("SNR", meaning=SNR),) if quantized else ()),
         Column("reached", meaning=REACHED),
         Column("min hits", meaning=MIN_HITS),
-        Column("node", "name", brief=has_node),
+        *((Column("node", "name", brief=has_node),) if renamed else ()),
         Column("verdict", "word"),
     )
     rows = [
@@ -239,7 +248,7 @@ def _layers(report: CandidateReport) -> Table:
             *((decibels(layer.deviation),) if quantized else ()),
             Share(covered(layer.coverage), layer.coverage),
             "-" if layer.least_positions is None else f"{layer.least_positions:,}",
-            "-" if layer.node is None else Name(layer.node),
+            *(("-" if layer.node is None else Name(layer.node),) if renamed else ()),
             Word(layer.verdict),
         )
         for layer in layers

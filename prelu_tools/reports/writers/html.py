@@ -37,7 +37,7 @@ from prelu_tools.reports.document import (
     holds,
     plain,
 )
-from prelu_tools.reports.shortening import breakable
+from prelu_tools.reports.shortening import TOGETHER, breakable
 from prelu_tools.reports.views import view_of
 from prelu_tools.reports.writers.charts.course import LEGEND, charts
 from prelu_tools.reports.writers.charts.data import chart_data
@@ -130,7 +130,8 @@ def _text(text: Text) -> str:
 
 def _part(part: str) -> str:
     if isinstance(part, Name):
-        name = f"<code>{breakable(part)}</code>"
+        kind = ' class="short"' if len(part) <= TOGETHER else ""
+        name = f"<code{kind}>{breakable(part)}</code>"
         return f'<a href="{escaped(part.link)}">{name}</a>' if part.link else name
     if isinstance(part, Word):
         return f'<span class="verdict {escaped(part.status)}">{escaped(part)}</span>'

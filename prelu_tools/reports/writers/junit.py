@@ -292,7 +292,7 @@ def _coverage(suite: Element, result: VerifyResult) -> None:
     if coverage is None:
         SubElement(case, "skipped", message="the inputs of the layers cannot be observed")
     elif not coverage.exercised:
-        SubElement(case, "skipped", message="no negative value reached a slope")
+        SubElement(case, "skipped", message="no negative value reached any slope")
     _say(case, (reached(result), *unreached(result)))
 
 

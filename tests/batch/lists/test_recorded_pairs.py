@@ -39,6 +39,23 @@ def test_records_and_models_make_pairs_and_other_files_do_not(folders: tuple[Pat
     assert found.code == 0, found.words
 
 
+def test_what_a_record_fixes_is_refused_in_a_list_as_on_the_command_line(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folders[0].parent)
+    pair, why = ("references/recorded.npz", "onnx/recorded.onnx"), "is a record, whose inputs are"
+    alone = cli("verify", *pair, "--input", "x:4,3")
+    assert (alone.code, why in alone.words) == (2, True)
+    row = f'[[checks]]\nreference = "{pair[0]}"\ncandidates = ["{pair[1]}"]\n'
+    Path("own.toml").write_text(f'{row}input = ["x:4,3"]\n')
+    listed = cli("verify", "own.toml", "--jobs", "0")
+    assert (listed.code, f"input would be ignored: {pair[0]} {why}" in listed.words) == (3, True)
+    Path("plain.toml").write_text(row)  # an option for all checks counts where it is needed
+    assert cli("verify", "plain.toml", "--jobs", "0", "--input", "x:4,3").code == 0
+    Path("own.toml").write_text(f'{row}input = ["z:4,3"]\n')
+    assert "input z: no such input in" in cli("verify", "own.toml", "--jobs", "0").words
+
+
 def test_a_record_is_no_candidate(folders: tuple[Path, Path]) -> None:
     left, right = folders
     (left / "model.onnx").unlink()

@@ -230,6 +230,7 @@ def test_a_misspelled_key_is_a_usage_error_that_names_the_nearest(line: str, sai
         ([GOOD, GOOD], "2 checks have the name 'good'"),
         ([f"{GOOD}\nlayouts = {{ candidat = 'nchw' }}"], "did you mean 'candidate'?"),
         ([f"{GOOD}\nlayouts = {{ 'net2.onnx' = 'nchw' }}"], "'net2.onnx', which is not a model"),
+        ([f"{GOOD}\nlayouts = {{ candidate = 'nchw' }}"], "layouts has an axis order for 'cand"),
         (
             [f"{GOOD}\npower = false\nmin_power = 0.5"],
             "ignored: power = false plants no faults",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from running import Outcome, cli
 from tampering import changed, set_slopes, swap
@@ -365,6 +366,15 @@ def test_sizes_come_from_the_file_that_was_exported_from_the_source(
     assert found.json["note_codes"][-1] == "record_is_large"
     assert "is too large to commit" in found.json["notes"][-1]
     assert cli("verify", "net.npz", "net.onnx", "--no-power", "-q").code == 0
+    proto = onnx.load("net.onnx")
+    proto.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 50
+    onnx.save(proto, "other.onnx")
+    found = cli("record", "sized.py:net(3)", "-o", "net.npz", "--samples", 2, "--force")
+    assert found.code == 0
+    assert (
+        "warning the model's input sizes are not known: those of net.onnx are used" in found.words
+    )
+    assert "but other.onnx has input:batch,2,50: --input chooses" in found.words
 
 
 def test_a_record_of_another_version_of_its_source_says_so(

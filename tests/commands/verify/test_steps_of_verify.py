@@ -66,13 +66,15 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
 def test_everything_is_checked_before_a_model_is_loaded(
     live: tuple[str, ...], named: tuple[str, ...], others: list[str], parts: Parts
 ) -> None:
-    checks = ["parse_provider", "check_runtime", "refuse_unknown_layouts", "check_request"]
+    checks = ["parse_provider", "check_runtime", "refuse_unknown_layouts", "refuse_lone_layouts",
+              "check_request"]  # fmt: skip
     parts.answer(dict.fromkeys(checks) | {"nothing_to_run": "what is known"})
     request = replace(REQUEST, layouts={"r": "nchw"})
     assert module.before_loading(request, live) == cast(Any, "what is known")
     assert parts.asked == [
         ("parse_provider", "cpu"), ("parse_provider", "cuda"), ("check_runtime", "ncnn"),
         ("refuse_unknown_layouts", {"r": "nchw"}, ("r", "c", "d")),
+        ("refuse_lone_layouts", [request]),
         ("check_request", request, *named, {"others": others}), ("nothing_to_run", request, live),
     ]  # fmt: skip
 
@@ -174,7 +176,7 @@ def test_the_steps_of_a_comparison(parts: Parts) -> None:
         ("check_runtime", "ncnn"), ("_open_candidates", source, REQUEST, {"c": "open"}),
         ("refuse_records", [linked]), ("within_calibration", [linked], REQUEST),
         ("run", source, [linked], drawn), ("_judge", reference, linked, drawn, told.append),
-        ("unchecked_sizes", source, [linked]), ("agreements_of", reference, every, drawn),
+        ("unchecked_sizes", source, [linked], ()), ("agreements_of", reference, every, drawn),
         ("conclude", reference, every, "agreements", drawn),
     ]  # fmt: skip
     assert reference.notes == ["a note", "unchecked"]

@@ -435,6 +435,21 @@ def test_no_page_is_cut_empty_or_wider_than_the_screen(
         assert driver.get_log("browser") == []
 
 
+def test_paper_has_the_key_of_the_colours_and_no_controls(driver: Any, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(render(usual(), Style()), encoding="utf-8")
+    look(driver, path, PAPER, printed=True)
+    controls = driver.find_elements(By.CSS_SELECTOR, ".controls > *")
+    assert [e.get_attribute("class") for e in controls if e.is_displayed()] == ["key"]
+
+
+def test_a_finding_is_not_said_again_by_the_word_for_it(page: Page) -> None:
+    page.open(usual())
+    chips = page.js("[...document.querySelectorAll('.layer')[1].querySelectorAll('.words span')]"
+                    ".map((e) => e.innerText)")  # fmt: skip
+    assert chips == ["warning at_init", "leaky", "uniform"]
+
+
 def test_every_chart_is_drawn_on_paper(page: Page) -> None:
     page.open(model(*(layer(f"a{i}", [0.1, 0.2]) for i in range(60))))
     assert page.js("document.querySelectorAll('canvas').length") < 40

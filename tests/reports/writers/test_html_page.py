@@ -100,7 +100,7 @@ def test_without_any_script_the_layers_are_tables() -> None:
     page = _page(usual())
     without = page.partition("<noscript>")[2].partition("</noscript>")[0]
     for report in usual().layers:
-        assert f"<code>{report.layer.name}" in without
+        assert f'<code class="short">{report.layer.name}' in without
 
 
 def test_what_was_vendored_is_what_was_published() -> None:

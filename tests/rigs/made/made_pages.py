@@ -6,12 +6,21 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+from made_checks import passing
 from made_results import compared, examined, exported, layer, model, optimized, usual, verified
 
 from prelu_tools.core.prelu.movement import SlopeTrack
 from prelu_tools.core.prelu.statistics import slope_health, slope_statistics
+from prelu_tools.core.process.timing import Ratio
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.inspection import Finding, InspectResult, LayerUsage
+from prelu_tools.core.results.quantization import (
+    QuantizedLayer,
+    QuantizedOutput,
+    QuantizedTimes,
+    QuantizeResult,
+)
+from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.series import LayerPoint, LayerSeries, SeriesPoint, SeriesResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.writers.json import one_line
@@ -28,10 +37,12 @@ def pages() -> Mapping[str, Result]:
         "compare": compared(),
         "series": series(),
         "verify": verified(),
+        "verify-passed": passed(),
         "verify-long": long_names(),
         "verify-two": two(),
         "export": exported(verified()),
         "optimize": optimized(),
+        "quantize": quantized(),
         "doctor": examined(),
         "checks": many("verify"),
         "batch": many("inspect"),
@@ -92,6 +103,51 @@ def two() -> Result:
         report, model="other.onnx", verdict="pass", layers=report.layers[:1], reasons=(), special=()
     )
     return dataclasses.replace(verified(), candidates=(report, good))
+
+
+def passed() -> Result:
+    """A check that passed, with a warning; the output's values have limits of their own."""
+    (report,) = passing().candidates
+    outputs = tuple(
+        dataclasses.replace(report.outputs[0], name=f"output_{number}", worst_of_rounding=multiple)
+        for number, multiple in enumerate((0.0, 2.0, 15.9))
+    )
+    notes = (Reason("all 512 slopes of nets.py:Net have their initial value", "slopes_initial"),)
+    changed = dataclasses.replace(report, outputs=outputs)
+    return passing(candidates=(changed,), notes=notes)
+
+
+def quantized() -> QuantizeResult:
+    """A model in int8, one layer of which stayed in floating point."""
+    sizes = (8, 32, 46, 46)
+    layers = (
+        QuantizedLayer(
+            *("stem.act", sizes, 32, "int_split_conv", "timing", 0.0051, 7.5e-9),
+            *(33.6, 33.5, 34.0, 0.98, (3,)),
+        ),
+        QuantizedLayer(
+            *("head.act", None, 8, "float", "cost model", None, None), *(40.0, 39.5, 40.7, 0.25)
+        ),
+    )
+    ratio = Ratio(0.29, 0.28, 0.3, 68)
+    return QuantizeResult(
+        source="net.onnx",
+        path="int8.onnx",
+        n_bytes=419_365,
+        verdict="pass",
+        reasons=(),
+        layers=layers,
+        outputs=(QuantizedOutput("y", 23.2, 24.4, 23.9, 0.9375, 1.0),),
+        times=QuantizedTimes(
+            2.8e-3, 2.6e-3, 0.75e-3, ratio, ratio, 1, (("x", sizes),), "1.32", "A"
+        ),
+        metric=None,
+        rows=(48, 16),
+        options={},
+        verification=passing(),
+        notes=("left in floating point, because its inputs are not quantized: head.act",),
+        seconds=15.7,
+    )
 
 
 def many(command: str) -> BatchResult:

@@ -118,7 +118,7 @@ class OutputJudge:
         shape leaves several orders open, the first run that tells them apart decides.
         """
         fitting = AxisAlignment.between(reference.shape, candidate.shape)
-        if not self._moved or reference.ndim < 3 or not fitting:
+        if reference.ndim < 3 or not fitting:
             return candidate
         same, given = tuple(range(reference.ndim)), self._layouts.permutation(reference.ndim)
         if reference.ndim not in self._moved and (same in fitting or given not in fitting):

@@ -10,7 +10,7 @@ import numpy as np
 from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.inputs.feeds import Feeds, names
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Layout, Permutation, from_layouts
 from prelu_tools.core.prelu.slopes import Shape
@@ -30,6 +30,10 @@ class InputLink:
     """The candidate's type of it where that is another one than the reference's."""
     others: tuple[Permutation, ...] = ()
     """Other axis orders that the shapes leave open, if the order is not stated."""
+
+
+class LayoutError(UsageError):
+    """The user's axis orders contradict the shapes of two models that fit otherwise."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def link_inputs(
     """Pair the inputs of two models by name, otherwise by order, and find their layouts.
 
     Raises:
-        PReLUToolsError: their numbers or shapes differ, or the layout is in doubt.
+        LayoutError: the shapes fit, but not in the user's axis orders.
+        PReLUToolsError: their numbers or shapes differ.
     """
     by_name = {spec.name: spec for spec in candidate}
     if set(by_name) <= {spec.name for spec in reference}:  # unused inputs may be left out
@@ -102,20 +107,29 @@ def _permutations(
 ) -> tuple[Permutation, ...]:
     """The axis orders that are possible, the likeliest first: the same one, if shapes allow it.
 
-    Orders that differ in axes of size 1 only are one.
+    Orders that differ in axes of size 1 only are one. The user's order has to fit as well as any:
+    no size that is free on one side alone, where another order has none of these.
     """
     given = layouts.permutation(len(reference.shape))
     left, right = _static(reference), _static(candidate)
     fitting = AxisAlignment.between(left, right)
-    if given is not None and given in fitting:
-        return (given,)
     exact = [p for p in fitting if tuple(left[axis] for axis in p) == right]
-    chosen = exact if len(exact) == 1 else fitting
-    if given is not None or not chosen:
+    if given is not None and given in (exact or fitting):
+        return (given,)
+    if not fitting:
         raise PReLUToolsError(
             f"its input {candidate.name!r} has shape {_text(candidate)}, but the reference's "
             f"{reference.name!r} has shape {_text(reference)}"
         )
+    if given is not None:
+        turned = replace(reference, shape=tuple(reference.shape[axis] for axis in given))
+        raise LayoutError(
+            f"--layout does not fit the models: with reference={layouts.reference} and "
+            f"candidate={layouts.candidate}, the reference's input {reference.name!r} of shape "
+            f"{_text(reference)} becomes {_text(turned)}, but the candidate's {candidate.name!r} "
+            f"has shape {_text(candidate)}: correct it, or leave it out"
+        )
+    chosen = exact if len(exact) == 1 else fitting
     orders = {tuple(axis for axis in order if left[axis] != 1): order for order in chosen[::-1]}
     return tuple(order for order in chosen if order in orders.values())
 

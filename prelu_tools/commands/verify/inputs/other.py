@@ -10,7 +10,9 @@ from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption, OtherInputs, SourceOptions
+from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import inverse
+from prelu_tools.core.prelu.slopes import Shape
 
 _CAST = ("float16", "bfloat16", "float64")  # a reference computes in float32
 
@@ -46,7 +48,7 @@ def asking(
             for text in others:
                 try:
                     source = ready.get(text) or open_source(text, options)
-                    found.append(OtherInputs(text, _inputs_of(source, layouts)))
+                    found.append(_inputs_of(text, source, layouts))
                     ready[text] = source
                 except UsageError:  # it does not know its own sizes
                     continue
@@ -54,22 +56,43 @@ def asking(
                     unreadable.append(error)
             if unreadable and not found:
                 raise unreadable[0]
-            return replace(found[0], more=tuple(found[1:])) if found else None
+            return _first_of(found) if found else None
         finally:
             is_asking = False
 
     return replace(options, other=ask)
 
 
-def _inputs_of(source: Source, layouts: Layouts) -> tuple[InputOption, ...]:
-    found = []
+def _first_of(found: Sequence[OtherInputs]) -> OtherInputs:
+    """The first model's inputs, and the others'."""
+    first, *others = found
+    unlike = tuple(other for other in others if not _may_be_equal(first.inputs, other.inputs))
+    return replace(first, more=tuple(others), unlike=unlike)
+
+
+def _may_be_equal(left: Sequence[InputOption], right: Sequence[InputOption]) -> bool:
+    """Whether inputs may have the same sizes, in some order of axes; one may have fewer inputs."""
+    by_name = {one.name: one for one in right}
+    pairs = [(one, by_name[one.name]) for one in left if one.name in by_name]
+    if not pairs and len(left) == len(right):
+        pairs = [*zip(left, right, strict=True)]
+    return all(AxisAlignment.between(_static(one), _static(other)) for one, other in pairs)
+
+
+def _static(given: InputOption) -> Shape:
+    return tuple(size if isinstance(size, int) else None for size in given.shape)
+
+
+def _inputs_of(text: str, source: Source, layouts: Layouts) -> OtherInputs:
+    found, is_turned = [], False
     for spec in source.inputs():
         order = layouts.permutation(len(spec.shape))
         shape = spec.shape
         if order is not None:
+            is_turned |= tuple(sorted(order)) != order
             shape = tuple(shape[axis] for axis in inverse(order))
         found.append(InputOption(spec.name, shape, _type_of(spec.dtype)))
-    return tuple(found)
+    return OtherInputs(text, tuple(found), is_turned=is_turned)
 
 
 def _type_of(dtype: str) -> str:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
+from prelu_tools.backends.protocol.failures import RefusedSizesError
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.protocol.runners import Runner
 from prelu_tools.commands.verify.inputs.feeds import Feeds
@@ -35,6 +36,9 @@ class Trial:
             feeds: the run.
             rows: where its rows are.
             is_finite: whether infinities are of no use either.
+
+        Raises:
+            RefusedSizesError: it rejects the sizes that it was given, with any values.
         """
         key = _digest(feeds)
         if key not in self._known:
@@ -45,6 +49,8 @@ class Trial:
                     usable_rows(outputs, count),
                     usable_rows(outputs, count, is_finite=True),
                 )
+            except RefusedSizesError:  # whatever the values are
+                raise
             except PReLUToolsError as error:
                 self._known[key] = error
         found = self._known[key]

@@ -114,13 +114,13 @@ def of_inputs(feeds: Sequence[Feeds]) -> list[Reason]:
 
 
 def of_slopes(coverage: CoverageBook) -> list[Reason]:
-    """A run in which no negative value reached a slope."""
+    """Whether no negative value reached any slope."""
     if coverage.exercised or not coverage.total:
         return []
     return [
         Reason(
-            "no negative value reached a slope, so slopes were compared only by value, not by what "
-            "the layers compute; try other inputs (--inputs or --input-range)",
+            "no negative value reached any slope, so slopes were compared only by value, not by "
+            "what the layers compute; try other inputs (--inputs or --input-range)",
             "no_negative_input",
         )
     ]

@@ -178,7 +178,7 @@ class _Player:
         reference.notes += [note for note in told if code_of(note) not in _OF_RUNS]
         reference.notes += of_inputs(reference.feeds)
         reference.notes += of_slopes(reference.coverage) if self.request.layers else []
-        reference.doubts += [doubt.reason for doubt in recording.doubts]
+        reference.doubts = [doubt.reason for doubt in recording.doubts]
         return reference
 
     def _feeds(self, run: RecordedRun) -> Feeds:
@@ -250,13 +250,15 @@ class _Player:
             if stored is None:
                 return None
             found = stored.load()
-            if found.shape == () or (axis is not None and found.shape[axis : axis + 1] == (1,)):
+            if found.shape == ():
                 return found
             if found.ndim != values.ndim or any(
                 size not in (1, wanted)
                 for size, wanted in zip(found.shape, values.shape, strict=True)
             ):
                 raise self._damaged(f"a limit is of shape {list(found.shape)[:8]}")
+            if axis is not None and found.shape[axis : axis + 1] == (1,):
+                return found  # the same for every row
             return self._taken(part, found, axis)
 
         scale = load(spread.scale)

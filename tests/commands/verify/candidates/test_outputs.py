@@ -241,6 +241,14 @@ def test_an_output_is_not_moved_because_an_input_of_another_rank_was() -> None:
     assert _verdict(_judge(boxes, moved=RANKS, layouts=BOTH), boxes.transpose(0, 2, 1)) == "pass"
 
 
+def test_an_output_is_moved_as_the_user_says_though_no_input_is() -> None:
+    """A decoder makes pictures of vectors."""
+    turned = PICTURE.transpose(0, 2, 3, 1)
+    assert _verdict(_judge(PICTURE, moved=(), layouts=BOTH), turned) == "pass"
+    assert _verdict(_judge(PICTURE, moved=(), layouts=BOTH), turned + 1) == "fail"
+    assert _verdict(_judge(PICTURE, moved=()), turned) == "fail"
+
+
 def test_a_layout_that_shapes_leave_open_is_the_one_in_which_the_values_are_equal() -> None:
     turned = CUBE.transpose(0, 2, 3, 1)
     assert _verdict(_judge(CUBE, moved=RANKS, layouts=BOTH), turned) == "pass"

@@ -59,7 +59,7 @@ def _plan(
         for layer in source.layers():
             book.note(layer.name, reached)
     tolerance = Tolerance(0.0, room, scaled=False, origin="given")
-    judge = OutputJudge(references, {"y": Extent()}, Layouts(), False, tolerance)
+    judge = OutputJudge(references, {"y": Extent()}, Layouts(), (), tolerance)
     return PowerPlan(source.layers(), source, "cpu", runs, judge, book, 0)
 
 

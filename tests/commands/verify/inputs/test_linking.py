@@ -11,6 +11,7 @@ from specs import spec
 from prelu_tools.commands.verify.inputs.drawing import DrawPlan
 from prelu_tools.commands.verify.inputs.linking import (
     InputLink,
+    LayoutError,
     Layouts,
     link_inputs,
     move,
@@ -102,7 +103,7 @@ def test_the_order_of_axes(
         (("batch", 3, 4), ("n", 5, 6), None),
         (("batch", 3), ("n", 3, 1), None),
         ((), ("n",), None),
-        (("batch", 3, 4, 5), ("n", 3, 4, 5), ("nchw", "nhwc")),
+        (("batch", 3, 4, 5), ("n", 3, 4, 6), ("nchw", "nhwc")),
     ],
 )
 def test_an_order_of_axes_that_cannot_be(
@@ -118,6 +119,26 @@ def test_an_order_of_axes_that_cannot_be(
     with pytest.raises(PReLUToolsError) as raised:
         link_inputs([spec("a", *reference)], [spec("b", *candidate)], layouts)
     assert str(raised.value) == words
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "said"),
+    [
+        (("batch", 3, 4, 5), ("n", 3, 4, 5), ("nchw", "nhwc")),
+        (("batch", 3, 4, 5), ("n", 4, 5, 3), ("nchw", "nchw")),
+        (("batch", 3, "h", "w"), ("n", 3, "h", "w"), ("nhwc", "nchw")),  # 3 of h and w alone
+        (("batch", 3, "t"), ("n", "t", 3), ("nchw", "nchw")),
+    ],
+)
+def test_the_users_order_has_to_fit_as_well_as_another(
+    reference: tuple[Dim, ...], candidate: tuple[Dim, ...], said: tuple[Layout, Layout]
+) -> None:
+    specs = [spec("a", *reference)], [spec("b", *candidate)]
+    with pytest.raises(LayoutError, match=f"with reference={said[0]} and candidate={said[1]}, "):
+        link_inputs(*specs, Layouts(*said))
+    (link,) = link_inputs([spec("a", "n", "c", "h", "w")], [spec("b", "n", 3, "h", "w")],
+                          Layouts("nchw", "nhwc"))  # fmt: skip
+    assert link.permutation == LAST
 
 
 @pytest.mark.parametrize(

@@ -155,11 +155,13 @@ def test_element_wise_slopes_are_moved_as_the_layouts_say(tmp_path: Path) -> Non
     assert cli("verify", left, right).code == 0
 
 
-def test_a_layout_that_does_not_fit_is_no_verdict(tmp_path: Path) -> None:
-    left = save_convolution(tmp_path / "left.onnx", "nchw", size=5)
+@pytest.mark.parametrize("size", [5, "h"])
+def test_a_layout_that_does_not_fit_is_a_usage_error(tmp_path: Path, size: int | str) -> None:
+    left = save_prelu(tmp_path / "left.onnx", dims=("batch", 3, size, size))
     found = cli("verify", left, left, "--layout", "reference=nchw", "--layout", "candidate=nhwc")
-    assert found.code == 3
-    assert "but the reference's 'x' has shape" in found.words
+    assert (found.code, found.out) == (2, "")
+    assert f"the reference's input 'x' of shape [batch, 3, {size}, {size}] becomes" in found.words
+    assert "correct it, or leave it out" in found.words
 
 
 @pytest.mark.parametrize("text", ["nchw", "=nchw", "reference=ncwh", "reference"])

@@ -132,6 +132,43 @@ def test_what_is_stated_comes_first(nets: Path) -> None:
     assert not any(map(_is_used, result.notes))
 
 
+def test_sizes_that_the_module_rejects_are_named_with_their_origin(nets: Path) -> None:
+    pair = f"{nets}:picture", nets.with_name("picture.onnx")
+    with pytest.raises(PReLUToolsError) as said:
+        prelu_tools.verify(*pair, input={"x": ("batch", 3)}, **_FAST)
+    assert f"{pair[0]} fails on inputs x[2, 3] with RuntimeError: " in str(said.value)
+    assert str(said.value).endswith(
+        '. The sizes are those of input={"x": ("batch", 3)}: check their number and order'
+    )
+    with pytest.raises(PReLUToolsError) as said:
+        prelu_tools.export(pair[0], nets.with_name("no.onnx"), input={"x": (1, 5, 9, 9)})
+    assert "fails on inputs x[1, 5, 9, 9]" in str(said.value)
+    assert str(said.value).endswith("check their number and order")
+    orders: dict[str, Any] = {"layout": {"reference": "nchw", "candidate": "nhwc"}}
+    with pytest.raises(PReLUToolsError, match=r"; in the axis order of layout\): give input$"):
+        prelu_tools.verify(*pair, **orders, **_FAST)
+
+
+def test_what_fixes_a_size_is_named(nets: Path, tmp_path: Path) -> None:
+    free, files = nets.with_name("picture.onnx"), [tmp_path / "a.onnx", tmp_path / "b.onnx"]
+    for file, size in zip(files, (16, 20), strict=True):
+        proto = onnx.load(free)
+        for axis in (2, 3):
+            proto.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+        onnx.save(proto, file)
+
+    def said(*candidates: Path, **options: Any) -> dict[str | None, str]:
+        found = prelu_tools.verify(f"{nets}:picture", *candidates, **options, **_FAST)
+        return {code_of(note): note for note in found.warnings}
+
+    fixed = said(files[0], free)
+    assert fixed["sizes_not_checked"].endswith(f"was checked: {files[0]} fixes them")
+    assert "sizes_disagree" not in fixed
+    asked = said(free, input={"x": ("batch", 3, 16, 16)})
+    assert asked["sizes_not_checked"].endswith(' input={"x": ("batch", 3, 16, 16)} fixes them')
+    assert f", but {files[1]} has x:batch,3,20,20: input chooses" in said(*files)["sizes_disagree"]
+
+
 def test_lazy_modules_are_built_for_them(nets: Path) -> None:
     result = prelu_tools.verify(f"{nets}:lazy", nets.with_name("picture.onnx"), **_FAST)
     assert result.verdict == "fail"  # its weights are drawn anew

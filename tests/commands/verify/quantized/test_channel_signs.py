@@ -57,6 +57,14 @@ def test_rounding_is_no_sign(share: float, words: str | None) -> None:
     assert signs.doubt is None if words is None else str(signs.doubt).endswith(words)
 
 
+def test_a_share_on_the_limit_is_no_sign_and_small_values_have_one() -> None:
+    signs = ChannelSigns(np.array([[True]]))
+    signs.restored(np.array([[1.0, 0, 0, 0]]).T, np.array([[1.0, 2, 2, 4]]).T)  # a fifth
+    assert (signs.n_kept, signs.n_negated) == (0, 0)
+    tiny = VALUES * np.float32(2.0**-10)
+    assert (_of(tiny, tiny).n_kept, _of(tiny, -tiny).n_negated) == (2, 2)
+
+
 def test_what_gives_nothing_has_no_sign() -> None:
     for signs in (_of(VALUES * 0, VALUES), _of(VALUES, VALUES * 0)):
         assert (signs.n_kept, signs.n_negated, signs.doubt) == (0, 0, None)

@@ -259,8 +259,8 @@ def test_slopes_that_met_no_negative_input() -> None:
     (note,) = of_slopes(book)
     assert code_of(note) == "no_negative_input"
     assert note == (
-        "no negative value reached a slope, so slopes were compared only by value, not by what the "
-        "layers compute; try other inputs (--inputs or --input-range)"
+        "no negative value reached any slope, so slopes were compared only by value, not by what "
+        "the layers compute; try other inputs (--inputs or --input-range)"
     )
     book.note("a", np.array([[1.0, -1.0, 1.0, 1.0]]))
     assert of_slopes(book) == []

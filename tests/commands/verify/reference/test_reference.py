@@ -146,6 +146,8 @@ def test_what_a_second_run_shows_is_said_of_the_reference(monkeypatch: pytest.Mo
     found = run(ToldSource(), TWO)
     assert (found.doubts, found.notes) == (["the reference doubts"], ["the reference notes"])
     assert list(map(code_of, [*found.doubts, *found.notes])) == ["a_code", "another"]
+    more = run(ToldSource(found=[ALL]), TWO, plan=replace(PLAN, search_seconds=50.0))
+    assert (more.doubts, more.notes) == (2 * found.doubts, 2 * found.notes)  # of what was found
 
 
 def test_each_part_of_the_work_is_told_to_who_listens() -> None:
