@@ -29,7 +29,7 @@ def view(result: QuantizeResult, style: Style) -> Section:
     title = (Name(result.source), " -> ", Name(result.path))
     blocks: list[Block] = [_layers(result), _outputs(result), Lines.of(_lines(result))]
     if result.verification is not None:
-        blocks.append(as_details(result.verification, style))
+        blocks.append(replace(as_details(result.verification, style), reasons=()))
     verdict = result.verdict or ""
     warnings = warning_lines(result.warnings)
     return Section(
