@@ -110,6 +110,12 @@ def test_a_page_draws_each_layer_without_a_script() -> None:
         assert all(-5 <= number <= 325 for number in numbers)
 
 
+def test_a_drawing_has_a_size_where_no_style_sheet_gives_one() -> None:
+    drawn = re.findall(r"<svg[^>]*>", RESULT._repr_html_())
+    assert len(drawn) == len(ODD)
+    assert all(re.search(r' width="\d+" height="\d+"', one) for one in drawn)
+
+
 def test_a_line_is_broken_where_a_layer_is_missing() -> None:
     text = render(_series(_layer("gone", [0.1], [0.2], None, [0.3])), "html", Style())
     lines = re.findall(r'<polyline points="([^"]*)"', text)
