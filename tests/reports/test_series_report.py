@@ -96,7 +96,7 @@ def test_a_word_of_another_version_is_shown_without_its_meaning() -> None:
 def test_a_page_draws_each_layer_without_a_script() -> None:
     text = render(RESULT, "html", Style())
     assert "<script" not in text
-    figures = re.findall(r"<figure>.*?</figure>", text, re.DOTALL)
+    figures = re.findall(r"<figure.*?</figure>", text, re.DOTALL)
     assert len(figures) == len(ODD)
     for figure in figures:
         drawing = ElementTree.fromstring(figure[figure.index("<svg") : figure.index("</figure>")])
