@@ -96,6 +96,12 @@ def view(result: BatchResult, style: Style) -> Section:
     )
 
 
+def in_words(result: BatchResult, style: Style) -> tuple[tuple[Word, ...], str]:
+    """The word of each model or check, and the headline of all: a warning is not ok."""
+    words = tuple(_PARTS[result.command](result.entries, style).words)
+    return words, _headline(result, words)
+
+
 def _not_passed(entries: Sequence[BatchEntry]) -> Section:
     """The first reason of each that is neither a pass nor ok, for pages: the rest is far below."""
     lines: list[Text] = [
