@@ -9,7 +9,6 @@ assert_parity(net, tmp_path / "net.onnx", min_coverage=1.0)
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -21,6 +20,7 @@ from prelu_tools.arguments import Shapes
 from prelu_tools.commands.speaking import in_python, speaking_python
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.process.callers import level_of_caller
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.requests.speaking import spoken
 from prelu_tools.core.results.verification.result import VerifyResult
@@ -96,16 +96,8 @@ def assert_parity(reference: Model, *candidates: Model, **options: Any) -> Verif
     if result.verdict != "pass":
         raise AssertionError(_message(result))
     for note in result.warnings:
-        warnings.warn(note, ParityWarning, stacklevel=_of_the_caller())
+        warnings.warn(note, ParityWarning, stacklevel=level_of_caller())
     return result
-
-
-def _of_the_caller() -> int:
-    """The `stacklevel` of the first frame outside the package, as its caller has to give it."""
-    level = 1
-    while sys._getframe(level).f_globals["__name__"].partition(".")[0] == "prelu_tools":
-        level += 1
-    return level
 
 
 def _by_its_name_today(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,8 +186,14 @@ def assert_slopes_equal(
         if not difference.equal:
             lines.append(f"{layer.name}: {difference.description}")
     if lines:
-        title = f"Slopes are not equal: {left_name} (reference), {right_name}"
+        title = f"Slopes are not equal: {_sides(left_name, right_name)}"
         raise AssertionError("\n".join([first_of(lines), title, *(f"  {x}" for x in lines)]))
+
+
+def _sides(reference: str, candidates: str) -> str:
+    """Both sides by name; an object's begins with its role."""
+    role = "" if reference.startswith("reference (") else " (reference)"
+    return f"{reference}{role}, {candidates}"
 
 
 def _message(result: VerifyResult) -> str:
@@ -205,7 +203,7 @@ def _message(result: VerifyResult) -> str:
     names = ", ".join(dict.fromkeys(report.model for report in result.candidates))
     lines = [
         first_of(result.reasons),  # pytest's summary shows the first line
-        f"{state}: {result.reference} (reference), {names}",
+        f"{state}: {_sides(result.reference, names)}",
     ]
     for report in result.candidates:
         for output in report.outputs:

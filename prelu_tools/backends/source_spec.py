@@ -31,6 +31,7 @@ else:
 _PYTHON = re.compile(
     r"^(?P<module>(?:[A-Za-z]:[\\/])?[^:]+):(?P<call>[A-Za-z_][\w.]*(?:\(.*\))?)$", re.DOTALL
 )
+_UNNAMED = re.compile(r"^(?P<module>.+?\.py):(?P<rest>.*)$", re.DOTALL)
 _WEIGHTS = re.compile(
     r"^(?P<head>.*?(?:\.\w+|:[A-Za-z_][\w.]*(?:\(.*\))?))@(?P<weights>.*)$", re.DOTALL
 )
@@ -90,9 +91,12 @@ def parse_source_spec(text: str) -> SourceSpec:
     match = _PYTHON.match(head)
     if match:
         return SourceSpec(text, None, match["module"], match["call"], weights)
+    unnamed = _UNNAMED.match(text)
+    if unnamed:
+        raise names.nothing_named(unnamed["module"], unnamed["rest"])
     if head.endswith(".py"):
         raise names.nothing_named(head)
-    if not head or head.startswith("@"):
+    if not head or head.startswith(("@", ":")) or head.endswith(":"):
         raise UsageError(
             f"{text!r} is not a model: expected a file, FILE.py:NAME or FILE.py:NAME(arguments)"
         )

@@ -22,6 +22,7 @@ from prelu_tools.core.files.slope_log import as_line
 from prelu_tools.core.prelu.movement import SlopeTrack
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import slope_health, slope_statistics
+from prelu_tools.core.process.callers import level_of_caller
 from prelu_tools.core.results.slope_record import LayerRecord, SlopeRecord
 from prelu_tools.training.ranks import is_first_process
 from prelu_tools.training.rules import Seen, WarningRules
@@ -165,7 +166,7 @@ class Recorder:
 
     def _warn(self, code: str, message: str, layer: str | None = None) -> None:
         where = f" {layer}" if layer else ""
-        warnings.warn(f"{code}{where}: {message}", SlopeWarning, stacklevel=2)
+        warnings.warn(f"{code}{where}: {message}", SlopeWarning, stacklevel=level_of_caller())
 
 
 def recorder_for(folder: PathLike, every: int, options: Mapping[str, Any]) -> Recorder | None:

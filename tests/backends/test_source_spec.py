@@ -82,8 +82,6 @@ def test_python_sources(text: str, module: str, call: str, weights: str | None) 
         ("a/net.keras", "a/net.keras", None),
         ("net.keras@w.weights.h5", "net.keras", "w.weights.h5"),
         ("saved_model/", "saved_model", None),
-        ("nets.py:2fast", "nets.py:2fast", None),
-        ("nets.py:Net(10", "nets.py:Net(10", None),
     ],
 )
 def test_files(text: str, file: str, weights: str | None) -> None:
@@ -104,11 +102,27 @@ def test_a_file_that_exists_is_that_file(name: str, tmp_path: Path) -> None:
         ("@w.pt", "expected"),
         ("nets.py:Net@", "ends in @"),
         ("", "expected"),
+        (":Net", "':Net' is not a model: expected a file, FILE.py:NAME or"),
+        ("package.module:", "'package.module:' is not a model: expected a file, FILE.py:NAME or"),
     ],
 )
 def test_spelled_like_nothing_that_is_known(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         parse_source_spec(text)
+
+
+@pytest.mark.parametrize("rest", ["", "@w.pt", "2fast", "Net(10", ":Net", "Net)"])
+def test_what_is_no_name_after_a_python_file(rest: str, tmp_path: Path) -> None:
+    with pytest.raises(PReLUToolsError, match=r"gone\.py cannot be read: no such file$"):
+        parse_source_spec(f"gone.py:{rest}")
+    path = tmp_path / "nets.py"
+    path.write_text("class Net:\n    pass\n")
+    with pytest.raises(UsageError) as said:
+        parse_source_spec(f"{path}:{rest}")
+    begin = f"{rest!r} after {path}: is not NAME or NAME(arguments)"
+    if rest in ("", "@w.pt"):
+        begin = f"{str(path)!r} names a Python file, but no model in it"
+    assert str(said.value) == f"{begin}: use {path}:Net"
 
 
 @pytest.mark.parametrize(

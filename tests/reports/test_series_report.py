@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -71,7 +72,9 @@ def test_a_table_says_how_far_and_which_way() -> None:
     assert row == expected
     still = next(line.split() for line in lines if line.startswith("still"))
     assert still[4:] == ["▄▄▄", "0.250", "0.250", "0", "0", "1"]
-    assert any(line.split() == ["not_moving", "still"] for line in lines)
+    assert any(
+        line.split() == ["not_moving", "still", "(no", "slope", "has", "moved)"] for line in lines
+    )
     assert "warning not_moving in still: its slopes are the same" in text
     assert max(map(len, lines)) <= 80
 
@@ -82,6 +85,12 @@ def test_nothing_of_a_name_steers_a_reader(form: str) -> None:
     assert "\x1b" not in text
     if form in ("html", "notebook"):
         assert "<script>alert" not in text
+
+
+def test_a_word_of_another_version_is_shown_without_its_meaning() -> None:
+    layer = dataclasses.replace(ODD[1], trends=("circling",))
+    lines = render(_series(layer), "table", Style()).splitlines()
+    assert any(line.split() == ["circling", "still"] for line in lines)
 
 
 def test_a_page_draws_each_layer_without_a_script() -> None:

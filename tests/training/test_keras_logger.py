@@ -78,6 +78,7 @@ def _fitted(
         warnings.simplefilter("always", SlopeWarning)
         model.fit(X, Y, batch_size=4, epochs=epochs, verbose=0, shuffle=False, callbacks=[logger])
     texts = [str(each.message) for each in said if each.category is SlopeWarning]
+    assert {each.filename for each in said if each.category is SlopeWarning} <= {__file__}
     return read_log(folder / "slopes.jsonl")[0], texts
 
 

@@ -361,6 +361,7 @@ def test_a_model_without_prelu_is_told_once(tmp_path: Path) -> None:
     with pytest.warns(SlopeWarning, match="no_prelu") as said, logger:
         _train(net, optimizer, 3, (4, 3))
     assert len(said) == 1
+    assert {one.filename for one in said} == {__file__}
     assert not (tmp_path / "slopes.jsonl").exists()
 
 

@@ -60,7 +60,7 @@ def _change(left: PReLULayer, right: PReLULayer) -> LayerChange:
         change,
         max_abs_change=float(abs(moved).max()),
         mean_change=float(moved.mean()),
-        n_sign_changes=int((before * after < 0).sum()),
+        n_sign_changes=int((np.sign(before) * np.sign(after) < 0).sum()),
         n_changed=int(differs.sum()),
         largest=(where, float(before[where]), float(after[where])) if differs.any() else None,
     )

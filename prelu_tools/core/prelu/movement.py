@@ -26,7 +26,7 @@ class Movement:
     from_start: float
     """Largest absolute distance of a slope from its first value."""
     n_sign_changes: int
-    """Slopes that were below 0 at the previous point and are above it now, or the reverse."""
+    """Slopes that are above 0 and were below it, or the reverse, when they last were not 0."""
     n_unmoved: int
     """Slopes that had their first value, bit for bit, at every point."""
     n_outside: int
@@ -48,6 +48,7 @@ class SlopeTrack:
         """For each slope, flat, whether it had its first value at every look."""
         self._start = start
         self._last: Array | None = None
+        self._signs = np.zeros(start.size)  # of each slope, when it last had one
         self._excess: deque[float] = deque(maxlen=2)
         self._is_finite = True
 
@@ -62,12 +63,13 @@ class SlopeTrack:
         if not self.movements or values.size != self._start.size:
             self._begin(values)
         start, last = self._start, self._last
+        signs = np.sign(values)  # their product does not underflow
         with np.errstate(invalid="ignore", over="ignore"):
             self.unmoved = self.unmoved & (values == start)
             found = Movement(
                 max_change=None if last is None else _largest(values - last),
                 from_start=_largest(values - start),
-                n_sign_changes=0 if last is None else int((values * last < 0).sum()),
+                n_sign_changes=int((signs * self._signs < 0).sum()),
                 n_unmoved=int(self.unmoved.sum()),
                 n_outside=int(((values < LOWEST) | (values > HIGHEST)).sum()),
                 mean_size=_mean_size(values),
@@ -75,6 +77,7 @@ class SlopeTrack:
             self._excess.append(max(0.0, _largest(values - values.clip(LOWEST, HIGHEST))))
         self._is_finite = bool(np.isfinite(values).all())
         self._last = values
+        self._signs = np.where(np.abs(signs) == 1, signs, self._signs)
         self.movements.append(found)
         return found
 

@@ -25,6 +25,7 @@ from prelu_tools.reports.document import (
     Word,
     Written,
 )
+from prelu_tools.reports.headline import first_of
 from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.sentences import (
     POWER,
@@ -41,6 +42,7 @@ from prelu_tools.reports.words import counted, covered, listed, shape
 
 _SEVERITIES = ("error", "warning")
 _MOST_LAYERS = 5000  # of all models together, that a page shows in full
+_MOST_LISTED = 12  # of those that did not pass, above the table
 _ORDER = ("pass", "ok", "with warnings", "with errors", "fail", "inconclusive", "error")
 _OF_INSPECT = (
     Column("model", "name"),
@@ -80,12 +82,41 @@ def view(result: BatchResult, style: Style) -> Section:
     tables = shown or (Table(parts.columns, rows, sortable=True),)
     return Section(
         (Name(result.path),) if result.path else f"{result.command} of many models",
-        (*tables, *parts.each, Lines(result.notes), _workers(result.workers)),
+        (
+            _not_passed(result.entries),
+            *tables,
+            *parts.each,
+            Lines(result.notes),
+            _workers(result.workers),
+        ),
         _overall(result, words),
         _headline(result, words),
         tuple(parts.reasons),
         tuple(_warnings_of_all(result.entries)),
     )
+
+
+def in_words(result: BatchResult, style: Style) -> tuple[tuple[Word, ...], str]:
+    """The word of each model or check, and the headline of all: a warning is not ok."""
+    words = tuple(_PARTS[result.command](result.entries, style).words)
+    return words, _headline(result, words)
+
+
+def _not_passed(entries: Sequence[BatchEntry]) -> Section:
+    """The first reason of each that is neither a pass nor ok, for pages: the rest is far below."""
+    lines: list[Text] = [
+        (
+            Word(entry.status),
+            " ",
+            Name(entry.name, f"#check-{place}"),
+            f": {first_of(entry.reasons)}",
+        )
+        for place, entry in enumerate(entries, 1)
+        if entry.status not in ("pass", "ok") and len(entries) > 1
+    ]
+    rest = len(lines) - _MOST_LISTED
+    more = [f"and {rest:,} more: sort the table by its last column"] if rest > 0 else []
+    return Section("Not passed", (Lines.of((*lines[:_MOST_LISTED], *more)),), on_pages=True)
 
 
 def _headline(result: BatchResult, words: Sequence[Word]) -> str:

@@ -32,7 +32,7 @@ _SHARING = {
     "partial": "partial",
 }
 _ADDS = "slopes as a percentage of the parameters of the preceding layer"
-_MEANING = {
+MEANING = {
     "at_init": "all slopes have their initial value",
     "relu_like": "all slopes near 0",
     "identity_like": "all slopes near 1",
@@ -96,9 +96,7 @@ def _layers(result: InspectResult) -> Iterator[Block]:
             words.setdefault(word, []).append(report.layer.name)
     names = [report.layer.name for report in result.layers]
     yield Facts(
-        tuple(
-            (word, f"{which(layers, names)} ({_MEANING[word]})") for word, layers in words.items()
-        )
+        tuple((word, f"{which(layers, names)} ({MEANING[word]})") for word, layers in words.items())
     )
 
 

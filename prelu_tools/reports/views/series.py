@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from prelu_tools.core.prelu.movement import HIGHEST, LOWEST
 from prelu_tools.core.results.series import LayerSeries, SeriesResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import (
@@ -21,8 +22,17 @@ from prelu_tools.reports.document import (
     Word,
 )
 from prelu_tools.reports.findings import by_severity, which
+from prelu_tools.reports.views.inspect import MEANING
 from prelu_tools.reports.words import counted, moved, number
 
+_MEANING = {
+    **MEANING,
+    "not_moving": "no slope has moved",
+    "pulled_to_zero": "the mean size falls all the time",
+    "outside_range": f"some slopes below {LOWEST:g} or above {HIGHEST:g}",
+    "diverging": "NaN or infinite slopes, or slopes that move farther and farther outside",
+}
+"""What the words of trends and of health mean."""
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST_BARS = 16
 
@@ -120,7 +130,14 @@ def _trends(result: SeriesResult) -> Facts:
     for layer in result.layers:
         for word in (*layer.trends, *(w for w in layer.last.health if w not in layer.trends)):
             words.setdefault(word, []).append(layer.name)
-    return Facts(tuple((word, which(layers, names)) for word, layers in words.items()))
+    return Facts(
+        tuple((word, f"{which(layers, names)}{_meant(word)}") for word, layers in words.items())
+    )
+
+
+def _meant(word: str) -> str:
+    """What it means, where that is known: a log may be of another version."""
+    return f" ({_MEANING[word]})" if word in _MEANING else ""
 
 
 def _values(result: SeriesResult, layer: LayerSeries) -> Facts:

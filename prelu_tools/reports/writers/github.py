@@ -19,7 +19,8 @@ from prelu_tools.reports.findings import SEVERITIES, by_severity, which
 from prelu_tools.reports.headline import first_of
 from prelu_tools.reports.places import file_of
 from prelu_tools.reports.printable import cleaned
-from prelu_tools.reports.sentences import headline, reached
+from prelu_tools.reports.sentences import reached
+from prelu_tools.reports.views.batch import in_words
 from prelu_tools.reports.words import counted, n_slopes
 
 _MOST_REASONS = 20
@@ -81,21 +82,23 @@ def _one(result: VerifyResult, style: Style) -> Iterator[str]:
         title = f"{_TITLE}: {result.reference}: {result.verdict}"
         yield from _failed(title, result.reasons, style.folder)
     yield from _warned(f"{_TITLE}: {result.reference}", result.warnings, style.folder)
-    yield _line(f"{result.verdict.upper()}  {result.reference}: {reached(result)}")
+    warned = f"; {counted(len(result.warnings), 'warning')}" if result.warnings else ""
+    yield _line(f"{result.verdict.upper()}  {result.reference}: {reached(result)}{warned}")
 
 
 def _batch(result: BatchResult, style: Style) -> Iterator[str]:
     title = f"prelu-tools {result.command}"
-    for entry in result.entries:
+    words, headline = in_words(result, style)
+    for entry, word in zip(result.entries, words, strict=True):
         place = (style.folder, entry.file, entry.line)
-        yield _line(f"{entry.status} {entry.name}")
+        yield _line(f"{word} {entry.name}")
         if entry.status not in ("pass", "ok"):
             yield from _failed(f"{title}: {entry.name}: {entry.status}", entry.reasons, *place)
         yield from _warned(f"{title}: {entry.name}", cleaned(entry.warnings), *place)
         yield from _found(entry, style)
     if not result.entries:
         yield annotation("error", title, "nothing was checked", style.folder, result.path)
-    yield _line(f"{result.status.upper()}  {headline(result)}")
+    yield _line(f"{result.status.upper()}  {headline}")
 
 
 def _found(entry: BatchEntry, style: Style) -> Iterator[str]:

@@ -27,6 +27,13 @@ def test_what_one_look_says_of_the_ones_before() -> None:
     assert third.mean_size == pytest.approx(3.5 / 3)
 
 
+def test_a_sign_changes_although_a_slope_is_0_or_not_finite_between() -> None:
+    track = SlopeTrack()
+    looks = [[0.5, 0.5, 0.0], [0.0, np.nan, -0.5], [-0.5, 0.5, 0.0], [-1e-300, -1e-300, -1e-300]]
+    changes = [track.add(np.array(look)).n_sign_changes for look in looks]
+    assert changes == [0, 0, 1, 1]
+
+
 def test_a_slope_that_comes_back_has_moved() -> None:
     track = _followed([0.25, 0.25], [0.25, 0.5], [0.25, 0.25])
     assert track.unmoved.tolist() == [True, False]

@@ -84,7 +84,9 @@ def test_a_pass_that_proves_less_than_it_seems_to_is_a_warning() -> None:
     assert properties == {
         "file": "prelu-tools.toml", "line": "7", "title": "prelu-tools verify: digits",
     }  # fmt: skip
-    assert "pass digits\n" in text
+    assert text.startswith("with warnings digits\n")
+    assert text.endswith(": 1 check, 1 with warnings\n")
+    assert render(passed, "github", Style()).endswith("; 1 warning\n")
 
 
 def test_no_checks_at_all_are_an_annotation() -> None:

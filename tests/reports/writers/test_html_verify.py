@@ -42,8 +42,11 @@ def test_each_check_has_a_row_and_its_details_open_where_it_did_not_pass() -> No
         ("check-1", False), ("check-2", True), ("check-3", True),
     ]  # fmt: skip
     assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == [
+        "#check-2", "#check-3",  # those that did not pass come before the table
         "#check-1", "#check-2", "#check-3",
     ]  # fmt: skip
+    text = "".join(page.text)
+    assert text.index("act2: channels 3 and 7 swapped") < text.index("digits")
     assert "gone.keras cannot be read: no such file" in page.text
 
 
