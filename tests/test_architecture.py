@@ -399,7 +399,7 @@ def test_what_a_text_refers_to_is_there() -> None:
 
 def _in_file(place: Path) -> bool:
     """Whether a module, or a name in one, has its file."""
-    return any(part.with_suffix(".py").is_file() for part in (place, *place.parents))
+    return any(Path(f"{part}.py").is_file() for part in (place, *place.parents))
 
 
 def test_no_two_files_of_tests_have_one_name() -> None:
