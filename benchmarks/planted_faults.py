@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.opening import open_source
 from prelu_tools.cli.main import run
 from prelu_tools.commands.verify.candidates.outputs import OutputJudge
 from prelu_tools.commands.verify.candidates.power import PowerPlan, SlopeCopy, choose_faults, plant

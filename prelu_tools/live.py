@@ -111,7 +111,7 @@ def opened(
         UsageError: it is nothing that can be a source.
         PReLUToolsError: it cannot be read.
     """
-    from prelu_tools.backends.registry import open_for_inspection, open_object, open_source
+    from prelu_tools.backends.opening import open_for_inspection, open_object, open_source
 
     if isinstance(model, (str, os.PathLike)):
         yield (open_for_inspection if inspecting else open_source)(_label(model), options)

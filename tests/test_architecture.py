@@ -67,7 +67,6 @@ TESTS_KINDS = 30  # in `tests` itself: a folder for each floor and each kind of 
 BOTH_WAYS = {
     ("backends.files", "backends.torch"),  # files of weights that only torch can read
     ("backends.preflight", "backends.source_spec"),  # what a mistyped source may have meant
-    ("backends.preflight", "backends.registry"),
     ("core.domains", "core.results"), ("core.prelu", "core.results"),
     ("core.results", "core.rounding"),  # results are made of these, and these give reasons
     ("graph.copies", "graph.passes"), ("graph.passes", "graph.targets"),

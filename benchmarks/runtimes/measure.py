@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.runtimes.cells import Cell
+from prelu_tools.backends.opening import open_source, run_by
 from prelu_tools.backends.protocol.interface import OnnxGraph
-from prelu_tools.backends.registry import open_source, run_by
 from prelu_tools.backends.runtimes.onnxruntime_web import installed
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prelu_tools.backends.opening import check_source
 from prelu_tools.backends.preflight.heeded import may_heed
 from prelu_tools.backends.preflight.sources import demand_file, no_model
-from prelu_tools.backends.registry import check_source, holds_weights_only
+from prelu_tools.backends.registry import holds_weights_only
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.requests.effect import refuse_ignored, refuse_ignored_by_sources
 from prelu_tools.core.requests.option import options_of

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.inspection import InspectResult
 from prelu_tools.core.results.reasons import counted as counted
+from prelu_tools.core.results.reasons import listed as listed
 
 _PAST = {"pass": "passed", "fail": "failed"}
 
@@ -69,12 +70,6 @@ def covered(coverage: float | None) -> str:
         return "-"
     percent = int(100 * coverage + 1e-9)
     return "<1%" if coverage and not percent else f"{percent}%"
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """The first few names, and how many more there are."""
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def tally(summary: Mapping[Any, int]) -> str:

@@ -14,7 +14,8 @@ from tflite_files import save_prelu_net
 from tiny_models import save_dense
 
 import prelu_tools
-from prelu_tools.backends.registry import ROWS, RUNTIMES, Row, open_source, run_by
+from prelu_tools.backends.opening import open_source, run_by
+from prelu_tools.backends.registry import ROWS, RUNTIMES, Row
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 

@@ -17,7 +17,6 @@ from prelu_tools.core.results.verification.parity import (
 from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 from prelu_tools.reports.sentences import (
     agreement_line,
-    listed,
     n_wrong,
     of_rounding,
     power_details,
@@ -37,11 +36,6 @@ def _held_to(*used: Tolerance) -> VerifyResult:
     (one,) = verified().candidates
     candidates = tuple(dataclasses.replace(one, tolerance=tolerance) for tolerance in used)
     return dataclasses.replace(verified(), candidates=candidates)
-
-
-def test_a_list_names_the_first_few() -> None:
-    assert listed(["a", "b"], 2) == "a, b"
-    assert listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
 
 
 def test_inputs_and_what_they_reached() -> None:

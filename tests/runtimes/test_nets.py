@@ -23,7 +23,7 @@ from benchmarks.runtimes.nets import (
     sizes,
 )
 from prelu_tools.api import export, verify
-from prelu_tools.backends.registry import open_object, open_source, run_by
+from prelu_tools.backends.opening import open_object, open_source, run_by
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.slopes import PReLULayer

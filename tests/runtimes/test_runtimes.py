@@ -14,7 +14,7 @@ from running import cli
 from tiny_models import save_graph
 
 from prelu_tools.api import export, verify
-from prelu_tools.backends.registry import open_source, run_by
+from prelu_tools.backends.opening import open_source, run_by
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification.candidate import CandidateReport

@@ -20,7 +20,7 @@ from running import ROOT
 from tiny_models import save_dense, save_graph
 
 from prelu_tools.api import record
-from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.opening import open_source
 from prelu_tools.core.options import SourceOptions
 
 NODE = shutil.which("node")

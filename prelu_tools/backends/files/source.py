@@ -14,6 +14,7 @@ from prelu_tools.backends.protocol.defaults import SourceDefaults
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.prelu.slopes import PReLULayer, Shape, align
+from prelu_tools.core.results.reasons import listed
 
 _IMPORTED = {"keras": "h5py", "torch": "torch"}
 BY_NAME = "by name"
@@ -128,8 +129,7 @@ def told_by_names(names: Sequence[str], why: str) -> str:
     told = f"slopes were identified by the tensors' names and shapes ({why})"
     if not names:
         return f"{told}: no tensor looks like slopes"
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{told}: {', '.join(names[:5])}{more}"
+    return f"{told}: {listed(names)}"
 
 
 def source_of(reader: str, path: Path, label: str, extra: str) -> FileSource:

@@ -18,7 +18,7 @@ def canonicalise(source: OnnxGraph, wanted: ConversionOptions) -> Conversion:
     """Bring a file to its canonical form.
 
     Raises:
-        PReLUToolsError: a slope has two readings, or the opset cannot be had.
+        PReLUToolsError: a slope has two readings, or the opset is not available.
     """
     repaired = repaired_model(source, wanted.slope_axis)
     found = canonical(repaired.model)

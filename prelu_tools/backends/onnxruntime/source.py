@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +14,8 @@ from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.graph.facts.randomness import TrainingNode, batch_nodes, random_nodes
 from prelu_tools.graph.io.inputs import input_of
-from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
-from prelu_tools.graph.quantized.noticing import noticed_meaning
+from prelu_tools.graph.match.layers import LocatedLayer
+from prelu_tools.graph.quantized.noticing import located_layers, noticed_meaning
 from prelu_tools.graph.view import GraphView, all_views
 
 if TYPE_CHECKING:
@@ -120,14 +120,7 @@ class OnnxSource(GraphDefaults):
 
         Those of a quantized graph are in what it means (`graph/quantized/meaning.py`).
         """
-        meaning = None
-        with suppress(PReLUToolsError):
-            meaning = self.meaning()
-        if meaning is None:
-            return locate_layers(all_views(self.model))
-        from prelu_tools.graph.quantized.layers import quantized_layers
-
-        return quantized_layers(locate_layers(all_views(meaning.model)))
+        return located_layers(self.model, lambda _: self.meaning())
 
     def meaning(self) -> Meaning | None:
         """See `OnnxGraph.meaning`."""

@@ -63,8 +63,7 @@ def may_heed(text: str, options: SourceOptions, inspects: bool = False) -> tuple
         options: how it is read.
         inspects: whether it is looked at only, and not run.
     """
-    source_spec = parse_source_spec(text)
-    row = None if source_spec.file is None else registry.row_for(source_spec.file, registry.TO_RUN)
+    row = registry.row_of(text)
     of_graph = _OF_GRAPH if row is not None and row.name == "onnx" else ()
     of_keras = _of_keras(text) if row is None or row.extra == "keras" else ()
     return (*of_graph, *of_keras, *_read_by(text, options, inspects))
@@ -73,10 +72,9 @@ def may_heed(text: str, options: SourceOptions, inspects: bool = False) -> tuple
 def _of_keras(text: str) -> tuple[str, ...]:
     """The fields that count for a Keras model: a SavedModel runs on TensorFlow alone."""
     try:
-        file = parse_source_spec(text).file
+        is_saved = registry.row_of(text) is registry.SAVED_MODEL
     except UsageError:  # a live model
         return _OF_KERAS
-    is_saved = file is not None and registry.row_for(file, registry.TO_RUN) is registry.SAVED_MODEL
     return tuple(field for field in _OF_KERAS if field != "route" or not is_saved)
 
 

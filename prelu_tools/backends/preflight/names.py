@@ -11,6 +11,7 @@ from typing import Any
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.python_code import Code, Maker, call_to_complete, read_code
+from prelu_tools.core.results.reasons import listed
 from prelu_tools.core.suggestions import no_such_file
 
 _LISTED = 8
@@ -57,7 +58,7 @@ def no_such_name(
     begin = f"{module} has no {name!r}"
     if meant is not None:
         return PReLUToolsError(f"{begin}: did you mean {meant}?")
-    return PReLUToolsError(f"{begin}; it has {listed(offered) or 'no class and no function'}")
+    return PReLUToolsError(f"{begin}; it has {joined(offered) or 'no class and no function'}")
 
 
 def needs_arguments(
@@ -101,7 +102,7 @@ def nothing_named(text: str, rest: str = "") -> UsageError | PReLUToolsError:
     ]
     if not makers:
         return UsageError(f"{begin}, and it defines no class and no function at its top level")
-    return UsageError(f"{begin}: use {listed([_spelled(text, one) for one in makers], ' or ')}")
+    return UsageError(f"{begin}: use {joined([_spelled(text, one) for one in makers], ' or ')}")
 
 
 def _spelled(text: str, maker: Maker) -> str:
@@ -181,7 +182,7 @@ def _unknown_argument(
     near = difflib.get_close_matches(name, free, n=1)
     meant = near or [one for one in free if one.startswith(name) or name.startswith(one)]
     if len(meant) != 1:
-        return PReLUToolsError(f"{begin}: expected {listed(free) or 'no other arguments'}")
+        return PReLUToolsError(f"{begin}: expected {joined(free) or 'no other arguments'}")
     args, kwargs = given
     named = {meant[0] if one == name else one: value for one, value in kwargs.items()}
     needed = [one for one in missing if one not in named]
@@ -190,10 +191,10 @@ def _unknown_argument(
     return PReLUToolsError(f"{begin}: did you mean {meant[0]}, as in '{call}'?")
 
 
-def listed(names: Sequence[str], last: str = ", ") -> str:
+def joined(names: Sequence[str], last: str = ", ") -> str:
     """Some names in a sentence, and how many more there are."""
     if len(names) > _LISTED:
-        return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED} more"
+        return listed(names, _LISTED)
     return last.join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 

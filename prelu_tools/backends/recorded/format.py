@@ -15,6 +15,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.documents import Stored, WrongDocumentError, flatten, rebuild
 from prelu_tools.core.files.npz import NpzFile, write_arrays
+from prelu_tools.core.results.reasons import listed
 
 FORMAT: Final = "prelu-tools record"
 VERSION: Final = 1
@@ -106,9 +107,9 @@ def _document(file: NpzFile, label: str) -> dict[str, Any]:
 
 
 def _no_record(file: NpzFile, label: str) -> str:
-    shown = ", ".join(file.names[:3]) + (", ..." if len(file.names) > 3 else "")
+    has = listed(file.names, 3) or "of none"
     return (
-        f"{label} is not a record of a model (it has the arrays {shown or 'of none'}): expected "
+        f"{label} is not a record of a model (it has the arrays {has}): expected "
         "a file that `prelu-tools record` wrote; pass inputs with --inputs"
     )
 

@@ -19,6 +19,7 @@ from prelu_tools.backends.torch.arguments import arguments_of, zeros_for
 from prelu_tools.backends.torch.scripted import CompiledGraph, unscripted
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.results.reasons import listed
 
 _WRAPPERS = {
     "OptimizedModule": ("_orig_mod", "torch.compile"),
@@ -104,9 +105,8 @@ def prepared(module: nn.Module) -> Prepared:
             part._compiled_call_impl = None
             _compute_parametrized(part)
     if derived:
-        named = ", ".join(name or type(module).__name__ for name in derived[:4])
-        more = ", ..." if len(derived) > 4 else ""
-        notes.append(f"parametrized weights were computed once: {named}{more}")
+        named = listed([name or type(module).__name__ for name in derived], 4)
+        notes.append(f"parametrized weights were computed once: {named}")
     if halves:
         _widen(own)
         notes.append(

@@ -228,12 +228,16 @@ class TorchSource(SourceDefaults):
         self, by_operators: bool
     ) -> tuple[CallFinder, Exploring, Any, dict[str, set[str]]]:
         """What a run shows of the module; PReLUs are seen by functions, or by operators."""
-        finder = CallFinder(self._module)
-        finding = Exploring(self._module, tensor_names(self._module), finder, by_operators)
-        with torch.no_grad(), finding, uncalled(self._module) as missing:
-            outputs = self._run(zeros_for(self._arguments().specs), watch=finding)
+        with torch.no_grad(), self._finder() as finder, uncalled(self._module) as missing:
+            finding = Exploring(self._module, tensor_names(self._module), finder, by_operators)
+            with finding:
+                outputs = self._run(zeros_for(self._arguments().specs), watch=finding)
         finding.tracer.take_outputs(outputs)
         return finder, finding, outputs, missing
+
+    def _finder(self) -> AbstractContextManager[CallFinder]:
+        """What takes the calls of a run, within the block."""
+        return nullcontext(CallFinder(self._module))
 
     def _look_for_rows_inside(self) -> None:
         """Take rows for those of the second axis where the module takes more of them so."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from prelu_tools.backends.preflight.names import listed
+from prelu_tools.backends.preflight.names import joined
 from prelu_tools.batch.init.entries import extended, gone, listed_models, not_listed, table
 from prelu_tools.batch.init.needed import files_needed, ignored_by_git
 from prelu_tools.batch.init.search import Found, search
@@ -94,10 +94,10 @@ def _not_listed(found: Found) -> str:
         lost = gone()
     except PReLUToolsError as error:
         return f", and cannot be read as a list ({error}): correct or delete it"
-    also = f"; it lists {listed(lost, ' and ')}, which cannot be found" if lost else ""
+    also = f"; it lists {joined(lost, ' and ')}, which cannot be found" if lost else ""
     if missing:
         return (
-            f", and does not list {listed(missing, ' and ')}: use --force to add what is missing "
+            f", and does not list {joined(missing, ' and ')}: use --force to add what is missing "
             f"(the rest stays as it is){also}"
         )
     all_listed = ", and lists every model that was found" if found.checks else ""
@@ -127,7 +127,7 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
         keys += dict.fromkeys(key for check in checks for key in (*check.options, *check.withheld))
         flags = [f"--{key.replace('_', '-')}" for key in keys if key in _OF_SOURCE]
         if flags:
-            yield f"# Give record the {listed(flags, ' and ')} of the check too."
+            yield f"# Give record the {joined(flags, ' and ')} of the check too."
     for check in checks:
         yield ""
         yield from table(check)

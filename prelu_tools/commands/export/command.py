@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prelu_tools.backends.onnxruntime.running.session import newest_opset
+from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import Conversion, Source
 from prelu_tools.backends.quiet import listening, quiet
-from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export.provenance import (
     example_sizes_of,
     options_of_export,
@@ -33,8 +33,10 @@ from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.export import ExportResult
+from prelu_tools.core.results.optimization import OptimizeResult
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.inputs import tensor_inputs
+from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.writer import refuse_existing, write_model
 from prelu_tools.graph.match.layers import read_layers
@@ -79,15 +81,8 @@ def export(
         model, missing = finished(conversion, source, origin, wanted, request.verify)
         model, notes = in_type(model, request.dtype)
         with placing(request.output, request.force) as temporary:
-            optimized = None
-            if request.target == "onnxruntime-cpu" and read_layers(model):
-                progress("optimizing")
-                folder = Path(tempfile.mkdtemp(dir=temporary.parent))
-                model, optimized = for_onnxruntime(model, folder, request.options)
-            elif request.target not in ("portable", "onnxruntime-cpu"):
-                progress("fitting the target")
-                model, told = for_target(model, request.target)
-                notes = (*notes, *told)
+            model, optimized, told = _for_target(model, temporary.parent, request, progress)
+            notes = (*notes, *told)
             progress("writing")
             written = write_model(model, temporary, request.external_data)
             verification = None
@@ -112,6 +107,21 @@ def export(
         n_data_bytes=written.n_data_bytes,
         inputs=tensor_inputs(model.proto.graph),
     )
+
+
+def _for_target(
+    model: OnnxModel, folder: Path, request: ExportRequest, progress: ProgressCallback
+) -> tuple[OnnxModel, OptimizeResult | None, Sequence[str]]:
+    """The model in the forms that suit its target, how they were chosen, and notes on it."""
+    if request.target == "onnxruntime-cpu" and read_layers(model):
+        progress("optimizing")
+        own = Path(tempfile.mkdtemp(dir=folder))
+        return (*for_onnxruntime(model, own, request.options), ())
+    if request.target in ("portable", "onnxruntime-cpu"):
+        return model, None, ()
+    progress("fitting the target")
+    fitted, notes = for_target(model, request.target)
+    return fitted, None, notes
 
 
 def _told(source: Source, warnings: Sequence[str]) -> list[str]:

@@ -51,7 +51,7 @@ def finished(
         The model, and the layers with missing calls: see `graph.canonical.settle_slopes`.
 
     Raises:
-        PReLUToolsError: it cannot be had, or is not valid.
+        PReLUToolsError: it is not available, or is not valid.
     """
     inline_functions(conversion.model)
     check_operators(conversion.model.proto)
@@ -93,7 +93,7 @@ def in_type(model: OnnxModel, wanted: str | None) -> tuple[OnnxModel, tuple[str,
     """The model in the type that was requested, and what the user should know of it.
 
     Raises:
-        PReLUToolsError: it cannot be had.
+        PReLUToolsError: it is not available.
     """
     _refuse_types(model)
     if wanted == "float16":

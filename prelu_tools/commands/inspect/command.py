@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from prelu_tools.backends.opening import open_for_inspection
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
-from prelu_tools.backends.registry import open_for_inspection
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.core.prelu.findings import slope_findings
 from prelu_tools.core.prelu.statistics import (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from prelu_tools.backends.onnxruntime.running.racing import Run, open_run, race, shortest_time
+from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
+from prelu_tools.backends.registry import runs_in_onnxruntime
 from prelu_tools.commands.optimize.equality import OriginalOutputs, equality_of, keep_bits
 from prelu_tools.commands.optimize.preparing import Work, no_graph, prepare
 from prelu_tools.commands.optimize.replay import read_choices

@@ -13,6 +13,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.process.progress import ProgressCallback
 from prelu_tools.core.process.timing import Ratio, ratio_of
 from prelu_tools.core.results.optimization import Chosen
+from prelu_tools.core.results.reasons import listed
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.passes.lowering import lower
 
@@ -120,9 +121,7 @@ def tune(
 
 def _and_others(groups: Sequence[Sequence[RewritableLayer]]) -> str:
     """A few of the groups, by their first layers."""
-    names = [group[0].name for group in groups[:_NAMED]]
-    more = f", {len(groups) - _NAMED} more" if len(groups) > _NAMED else ""
-    return f"{', '.join(names)}{more}, and layers like them"
+    return f"{listed([group[0].name for group in groups], _NAMED)}, and layers like them"
 
 
 def _grouped(layers: Sequence[RewritableLayer]) -> list[list[RewritableLayer]]:

@@ -14,9 +14,10 @@ import onnx
 
 from prelu_tools.backends.onnxruntime.quantizing import quantizer_options
 from prelu_tools.backends.onnxruntime.running.session import Session
+from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
-from prelu_tools.backends.registry import open_source, runs_in_onnxruntime
+from prelu_tools.backends.registry import runs_in_onnxruntime
 from prelu_tools.commands.optimize.preparing import no_graph
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.quantize.calibration import read_calibration

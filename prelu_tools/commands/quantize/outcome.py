@@ -31,7 +31,7 @@ from prelu_tools.core.results.quantization import (
     QuantizedTimes,
     QuantizeResult,
 )
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, listed
 from prelu_tools.core.results.verification.parity import LayerParity, Verdict
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.model import OnnxModel
@@ -127,17 +127,16 @@ def _notes(layers: Sequence[QuantizedLayer]) -> list[str]:
     found: list[str] = []
     unused = [f"{layer.name}[{i}]" for layer in layers for i in layer.unused]
     if unused:
-        more = f" and {len(unused) - 5:,} more" if len(unused) > 5 else ""
         found.append(Reason(
-            f"the calibration data never used the negative branch of {', '.join(unused[:5])}"
-            f"{more}: how well these slopes are quantized is not known",
+            f"the calibration data never used the negative branch of {listed(unused)}"
+            ": how well these slopes are quantized is not known",
             "slopes_unused",
         ))  # fmt: skip
     in_float = [x.name for x in layers if x.form == FLOAT and x.selected == "only one"]
     if in_float:
         found.append(Reason(
             "left in floating point, because their inputs or outputs are not quantized: "
-            f"{', '.join(in_float[:5])}{' and more' if len(in_float) > 5 else ''}",
+            f"{listed(in_float)}",
             "layers_in_float",
         ))  # fmt: skip
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.protocol.recording import (
@@ -20,7 +21,6 @@ from prelu_tools.backends.protocol.recording import (
 )
 from prelu_tools.backends.recorded.format import VERSION, write_recording
 from prelu_tools.backends.recorded.formulas import formula_of
-from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export.provenance import base_name, learned_file
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.record.keeping import (

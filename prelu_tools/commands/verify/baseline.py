@@ -14,6 +14,7 @@ from prelu_tools.commands.baselines import (
     read_document,
     write_document,
 )
+from prelu_tools.core.results.reasons import listed
 from prelu_tools.core.results.verification.baseline import Baseline, Entry, entry_of
 from prelu_tools.core.results.verification.result import VerifyResult
 
@@ -96,13 +97,12 @@ def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -
     """
     unjudged = [n for n, r in results.items() if r is None or r.verdict == "inconclusive"]
     if unjudged:
-        names = ", ".join(unjudged[:3]) + (" and others" if len(unjudged) > 3 else "")
-        return Renewed(str(path), 0, refused=f"there is no verdict on {names}")
+        return Renewed(str(path), 0, refused=f"there is no verdict on {listed(unjudged, 3)}")
     old = old_entries(path)
     passed = {name: entry_of(r) for name, r in results.items() if r and r.verdict == "pass"}
     failed = tuple(name for name in results if name not in passed)
     if not passed:
-        return Renewed(str(path), 0, refused=f"{', '.join(failed[:3])} failed")
+        return Renewed(str(path), 0, refused=f"{listed(failed, 3)} failed")
     kept = {n: e for n, e in old.items() if n in failed or not whole}
     write_baseline(path, {**kept, **passed})
     return Renewed(str(path), len(passed), kept=failed)

@@ -9,9 +9,10 @@ from dataclasses import replace
 from functools import partial
 
 from prelu_tools.backends.onnxruntime.running.session import parse_provider
+from prelu_tools.backends.opening import open_source, run_by
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
-from prelu_tools.backends.registry import check_runtime, holds_weights_only, open_source, run_by
+from prelu_tools.backends.registry import check_runtime, holds_weights_only
 from prelu_tools.backends.source_spec import python_parts
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
@@ -81,10 +82,7 @@ def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> Verify
     Raises:
         PReLUToolsError: the reference is not there, or a file that an option names.
     """
-    for provider in request.providers:
-        parse_provider(provider)
-    for runtime in request.runtimes:
-        check_runtime(runtime)
+    _check_engines(request)
     refuse_unknown_layouts(request.layouts, (request.reference, *request.candidates))
     refuse_lone_layouts([request])
     if request.reference not in live:
@@ -92,6 +90,14 @@ def before_loading(request: VerifyRequest, live: Collection[str] = ()) -> Verify
     named = [] if request.reference in live else [request.reference]
     check_request(request, *named, others=[c for c in request.candidates if c not in live])
     return nothing_to_run(request, live)
+
+
+def _check_engines(request: VerifyRequest) -> None:
+    """Reject what candidates cannot be run by."""
+    for provider in request.providers:
+        parse_provider(provider)
+    for runtime in request.runtimes:
+        check_runtime(runtime)
 
 
 def _refuse_separate_weights(request: VerifyRequest, live: Collection[str]) -> None:
@@ -129,10 +135,7 @@ def verify_source(
         request = replace(request, seed=source.recording.seed)
     if request.quick:
         request = request.quickened(is_drawn=source.recording is None)
-    for provider in request.providers:
-        parse_provider(provider)
-    for runtime in request.runtimes:
-        check_runtime(runtime)
+    _check_engines(request)
     linked = _open_candidates(source, request, candidates or {})
     opened = [item for item in linked if isinstance(item, Linked)]
     if request.runtimes and opened and all(item.source.graph is None for item in opened):

@@ -45,5 +45,5 @@ def _takes(item: Linked, feeds: Feeds) -> bool:
     return all(
         isinstance(wanted, str) or wanted == size
         for shape, sizes in shapes
-        for wanted, size in zip(shape, sizes, strict=False)
+        for wanted, size in zip(shape, sizes, strict=True)
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, listed
 
 INITIAL_VALUES = (0.25, 0.0)
 """Where frameworks start: torch and the paper at 0.25, Keras at 0."""
@@ -37,11 +37,10 @@ def untrained(layers: Sequence[PReLULayer], model: str, advice: str) -> Reason |
     if not layers or not all(are_at_start(one.slopes, one.start) for one in layers):
         return None
     values = list(dict.fromkeys(f"{float(one.slopes.reshape(-1)[0]):g}" for one in layers))
-    more = ", ..." if len(values) > _NAMED else ""
     count = sum(one.slopes.size for one in layers)
     slopes = "the only slope" if count == 1 else f"all {count:,} slopes"
     verb = "has its" if count == 1 else "have their"
     return Reason(
-        f"{slopes} of {model} {verb} initial value ({', '.join(values[:_NAMED])}{more}): {advice}",
+        f"{slopes} of {model} {verb} initial value ({listed(values, _NAMED)}): {advice}",
         "slopes_initial",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 SPECIAL_VALUE_DIFFERS: Final = "special_value_differs"
@@ -87,6 +87,12 @@ def warnings_in(document: Mapping[str, Any] | None) -> tuple[str, ...]:
 def counted(number: int, noun: str) -> str:
     """`1 layer`, `2 layers`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def are(number: int) -> str:

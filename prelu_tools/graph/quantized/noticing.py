@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,18 @@ def noticed_meaning(model: OnnxModel) -> Meaning | None:
     return meaning_of(model)
 
 
-def located_layers(model: OnnxModel) -> tuple[LocatedLayer, ...]:
-    """The layers of a model; those of a quantized one are in what it means, where that is known."""
+def located_layers(
+    model: OnnxModel, find: Callable[[OnnxModel], Meaning | None] = noticed_meaning
+) -> tuple[LocatedLayer, ...]:
+    """The layers of a model; those of a quantized one are in what it means, where that is known.
+
+    Args:
+        model: the model.
+        find: finds its meaning, as `noticed_meaning` does.
+    """
     meaning = None
     with suppress(PReLUToolsError):
-        meaning = noticed_meaning(model)
+        meaning = find(model)
     if meaning is None:
         return locate_layers(all_views(model))
     from prelu_tools.graph.quantized.layers import quantized_layers

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import onnx
 
 from prelu_tools.core.results.inspection import Finding
+from prelu_tools.core.results.reasons import listed
 from prelu_tools.graph.walk import OWN
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def webgpu_findings(views: Iterable[GraphView]) -> Iterator[Finding]:
     if not found:
         return
     names = [f"{op} ({count})" if count > 1 else op for op, count in sorted(found.items())]
-    shown = ", ".join(names[:_SHOWN]) + (" and others" if names[_SHOWN:] else "")
+    shown = listed(names, _SHOWN)
     others = ", ".join(sorted(newer)[:_SHOWN])
     advice = f"; at other opsets it has kernels for {others}" if newer else ""
     total = sum(found.values())

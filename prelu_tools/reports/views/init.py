@@ -18,6 +18,22 @@ def view(result: InitResult, style: Style) -> Section:
         for check in result.checks
         if not check.needed
     ]
+    lines = _lines(result)
+    rest = len(lines) - _MOST_LINES
+    more = [f"left out  {rest:,} more: --format json names them"] if rest > 0 else []
+    files = " and ".join(name for name in (result.path, result.schema_path) if name)
+    to_fill = len(result.checks) - len(rows)
+    number = f"{counted(len(rows), 'check')}{f', {to_fill:,} to complete' if to_fill else ''}"
+    runs = "runs them" if rows else "runs them once they are complete"
+    wrote = f"wrote {files}: {number}; prelu-tools verify {runs}"
+    if not result.checks:
+        wrote = f"{result.path} already lists every model that was found"
+    blocks = (Table(columns, tuple(rows)), Lines.of((*lines[:_MOST_LINES], *more)))
+    return Section((Name(result.path),), blocks, reasons=(wrote,))
+
+
+def _lines(result: InitResult) -> list[Text]:
+    """What is left to do, and what stays out."""
     lines: list[Text] = [
         ("left out  ", Name(one.path), f": {one.reason}") for one in result.left_out
     ]
@@ -50,14 +66,4 @@ def view(result: InitResult, style: Style) -> Section:
         ("ignored   ", Name(path), ": git ignores it, and CI needs it; add it with git add -f")
         for path in result.ignored
     ]
-    rest = len(lines) - _MOST_LINES
-    more = [f"left out  {rest:,} more: --format json names them"] if rest > 0 else []
-    files = " and ".join(name for name in (result.path, result.schema_path) if name)
-    to_fill = len(result.checks) - len(rows)
-    number = f"{counted(len(rows), 'check')}{f', {to_fill:,} to complete' if to_fill else ''}"
-    runs = "runs them" if rows else "runs them once they are complete"
-    wrote = f"wrote {files}: {number}; prelu-tools verify {runs}"
-    if not result.checks:
-        wrote = f"{result.path} already lists every model that was found"
-    blocks = (Table(columns, tuple(rows)), Lines.of((*lines[:_MOST_LINES], *more)))
-    return Section((Name(result.path),), blocks, reasons=(wrote,))
+    return lines

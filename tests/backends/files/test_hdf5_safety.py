@@ -13,7 +13,7 @@ import pytest
 from prelu_tools.backends.files import isolated
 from prelu_tools.backends.files.answers import BadAnswerError, decoded
 from prelu_tools.backends.files.isolated import Limits, run_isolated
-from prelu_tools.backends.registry import open_for_inspection
+from prelu_tools.backends.opening import open_for_inspection
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 

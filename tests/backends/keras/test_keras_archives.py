@@ -18,7 +18,7 @@ import pytest
 from running import ROOT, cli, environment
 from sample_list import FOLDER
 
-from prelu_tools.backends.registry import open_for_inspection
+from prelu_tools.backends.opening import open_for_inspection
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
 from prelu_tools.core.options import SourceOptions

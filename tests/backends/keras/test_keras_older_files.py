@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from running import cli
 
-from prelu_tools.backends.registry import open_for_inspection, open_source
+from prelu_tools.backends.opening import open_for_inspection, open_source
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 

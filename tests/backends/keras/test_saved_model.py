@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from running import cli, environment
 
-from prelu_tools.backends.registry import open_for_inspection
+from prelu_tools.backends.opening import open_for_inspection
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions

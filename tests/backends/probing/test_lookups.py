@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from text_nets import save
 
+from prelu_tools.backends.opening import open_object, open_source
 from prelu_tools.backends.protocol.inputs import Lookup, TensorSpec, one_size_a_name
-from prelu_tools.backends.registry import open_object, open_source
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.options import SourceOptions
 

@@ -11,7 +11,7 @@ import pytest
 from exporting import exported_layers
 from torch_nets import try_export, write_nets
 
-from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.opening import open_source
 from prelu_tools.commands.export.command import export as export_source
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.core.errors import PReLUToolsError

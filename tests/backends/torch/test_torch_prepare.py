@@ -11,7 +11,7 @@ from running import cli
 from torch_nets import export, try_export, write_nets
 
 from prelu_tools import inspect
-from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.torch.prepare import prepared
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper, parser
+from graph_text import parsed
+from onnx import TensorProto, helper, numpy_helper
 from optimize_nets import save_chain, save_positions
 from running import Outcome, cli
 from text_nets import COLUMN, SLOPES, save
@@ -204,9 +205,7 @@ def test_what_cannot_be_looked_into_is_said(opset: int, tmp_path: Path) -> None:
             k = ReduceMax<keepdims=0>(x) z = Constant<value = float {0}>() c = Greater(k, z)
             y = If(c) <then_branch = t () => (float[N,3] e) { e = PRelu(x, a) },
                        else_branch = f () => (float[N,3] o) { o = PRelu(x, b) }> }"""
-    proto = parser.parse_model(text.replace("OPSET", str(opset)))
-    for name, values in {"a": SLOPES, "b": 2 * SLOPES}.items():
-        proto.graph.initializer.append(numpy_helper.from_array(values, name))
+    proto = parsed(text.replace("OPSET", str(opset)), {"a": SLOPES, "b": 2 * SLOPES})
     onnx.save(proto, tmp_path / "old.onnx")
     found, _ = _export(tmp_path / "old.onnx")
     assert found.code == 0, found.err

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import numpy_helper, parser
+from graph_text import parsed
 from running import cli
 
 from prelu_tools.graph.io.reader import read_model
@@ -36,12 +36,10 @@ def _save(path: Path, first: str) -> Path:
 
 
 def _written(path: Path, body: str) -> Path:
-    proto = parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": 17]> g (float[N,4] x) => (float[N,4] y) {{ {body} }}'
+    proto = parsed(
+        f'<ir_version: 8, opset_import: ["": 17]> g (float[N,4] x) => (float[N,4] y) {{ {body} }}',
+        _VALUES,
     )
-    for name, values in _VALUES.items():
-        if name in body:
-            proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
     onnx.checker.check_model(proto, full_check=True)
     path.write_bytes(proto.SerializeToString())
     return path

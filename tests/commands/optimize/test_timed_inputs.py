@@ -76,7 +76,7 @@ def test_the_largest_size_that_runs_fast_enough(
 
 
 def _opened(path: Path) -> tuple[Any, Any]:
-    from prelu_tools.backends.registry import open_source
+    from prelu_tools.backends.opening import open_source
     from prelu_tools.core.options import SourceOptions
 
     source = open_source(str(path), SourceOptions())

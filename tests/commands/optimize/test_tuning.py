@@ -125,5 +125,5 @@ def test_the_favourite_wins_where_it_is_as_fast() -> None:
 
 def test_a_note_names_a_few_groups() -> None:
     groups: Any = [[SimpleNamespace(name=name)] * 2 for name in "abcde"]
-    assert _and_others(groups) == "a, b, c, 2 more, and layers like them"
+    assert _and_others(groups) == "a, b, c and 2 more, and layers like them"
     assert _and_others(groups[:3]) == "a, b, c, and layers like them"

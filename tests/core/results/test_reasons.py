@@ -11,6 +11,7 @@ from prelu_tools.core.results.reasons import (
     as_reason,
     code_of,
     counted,
+    listed,
     warnings_in,
     warnings_of,
 )
@@ -67,6 +68,13 @@ def test_a_document_has_its_own_warnings_and_those_of_its_verification() -> None
 def test_one_thing_is_and_several_are() -> None:
     found = [f"{counted(n, 'layer')} {are(n)}" for n in (0, 1, 2, 1234)]
     assert found == ["0 layers are", "1 layer is", "2 layers are", "1,234 layers are"]
+
+
+def test_the_first_names_are_listed() -> None:
+    assert (listed([]), listed(["a", "b"], 2)) == ("", "a, b")
+    assert listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert listed([*"abcde"]) == "a, b, c, d, e"
+    assert listed(["a"] * 1005) == "a, a, a, a, a and 1,000 more"
 
 
 def test_copies_keep_the_code() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import numpy_helper, parser
+from graph_text import parsed, whole
 
 from prelu_tools.graph.copies.branches import COUNTS, counted
 from prelu_tools.graph.io.model import OnnxModel
@@ -27,10 +27,7 @@ THEN, ELSE, RAN = "took its then branch", "took its else branch", "ran its body"
 def _model(body: str, more: str = "") -> OnnxModel:
     text = f"""<ir_version: 8, opset_import: ["": 18, "own": 1]>
         main (float[b,3] x) => (float[b,3] y) {{ {body} }} {more}"""
-    proto = parser.parse_model(text)
-    for name, values in CONSTANTS.items():
-        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
-    return OnnxModel(proto, None)
+    return whole(parsed(text, CONSTANTS))
 
 
 def _counts(body: str, *inputs: Any, more: str = "") -> list[dict[tuple[str, str], int]]:

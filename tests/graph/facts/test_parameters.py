@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from onnx import numpy_helper, parser
+from graph_text import parsed
 from quantized_nets import constants, quantized, quantized_dynamically, save_net
 
 from prelu_tools import inspect
@@ -46,16 +47,14 @@ def test_indices_scales_and_zero_points_are_no_parameters() -> None:
             d = DequantizeLinear(c, s, z)
             y = Mul(d, factor)
         }"""
-    proto = parser.parse_model(graph)
-    constant: dict[str, object] = {
+    tensors: dict[str, Any] = {
         "order": np.array([0, 1]),
         "stored": np.zeros((2, 3), np.uint8),
         "factor": np.full(6, 2, np.float32),
         **{name: np.float32(1) for name in ("s", "s2")},
         "z": np.uint8(0),
     }
-    for name, values in constant.items():
-        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
+    proto = parsed(graph, tensors)
     assert count_parameters(proto) == 6 + 6
     proto.graph.node[-1].input[1] = "s"  # now a factor too
     assert count_parameters(proto) == 6 + 1 + 6

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper, parser
+from graph_text import parsed, whole
 
 from prelu_tools.graph.facts.randomness import batch_nodes, random_nodes
 from prelu_tools.graph.io.model import OnnxModel
@@ -26,10 +26,7 @@ CONSTANTS = {
 def _model(body: str, opset: int = 18, inputs: str = "float[b,3] x", more: str = "") -> OnnxModel:
     text = f"""<ir_version: 8, opset_import: ["": {opset}, "own": 1]>
         main ({inputs}) => (float[b,3] y) {{ {body} }} {more}"""
-    proto = parser.parse_model(text)
-    for name, values in CONSTANTS.items():
-        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
-    return OnnxModel(proto, None)
+    return whole(parsed(text, CONSTANTS))
 
 
 def _found(body: str, **other: Any) -> list[tuple[str, str, bool]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from graph_text import Array, run, whole
-from onnx import numpy_helper, parser
+from graph_text import Array, parsed, run, whole
+from onnx import numpy_helper
 
 from prelu_tools.graph.quantized.meaning import Meaning, meaning_of
 from prelu_tools.graph.quantized.rounding import with_moved_weights, with_rounding
@@ -28,10 +28,7 @@ TEXT = """<ir_version: 9, opset_import: ["": 21]>
 
 
 def _meaning() -> Meaning:
-    proto = parser.parse_model(TEXT)
-    for name, values in VALUES.items():
-        proto.graph.initializer.append(numpy_helper.from_array(values, name))
-    found = meaning_of(whole(proto))
+    found = meaning_of(whole(parsed(TEXT, VALUES)))
     assert found is not None
     return found
 

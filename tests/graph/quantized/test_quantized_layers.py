@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from graph_text import Array, view, whole
-from onnx import numpy_helper, parser
+from graph_text import Array, parsed, view, whole
+from onnx import numpy_helper
 
 from prelu_tools.graph.match.layers import LocatedLayer, locate_layers
 from prelu_tools.graph.quantized.layers import quantized_layers, slope_step
@@ -20,10 +20,7 @@ SLOPES = np.array([20, -40, 60], np.int8)
 def _model(body: str, **constants: Any) -> onnx.ModelProto:
     text = f"""<ir_version: 9, opset_import: ["": 21]>
         graph (float[N,3,4,5] x) => (float[N,3,4,5] y) {{ {body} }}"""
-    proto = parser.parse_model(text)
-    for name, values in constants.items():
-        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
-    return proto
+    return parsed(text, constants)
 
 
 def _found(proto: onnx.ModelProto) -> tuple[LocatedLayer, ...]:

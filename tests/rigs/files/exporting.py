@@ -11,8 +11,8 @@ import onnx
 from onnx import numpy_helper
 from running import ROOT, cli, environment, process
 
+from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.export.command import export
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.core.options import ConversionOptions, InputOption, SourceOptions

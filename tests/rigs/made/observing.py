@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prelu_tools.backends.registry import open_object
+from prelu_tools.backends.opening import open_object
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.options import InputOption, SourceOptions
 from prelu_tools.core.prelu.coverage import CoverageBook

@@ -72,12 +72,16 @@ def model(
 
     The domain `custom` may be used as well. Nodes have no names unless the text gives them some.
     """
-    known = {**CONSTANTS, **(constants or {})}
     text = f"""<ir_version: 8, opset_import: ["": {opset}, "custom": 1]>
         graph ({inputs}) => ({outputs}) {{ {body} }}"""
+    return parsed(text, {**CONSTANTS, **(constants or {})})
+
+
+def parsed(text: str, constants: Mapping[str, Array | float]) -> onnx.ModelProto:
+    """A model from its text; constants that this names become initializers."""
     proto = parser.parse_model(text)
-    for name, values in known.items():
-        if re.search(rf"\b{name}\b", body):
+    for name, values in constants.items():
+        if re.search(rf"\b{re.escape(name)}\b", text):
             proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
     return proto
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from prelu_tools.backends.files.naming import fitting_prefixes, strip_to
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, listed
 
 CODE: Final = "other_state_dict"
 HINT: Final = (
@@ -99,8 +99,7 @@ def told(path: Path, taken: Collection[str], others: Collection[str]) -> Reason:
         taken: keys and prefixes of those that are used, the outermost first.
         others: where the others are; at least one.
     """
-    more = ", ..." if len(others) > _NAMED else ""
-    rest = f"{', '.join(list(others)[:_NAMED])}{more}"
+    rest = listed([*others], _NAMED)
     return Reason(
         f"{path.name}: the weights under {' > '.join(taken) or _TOP} are used; those under {rest} "
         f"fit as well, but are not used: to use them, {HINT}",

@@ -27,6 +27,7 @@ from prelu_tools.core.files.limits import allowed_memory, is_bomb
 from prelu_tools.core.files.pickles import wanted_by_file, why_unsafe
 from prelu_tools.core.files.plain_pickles import all_plain
 from prelu_tools.core.misfit import misfit
+from prelu_tools.core.results.reasons import listed
 from prelu_tools.core.suggestions import no_such_file
 
 _NAMED = 4
@@ -79,8 +80,7 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
     taken = [*file.wrappers, *prefixes]
     notes = [f"{path.name}: {read_from(taken)}"] if taken else []
     if others:
-        more = ", ..." if len(others) > _NAMED else ""
-        notes.append(f"not used from {path.name}: {', '.join(others[:_NAMED])}{more}")
+        notes.append(f"not used from {path.name}: {listed(others, _NAMED)}")
     if as_well:
         notes.append(told(path, taken, as_well))
     return tuple(notes)
@@ -224,7 +224,7 @@ def _wrapper(content: Mapping[Any, Any], path: Path) -> str | None:
     held = {key: _count(key, value, _DEEPEST, seen) for key, value in content.items()}
     others = [key for key, count in held.items() if count and count >= own]
     if len(others) > 1:
-        named = ", ".join(map(repr, others[:_NAMED]))
+        named = listed([*map(repr, others)], _NAMED)
         raise PReLUToolsError(
             f"{path} contains several state dicts ({named}): save the one that you want in a "
             f"separate file, or {HINT}"

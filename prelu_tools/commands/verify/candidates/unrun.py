@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Container
 
 from prelu_tools.backends.onnxruntime.running.session import check_provider
-from prelu_tools.backends.registry import check_source, runs_in_onnxruntime
+from prelu_tools.backends.opening import check_source
+from prelu_tools.backends.registry import runs_in_onnxruntime
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.process.versions import installed_versions

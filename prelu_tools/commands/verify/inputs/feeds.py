@@ -11,6 +11,7 @@ from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.files.npz import read_arrays
+from prelu_tools.core.results.reasons import listed
 from prelu_tools.graph.io.writer import replacing
 
 Feeds = dict[str, Array]
@@ -61,13 +62,10 @@ def _as_feeds(path: Path, arrays: Mapping[str, Array], reference: Sequence[Tenso
             raise PReLUToolsError(f"{path}: input {name!r} {NO_ROWS}")
     missing = [spec.name for spec in reference if spec.name not in arrays]
     if missing:
-        raise UsageError(f"{path} has {_shown(arrays)}; expected {names(reference)}")
+        raise UsageError(
+            f"{path} has {listed([*arrays], _SHOWN) or 'no arrays'}; expected {names(reference)}"
+        )
     return {spec.name: arrays[spec.name].astype(spec.dtype) for spec in reference}
-
-
-def _shown(arrays: Mapping[str, Array]) -> str:
-    more = f" and {len(arrays) - _SHOWN} more" if len(arrays) > _SHOWN else ""
-    return f"{', '.join([*arrays][:_SHOWN])}{more}" if arrays else "no arrays"
 
 
 def save_feeds(path: Path, feeds: Sequence[Feeds]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import MutableMapping, Sequence
 from dataclasses import replace
 
+from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption, OtherInputs, SourceOptions

@@ -29,7 +29,7 @@ from prelu_tools.commands.verify.quantized.layers import QuantizedLayers
 from prelu_tools.commands.verify.quantized.weights import weights_within_half_a_step
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.results.reasons import Reason, as_reason
+from prelu_tools.core.results.reasons import Reason, as_reason, listed
 from prelu_tools.core.results.verification.candidate import Power
 from prelu_tools.core.results.verification.parity import LayerParity, OutputParity, Verdict
 from prelu_tools.graph.copies.instrument import tapped
@@ -281,9 +281,8 @@ def _unproven(
 def _doubts(plan: QuantizedPlan) -> Iterator[str]:
     coarse = [name for name, weight in plan.meaning.steps.items() if weight.is_coarse]
     if coarse:
-        more = f" and {len(coarse) - 3} more" if len(coarse) > 3 else ""
         yield Reason(
-            f"the scales of {', '.join(coarse[:3])}{more} are so wide that fewer than an eighth "
+            f"the scales of {listed(coarse, 3)} are so wide that fewer than an eighth "
             "of the codes are used: rounding could explain any weights",
             "int8_scales_too_wide",
         )

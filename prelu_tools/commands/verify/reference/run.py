@@ -37,6 +37,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.process.progress import counted
+from prelu_tools.core.results.reasons import listed
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.core.rounding.tolerance import Extent
 
@@ -241,8 +242,9 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
     reference.precision = "float64"
     reference.stash.keep(lambda key: key[0] != "float32")
     if narrow_parts:
-        named = ", ".join(narrow_parts[:5]) + (", ..." if len(narrow_parts) > 5 else "")
-        reference.notes.append(f"computed in a narrower type even in the float64 run: {named}")
+        reference.notes.append(
+            f"computed in a narrower type even in the float64 run: {listed(narrow_parts)}"
+        )
 
 
 def _take_moved(

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from prelu_tools.core.results.reasons import listed
 from prelu_tools.core.results.verification.candidate import CandidateReport
 from prelu_tools.core.results.verification.parity import LayerParity, OutputParity, Verdict
 from prelu_tools.core.results.verification.result import BaselineReport, VerifyResult, WorseFigure
@@ -156,16 +157,12 @@ def _reasons(report: BaselineReport) -> Iterator[str]:
             f"{one.allowed:.3g} is allowed, a factor of {report.factor:g})"
         )
     if report.lost:
-        yield f"no longer measured: {_listed(report.lost)}; if that is intended, {_RENEW}"
+        lost = listed(report.lost, _MOST_NAMES)
+        yield f"no longer measured: {lost}; if that is intended, {_RENEW}"
     if report.unknown:
-        yield f"it does not contain {_listed(report.unknown)}: {_RENEW}"
+        yield f"it does not contain {listed(report.unknown, _MOST_NAMES)}: {_RENEW}"
     if not (report.n_compared or report.lost or report.unknown):
         yield f"it has no figure to compare: {_RENEW}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _measure(result: VerifyResult, names: Mapping[str, str]) -> dict[str, dict[str, _Measured]]:

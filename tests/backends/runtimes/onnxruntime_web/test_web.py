@@ -13,7 +13,7 @@ from running import cli
 from tiny_models import save_dense, save_graph, save_prelu
 
 from prelu_tools.api import record, verify
-from prelu_tools.backends.registry import open_source, run_by
+from prelu_tools.backends.opening import open_source, run_by
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.results.verification.candidate import CandidateReport

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from torch_nets import export, try_export, write_nets
 
-from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.opening import open_source
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
 

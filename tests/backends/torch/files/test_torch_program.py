@@ -10,7 +10,7 @@ import pytest
 from observing import Told, source_of
 from running import cli
 
-from prelu_tools.backends.registry import open_for_inspection
+from prelu_tools.backends.opening import open_for_inspection
 from prelu_tools.core.arrays import same_bits
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions

@@ -13,8 +13,8 @@ from onnx_checks import CPU, TENTHS, request_of, small_net
 from text_nets import COLUMN, npz, save
 
 from prelu_tools.backends.onnxruntime.running.session import Session
+from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.verify.candidates import candidate as module
 from prelu_tools.commands.verify.candidates.candidate import Judged
 from prelu_tools.commands.verify.command import verify, verify_source

@@ -14,7 +14,7 @@ import pytest
 from text_nets import COLUMN, save
 
 from prelu_tools.backends.onnxruntime.source import OnnxSource
-from prelu_tools.backends.registry import open_source
+from prelu_tools.backends.opening import open_source
 from prelu_tools.commands.verify.candidates.outputs import OutputJudge
 from prelu_tools.commands.verify.candidates.power import (
     Planted,

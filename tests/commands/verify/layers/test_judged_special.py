@@ -14,9 +14,9 @@ from text_nets import COLUMN, save
 from prelu_tools.backends.onnxruntime.running import single
 from prelu_tools.backends.onnxruntime.running.single import SingleLayers
 from prelu_tools.backends.onnxruntime.source import OnnxSource
+from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.protocol.defaults import SourceDefaults
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.backends.registry import open_source
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.layers.special import compare_special_values
 from prelu_tools.core.arrays import Array

@@ -181,7 +181,7 @@ def test_parts_that_stay_narrow_are_named(count: int) -> None:
     made = _Wide()
     made.stayed = tuple("abcdef"[:count])
     found, _ = _run(made)
-    more = ", ..." if count == 6 else ""
+    more = " and 1 more" if count == 6 else ""
     words = f"computed in a narrower type even in the float64 run: a, b, c, d, e{more}"
     assert found.notes == ([words] if count else [])
 

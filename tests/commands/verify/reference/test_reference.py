@@ -357,7 +357,7 @@ def test_a_layer_that_float64_does_not_show_is_known_from_float32() -> None:
 
 @pytest.mark.parametrize(
     ("stayed", "named"),
-    [("abc", "a, b, c"), ("abcde", "a, b, c, d, e"), ("abcdef", "a, b, c, d, e, ...")],
+    [("abc", "a, b, c"), ("abcde", "a, b, c, d, e"), ("abcdef", "a, b, c, d, e and 1 more")],
 )
 def test_parts_that_stayed_narrow_are_named(stayed: str, named: str) -> None:
     found = run(ToldSource(wide=_wide(), stayed=tuple(stayed)), TWO, plan=WIDE)
