@@ -70,7 +70,8 @@ def test_a_model_that_is_slower_is_called_so() -> None:
     within = replace(result.latency, ratio=Ratio(1.02, 0.99, 1.05, 9))
     assert "slower" not in render(replace(result, latency=within), "table", Style())
     beyond = replace(result.latency, ratio=Ratio(1.14, 1.12, 1.17, 9))
-    slower = replace(result, latency=beyond)
+    timed = tuple(replace(layer, chosen="timing") for layer in result.layers)
+    slower = replace(result, latency=beyond, layers=timed)
     words = " ".join(render(slower, "table", Style()).split())
     assert "now: 1.14x the time (1.12 to 1.17 over 9 rounds): slower" in words
     assert "--no-tune" not in words

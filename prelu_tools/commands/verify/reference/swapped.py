@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.commands.export.provenance import base_name
+from prelu_tools.backends.source_spec import base_name
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.results.reasons import Reason
