@@ -117,10 +117,16 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
 
 
 def _times(times: QuantizedTimes) -> Iterator[Text]:
+    fast = ""
+    if times.in_fast_float is not None and times.of_fast_float is not None:
+        fast = (
+            f", {_ratio(times.of_fast_float)} as long as that after optimize --no-tune "
+            f"({milliseconds(times.in_fast_float)})"
+        )
     yield (
         f"{milliseconds(times.in_int8)}: takes {_ratio(times.of_plain)} as long as plain "
         f"quantize_static ({milliseconds(times.plain)}), {_ratio(times.of_float)} as long as "
-        f"floating point ({milliseconds(times.in_float)})"
+        f"floating point ({milliseconds(times.in_float)}){fast}"
     )
     processor = times.processor or "an unnamed processor"
     sizes = ", ".join(f"input {name!r} of shape {shape(sizes)}" for name, sizes in times.shapes)
