@@ -37,18 +37,13 @@ from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import Prepared, check_types
 from prelu_tools.backends.torch.regions import CallSignature
 from prelu_tools.backends.torch.running.drawing import Drawing, drawings, states
+from prelu_tools.backends.torch.running.known import knowing, telling
 from prelu_tools.backends.torch.running.lookups import LookupWatch
 from prelu_tools.backends.torch.running.moved import Moving
 from prelu_tools.backends.torch.running.reading import Reading, conditions_as_python
 from prelu_tools.backends.torch.running.search import gradients_of
 from prelu_tools.backends.torch.running.uncalled import uncalled
-from prelu_tools.backends.torch.running.watch import (
-    Exploring,
-    Watch,
-    knowing,
-    telling,
-    tensor_names,
-)
+from prelu_tools.backends.torch.running.watch import Exploring, Watch, tensor_names
 from prelu_tools.backends.torch.running.wide import WideTorchRunner
 from prelu_tools.backends.torch.scripted import CompiledGraph
 from prelu_tools.core.arrays import Array, same_bits

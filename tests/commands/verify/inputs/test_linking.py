@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from specs import spec
 
-from prelu_tools.commands.verify.inputs.drawing import DrawPlan
 from prelu_tools.commands.verify.inputs.linking import (
     InputLink,
     LayoutError,
@@ -25,10 +24,6 @@ from prelu_tools.core.prelu.layout import Layout
 
 SAME, LAST, FIRST = (0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)
 UNSAID = Layouts()
-
-
-def _plan(samples: int = 4, **ranges: tuple[float, float]) -> DrawPlan:
-    return DrawPlan(samples, 0, ranges)
 
 
 # Which input is which
@@ -134,8 +129,12 @@ def test_the_users_order_has_to_fit_as_well_as_another(
     reference: tuple[Dim, ...], candidate: tuple[Dim, ...], said: tuple[Layout, Layout]
 ) -> None:
     specs = [spec("a", *reference)], [spec("b", *candidate)]
-    with pytest.raises(LayoutError, match=f"with reference={said[0]} and candidate={said[1]}, "):
+    with pytest.raises(LayoutError) as raised:
         link_inputs(*specs, Layouts(*said))
+    order = {("nchw", "nhwc"): LAST, ("nhwc", "nchw"): FIRST}.get(said, range(len(reference)))
+    turned = ", ".join(str(reference[axis]) for axis in order)
+    assert f"with reference={said[0]} and candidate={said[1]}, " in str(raised.value)
+    assert f" becomes [{turned}], but " in str(raised.value)
     (link,) = link_inputs([spec("a", "n", "c", "h", "w")], [spec("b", "n", 3, "h", "w")],
                           Layouts("nchw", "nhwc"))  # fmt: skip
     assert link.permutation == LAST
