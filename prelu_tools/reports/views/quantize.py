@@ -11,7 +11,7 @@ from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Column, Lines, Name, Section, Share, Table, Text
 from prelu_tools.reports.sentences import REACHED, TOP1, plain_notes, warning_lines
 from prelu_tools.reports.views.export import as_details
-from prelu_tools.reports.words import counted, covered, milliseconds, percentage, shape
+from prelu_tools.reports.words import counted, covered, duration, percentage, shape
 
 _RATIOS = (
     Column(
@@ -118,9 +118,9 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
 
 def _times(times: QuantizedTimes) -> Iterator[Text]:
     yield (
-        f"{milliseconds(times.in_int8)}: {_ratio(times.of_plain)} the time of plain "
-        f"quantize_static ({milliseconds(times.plain)}), {_ratio(times.of_float)} that of floating "
-        f"point ({milliseconds(times.in_float)})"
+        f"{duration(times.in_int8)}: {_ratio(times.of_plain)} the time of plain "
+        f"quantize_static ({duration(times.plain)}), {_ratio(times.of_float)} that of floating "
+        f"point ({duration(times.in_float)})"
     )
     processor = times.processor or "an unnamed processor"
     sizes = ", ".join(f"input {name!r} of shape {shape(sizes)}" for name, sizes in times.shapes)
