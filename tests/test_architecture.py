@@ -186,7 +186,7 @@ def test_neighbours_that_import_each_other_are_seen() -> None:
 
 
 def _class_checks(tree: ast.AST) -> Iterator[str]:
-    """What a file asks of an object's class in the backends, and of its attributes."""
+    """What a file asks of an object's class in the backends, its framework, and its attributes."""
     backends = {
         alias.asname or alias.name
         for node in ast.walk(tree)
@@ -200,6 +200,8 @@ def _class_checks(tree: ast.AST) -> Iterator[str]:
             of_class = name in ("isinstance", "issubclass") and asked & backends
             if of_class or name in ("getattr", "hasattr"):
                 yield ast.unparse(call)
+        elif isinstance(call, ast.Compare) and ".framework" in ast.unparse(call):
+            yield ast.unparse(call)
 
 
 ASKING = [path for path in FILES if _floor(path) not in ("backends", "graph", "core")]
@@ -218,9 +220,11 @@ def test_a_question_for_a_class_is_seen() -> None:
     text = (
         "from prelu_tools.backends.onnxruntime.source import OnnxSource as Onnx\n"
         "isinstance(a, (str, Onnx)), isinstance(a, str), hasattr(a, 'convert')\n"
+        "a.framework == 'onnx', a.framework\n"
     )
     assert list(_class_checks(ast.parse(text))) == ["isinstance(a, (str, Onnx))",
-                                                    "hasattr(a, 'convert')"]  # fmt: skip
+                                                    "hasattr(a, 'convert')",
+                                                    "a.framework == 'onnx'"]  # fmt: skip
 
 
 def test_a_circle_is_seen() -> None:
@@ -377,6 +381,25 @@ def test_inspecting_an_onnx_file_loads_what_it_shows_alone(small_model: Path) ->
     assert [name for name in ours if name.startswith(elsewhere)] == []
     assert "graph.match.recognise" in ours  # names are spelled as they are loaded
     assert "onnx.reference" not in loaded
+
+
+def test_what_a_text_refers_to_is_there() -> None:
+    """Names of modules and of their files, as docstrings and comments have them."""
+    floors = "(?:core|graph|backends|commands|reports)"
+    lost = []
+    for path in FILES:
+        text = path.read_text()
+        modules = re.findall(rf"`({floors}(?:\.\w+)+)`", text)
+        places = [(name, PACKAGE / name.replace(".", "/")) for name in modules]
+        lost += [name for name, place in places if not (place.is_dir() or _in_file(place))]
+        files = re.findall(rf"\b{floors}/[\w/]+\.py\b", text)
+        lost += [name for name in files if not (PACKAGE / name).is_file()]
+    assert lost == []
+
+
+def _in_file(place: Path) -> bool:
+    """Whether a module, or a name in one, has its file."""
+    return any(Path(f"{part}.py").is_file() for part in (place, *place.parents))
 
 
 def test_no_two_files_of_tests_have_one_name() -> None:

@@ -111,6 +111,15 @@ def exists(text: str) -> bool:
         return False
 
 
+def base_name(label: str) -> str:
+    """The source without its folders: the result must not depend on its place."""
+    source_spec = parse_source_spec(label)
+    name = Path(source_spec.module or source_spec.file or label).name
+    call = f":{source_spec.call}" if source_spec.call else ""
+    weights = f"@{source_spec.weights.name}" if source_spec.weights else ""
+    return f"{name}{call}{weights}".encode("utf-8", "backslashreplace").decode()
+
+
 def python_parts(text: str) -> tuple[str, str] | None:
     """A Python source as what is before the `@` of its weights and after it; None for a file."""
     if isinstance(text, FileName) or _is_url(text) or not text:

@@ -6,9 +6,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from prelu_tools.core.process.progress import ProgressCallback, listening
 from prelu_tools.reports.printable import printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 @contextmanager
@@ -42,31 +46,37 @@ def spinner() -> Iterator[ProgressCallback]:
             Far(""),
         )
         with Progress(*columns, console=Console(file=terminal), transient=True) as shown:
-
-            class Line:
-                """The one line."""
-
-                stage = "starting"
-
-                def show(self, text: str, total: int | None) -> None:
-                    for task in shown.task_ids:
-                        shown.remove_task(task)
-                    shown.add_task(f"{printable(text)} ...", total=total or None)
-
-                def tell(self, stage: str) -> None:
-                    self.stage = stage
-                    self.show(stage, None)
-
-                def begin(self, part: str, total: int) -> None:
-                    self.show(part, total)
-
-                def step(self) -> None:
-                    for task in shown.task_ids:
-                        shown.advance(task)
-
-                def end(self) -> None:
-                    self.show(self.stage, None)
-
-            line = Line()
+            line = _Line(shown)
             with listening(line):
                 yield line.tell
+
+
+class _Line:
+    """The one line, which shows the stage and what of it is done."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+        self._stage = "starting"
+
+    def _show(self, text: str, total: int | None) -> None:
+        for task in self._shown.task_ids:
+            self._shown.remove_task(task)
+        self._shown.add_task(f"{printable(text)} ...", total=total or None)
+
+    def tell(self, stage: str) -> None:
+        """Take the name of a stage."""
+        self._stage = stage
+        self._show(stage, None)
+
+    def begin(self, part: str, total: int) -> None:
+        """Take a part that is counted."""
+        self._show(part, total)
+
+    def step(self) -> None:
+        """Count one."""
+        for task in self._shown.task_ids:
+            self._shown.advance(task)
+
+    def end(self) -> None:
+        """Show the stage alone again."""
+        self._show(self._stage, None)

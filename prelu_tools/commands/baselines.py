@@ -29,7 +29,7 @@ def read_document(path: Path, kind: str) -> dict[str, Any]:
         PReLUToolsError: it is missing, unreadable, or no baseline of this kind.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_bytes().decode())
     except FileNotFoundError as error:
         raise PReLUToolsError(
             f"the baseline {path} cannot be read: no such file; create it with --update-baseline"

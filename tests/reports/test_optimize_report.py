@@ -64,6 +64,22 @@ def test_sizes_and_a_busy_machine_are_named() -> None:
     assert "other processes used 43% of the processor" in words
 
 
+def test_a_model_that_is_slower_is_called_so() -> None:
+    result = optimized()
+    assert result.latency is not None
+    within = replace(result.latency, ratio=Ratio(1.02, 0.99, 1.05, 9))
+    assert "slower" not in render(replace(result, latency=within), "table", Style())
+    beyond = replace(result.latency, ratio=Ratio(1.14, 1.12, 1.17, 9))
+    timed = tuple(replace(layer, chosen="timing") for layer in result.layers)
+    slower = replace(result, latency=beyond, layers=timed)
+    words = " ".join(render(slower, "table", Style()).split())
+    assert "now: 1.14x the time (1.12 to 1.17 over 9 rounds): slower" in words
+    assert "--no-tune" not in words
+    forecast = tuple(replace(layer, chosen="cost model") for layer in result.layers)
+    words = " ".join(render(replace(slower, layers=forecast), "table", Style()).split())
+    assert "rounds): slower; leave out --no-tune to time the forms" in words
+
+
 def test_without_timing() -> None:
     assert "ms before" not in render(replace(optimized(), latency=None), "table", Style())
 

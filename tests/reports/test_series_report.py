@@ -96,7 +96,7 @@ def test_a_word_of_another_version_is_shown_without_its_meaning() -> None:
 def test_a_page_draws_each_layer_without_a_script() -> None:
     text = render(RESULT, "html", Style())
     assert "<script" not in text
-    figures = re.findall(r"<figure>.*?</figure>", text, re.DOTALL)
+    figures = re.findall(r"<figure.*?</figure>", text, re.DOTALL)
     assert len(figures) == len(ODD)
     for figure in figures:
         drawing = ElementTree.fromstring(figure[figure.index("<svg") : figure.index("</figure>")])
@@ -108,6 +108,12 @@ def test_a_page_draws_each_layer_without_a_script() -> None:
         ]
         assert "nan" not in figure.lower().replace(">nan<", "")
         assert all(-5 <= number <= 325 for number in numbers)
+
+
+def test_a_drawing_has_a_size_where_no_style_sheet_gives_one() -> None:
+    drawn = re.findall(r"<svg[^>]*>", RESULT._repr_html_())
+    assert len(drawn) == len(ODD)
+    assert all(re.search(r' width="\d+" height="\d+"', one) for one in drawn)
 
 
 def test_a_line_is_broken_where_a_layer_is_missing() -> None:

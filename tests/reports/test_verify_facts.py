@@ -24,12 +24,12 @@ from prelu_tools.reports.sentences import (
     power_share,
     proven,
     reached,
-    special_lines,
     tapped,
     tolerances,
     unreached,
     where,
 )
+from prelu_tools.reports.special_values import special_lines
 
 
 def _held_to(*used: Tolerance) -> VerifyResult:

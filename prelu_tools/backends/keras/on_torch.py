@@ -152,7 +152,7 @@ class KerasTorchSource(TorchSource):
         return [self._as_in_keras(call, counts) for call in calls]
 
     @contextmanager
-    def _finding(self) -> Iterator[CallFinder]:
+    def _finder(self) -> Iterator[CallFinder]:
         finder = _Finder(self._module, self._names)
         with watching(self._model, None, finder.after):
             yield finder
@@ -197,7 +197,7 @@ class _Finder(CallFinder):
     def after(self, layer: Any, _x: Any, _y: Any) -> None:
         """Take a layer that was called: the one before the next PReLU, where it has a matrix."""
         slopes = {call.parameter for call in self.calls}
-        if {self._names_of_variables[id(weight)] for weight in layer.weights} <= slopes:
+        if {self._names_of_variables.get(id(weight)) for weight in layer.weights} <= slopes:
             return
         if any(len(weight.shape) > 1 for weight in layer.trainable_weights):
             self._before = sum(int(np.prod(weight.shape)) for weight in layer.weights)

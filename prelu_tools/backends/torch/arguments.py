@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 from prelu_tools.backends.protocol.failures import from_other, from_user
 from prelu_tools.backends.protocol.freeing import taken_from
 from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, stated_spec
+from prelu_tools.backends.torch.calling import argument_name, as_call, placed
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes
@@ -172,14 +173,6 @@ def from_structure(
     )
 
 
-def paths_of(structure: pytree.TreeSpec) -> list[list[str]]:
-    """For each leaf of `(args, kwargs)` the keys and positions inside its argument."""
-    numbered = pytree.tree_unflatten(range(structure.num_leaves), structure)
-    return [
-        [_key(key) for key in path[2:]] for path, _ in pytree.tree_flatten_with_path(numbered)[0]
-    ]
-
-
 def zeros_for(specs: Sequence[TensorSpec]) -> dict[str, Array]:
     """Inputs of the sizes that a model is traced with: zeros; integers the example's smallest.
 
@@ -228,17 +221,17 @@ def _from_options(
         p.kind is python_inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values()
     ):
         calls = ((), slots)
-    return _arguments(_bound(signature, *calls, label), specs)
+    return _arguments(placed(signature, *calls, label), specs)
 
 
 def _from_examples(signature: python_inspect.Signature, given: Any, label: str) -> Arguments:
     args, kwargs = as_call(signature, given)
-    args, kwargs = _bound(signature, args, kwargs, label)
+    args, kwargs = placed(signature, args, kwargs, label)
     found: dict[str, torch.Tensor] = {}
     fixed: list[str] = []
 
     def slot(path: Any, leaf: Any) -> Any:
-        name = _name(path, signature)
+        name = argument_name(path, signature)
         if isinstance(leaf, torch.Tensor):
             found[name] = leaf
             return _Slot(name)
@@ -309,70 +302,8 @@ def _sizes_like(shape: Sequence[Dim], example: Sequence[int]) -> tuple[int, ...]
     )
 
 
-def as_call(
-    signature: python_inspect.Signature, given: Any
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What `example_inputs()` returned as `(args, kwargs)`.
-
-    A mapping or a NamedTuple holds arguments by name where `forward` has these names; otherwise it
-    is the one argument itself.
-    """
-    fields = getattr(given, "_fields", None)
-    if isinstance(given, Mapping) or fields:
-        named = dict(given) if isinstance(given, Mapping) else given._asdict()
-        parameters = signature.parameters.values()
-        takes_any = any(p.kind is python_inspect.Parameter.VAR_KEYWORD for p in parameters)
-        if takes_any or set(named) <= set(signature.parameters):
-            return (), named
-        return (given,), {}
-    return (tuple(given), {}) if isinstance(given, (tuple, list)) else ((given,), {})
-
-
-def _bound(
-    signature: python_inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any], label: str
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same call with its arguments at their places, as far as none is left out before them."""
-    try:
-        bound = signature.bind(*args, **kwargs)
-    except TypeError as error:
-        given = [*("one" for _ in args), *kwargs]
-        raise UsageError(
-            f"{label} takes ({', '.join(map(str, signature.parameters.values()))}), but "
-            f"{_were_given(len(given))}: {error}"
-        ) from error
-    return bound.args, bound.kwargs
-
-
-def _were_given(number: int) -> str:
-    return "1 input was given" if number == 1 else f"{number} inputs were given"
-
-
 def _arguments(call: Any, specs: Sequence[TensorSpec]) -> Arguments:
     leaves, structure = pytree.tree_flatten(call)
     order = [leaf.name for leaf in leaves if isinstance(leaf, _Slot)]
     ordered = sorted(one_size_a_name(specs), key=lambda spec: order.index(spec.name))
     return Arguments(tuple(ordered), structure, tuple(leaves))
-
-
-def _name(path: Sequence[Any], signature: python_inspect.Signature) -> str:
-    """A tensor's name: its argument's, with keys and positions after a dot."""
-    (_, first, *rest) = path
-    return ".".join([_argument(path[0].idx, first, signature), *map(_key, rest)])
-
-
-def _argument(part: int, key: Any, signature: python_inspect.Signature) -> str:
-    if part == 1:
-        return str(key.key)
-    for position, parameter in enumerate(signature.parameters.values()):
-        if parameter.kind is python_inspect.Parameter.VAR_POSITIONAL:
-            return f"{parameter.name}_{key.idx - position}"
-        if position == key.idx:
-            return parameter.name
-    return f"input_{key.idx}"
-
-
-def _key(key: Any) -> str:
-    for field in ("key", "idx", "name"):
-        if hasattr(key, field):
-            return str(getattr(key, field))
-    return str(key)

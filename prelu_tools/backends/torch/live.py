@@ -20,7 +20,7 @@ from torch.nn.utils import parametrize
 from prelu_tools.backends.files.state_dict import of_module
 from prelu_tools.backends.protocol.calls import PReLUCall, layers_of, slope_sources, slopes_with
 from prelu_tools.backends.protocol.living import LayerState
-from prelu_tools.backends.torch.arguments import as_call
+from prelu_tools.backends.torch.calling import as_call
 from prelu_tools.backends.torch.files.weights import to_numpy
 from prelu_tools.backends.torch.prepare import unwrapped, wrapper_of
 from prelu_tools.backends.torch.running.capture import Run

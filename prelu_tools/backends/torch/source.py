@@ -37,18 +37,13 @@ from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import Prepared, check_types
 from prelu_tools.backends.torch.regions import CallSignature
 from prelu_tools.backends.torch.running.drawing import Drawing, drawings, states
+from prelu_tools.backends.torch.running.known import knowing, telling
 from prelu_tools.backends.torch.running.lookups import LookupWatch
 from prelu_tools.backends.torch.running.moved import Moving
 from prelu_tools.backends.torch.running.reading import Reading, conditions_as_python
 from prelu_tools.backends.torch.running.search import gradients_of
 from prelu_tools.backends.torch.running.uncalled import uncalled
-from prelu_tools.backends.torch.running.watch import (
-    Exploring,
-    Watch,
-    knowing,
-    telling,
-    tensor_names,
-)
+from prelu_tools.backends.torch.running.watch import Exploring, Watch, tensor_names
 from prelu_tools.backends.torch.running.wide import WideTorchRunner
 from prelu_tools.backends.torch.scripted import CompiledGraph
 from prelu_tools.core.arrays import Array, same_bits
@@ -228,12 +223,16 @@ class TorchSource(SourceDefaults):
         self, by_operators: bool
     ) -> tuple[CallFinder, Exploring, Any, dict[str, set[str]]]:
         """What a run shows of the module; PReLUs are seen by functions, or by operators."""
-        finder = CallFinder(self._module)
-        finding = Exploring(self._module, tensor_names(self._module), finder, by_operators)
-        with torch.no_grad(), finding, uncalled(self._module) as missing:
-            outputs = self._run(zeros_for(self._arguments().specs), watch=finding)
+        with torch.no_grad(), self._finder() as finder, uncalled(self._module) as missing:
+            finding = Exploring(self._module, tensor_names(self._module), finder, by_operators)
+            with finding:
+                outputs = self._run(zeros_for(self._arguments().specs), watch=finding)
         finding.tracer.take_outputs(outputs)
         return finder, finding, outputs, missing
+
+    def _finder(self) -> AbstractContextManager[CallFinder]:
+        """What takes the calls of a run, within the block."""
+        return nullcontext(CallFinder(self._module))
 
     def _look_for_rows_inside(self) -> None:
         """Take rows for those of the second axis where the module takes more of them so."""

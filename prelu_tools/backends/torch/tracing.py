@@ -189,13 +189,7 @@ class Tracer:
         constant = all(node.is_constant for node in found)
         label = label_of(function)
         if not isinstance(result, torch.Tensor):
-            for place, part in enumerate(pytree.tree_leaves(result)):
-                if isinstance(part, torch.Tensor) and part not in self._nodes:
-                    picked = _Picked(function, place)
-                    if self._made_before(picked, arguments, part) is None:
-                        node = self._new(part, constant)
-                        if label in MOVES or label == "where":  # of one argument: `nonzero`
-                            self._take(node, picked, arguments, found)
+            self._note_parts(function, arguments, result, found)
             return None
         if result is not changed and (result in self._nodes or id(result) in self.names):
             return self._node(result)  # returned as it was given
@@ -212,6 +206,17 @@ class Tracer:
         elif changed is None and is_repeatable(label):
             self._made[_spelled(function, arguments)] = node
         return node
+
+    def _note_parts(self, function: Any, arguments: Any, result: Any, found: list[Node]) -> None:
+        """Take a call that returns several tensors, or none."""
+        constant, label = all(node.is_constant for node in found), label_of(function)
+        for place, part in enumerate(pytree.tree_leaves(result)):
+            if isinstance(part, torch.Tensor) and part not in self._nodes:
+                picked = _Picked(function, place)
+                if self._made_before(picked, arguments, part) is None:
+                    node = self._new(part, constant)
+                    if label in MOVES or label == "where":  # of one argument: `nonzero`
+                        self._take(node, picked, arguments, found)
 
     def _take(self, node: Node, function: Any, arguments: Any, given: list[Node]) -> None:
         node.function, node.arguments, node.inputs = function, arguments, tuple(given)

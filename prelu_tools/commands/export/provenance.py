@@ -9,7 +9,7 @@ import onnx
 
 from prelu_tools.backends.preflight.heeded import heeded
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.backends.source_spec import parse_source_spec
+from prelu_tools.backends.source_spec import base_name, parse_source_spec
 from prelu_tools.commands.export.request import ExportRequest
 from prelu_tools.core.files.hashing import sha256_of
 from prelu_tools.core.options import example_sizes
@@ -97,12 +97,3 @@ def options_of_export(source: Source, request: ExportRequest) -> dict[str, str]:
 def _without_folder(text: str) -> str:
     module, colon, name = text.partition(":")
     return f"{Path(module).name}{colon}{name}"
-
-
-def base_name(label: str) -> str:
-    """The source without its folders: the result must not depend on its place."""
-    source_spec = parse_source_spec(label)
-    name = Path(source_spec.module or source_spec.file or label).name
-    call = f":{source_spec.call}" if source_spec.call else ""
-    weights = f"@{source_spec.weights.name}" if source_spec.weights else ""
-    return f"{name}{call}{weights}".encode("utf-8", "backslashreplace").decode()

@@ -72,7 +72,7 @@ class ExportRequest:
         "GB.",
         default="auto",
     )  # fmt: skip
-    """Where large weights go: see `graph.writer.write_model`."""
+    """Where large weights go: see `graph.io.writer.write_model`."""
     verify: bool = option(
         FLAG, "Compare the result with SOURCE before writing it.",
         default=True,

@@ -48,7 +48,7 @@ def finished(
         is_verified: whether it will be compared with its source.
 
     Returns:
-        The model, and the layers with missing calls: see `graph.canonical.settle_slopes`.
+        The model, and the layers with missing calls: see `graph.passes.canonical.settle_slopes`.
 
     Raises:
         PReLUToolsError: it is not available, or is not valid.

@@ -11,6 +11,8 @@ import onnx
 from prelu_tools.backends.onnxruntime.running.racing import open_run, race, runtime_version
 from prelu_tools.backends.protocol.interface import OnnxGraph
 from prelu_tools.commands.optimize.equality import processor
+from prelu_tools.commands.optimize.rewritable import rewritable_layers
+from prelu_tools.commands.optimize.tuning import by_cost
 from prelu_tools.commands.quantize.calibration import CalibrationData
 from prelu_tools.commands.quantize.choosing import Forms
 from prelu_tools.commands.quantize.losses import Losses
@@ -22,6 +24,7 @@ from prelu_tools.commands.quantize.request import QuantizeRequest
 from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.process.progress import ProgressCallback
 from prelu_tools.core.process.timing import ratio_of
+from prelu_tools.core.results.optimization import Exactness
 from prelu_tools.core.results.quantization import (
     QuantizedLayer,
     QuantizedOutput,
@@ -32,6 +35,7 @@ from prelu_tools.core.results.reasons import Reason, listed
 from prelu_tools.core.results.verification.parity import LayerParity, Verdict
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.model import OnnxModel
+from prelu_tools.graph.passes.lowering import lower
 from prelu_tools.graph.quantized.forms import FLOAT
 
 _FINAL_SECONDS, _FINAL_ROUNDS = 3.0, range(15, 400)
@@ -141,7 +145,12 @@ def _notes(layers: Sequence[QuantizedLayer]) -> list[str]:
 def _times(work: Work, proto: onnx.ModelProto) -> QuantizedTimes:
     work.progress("timing")
     feeds, threads = work.data.calibration[0], work.request.threads
-    models = {"float": work.model.proto, "plain": work.plain, "int8": proto}
+    models = {
+        "float": work.model.proto,
+        "fast": _fastest_float(work),
+        "plain": work.plain,
+        "int8": proto,
+    }
     runs = {
         name: open_run(OnnxModel(model, None), threads, f"{work.request.source} ({name})")
         for name, model in models.items()
@@ -154,11 +163,23 @@ def _times(work: Work, proto: onnx.ModelProto) -> QuantizedTimes:
         in_int8=middle["int8"],
         of_plain=ratio_of(times["int8"], times["plain"]),
         of_float=ratio_of(times["int8"], times["float"]),
+        in_fast_float=middle["fast"],
+        of_fast_float=ratio_of(times["int8"], times["fast"]),
         threads=threads,
         shapes=tuple((name, values.shape) for name, values in feeds.items()),
         runtime=runtime_version(),
         processor=processor(),
     )
+
+
+def _fastest_float(work: Work) -> onnx.ModelProto:
+    """The floating-point model with each PReLU in the form that `optimize --no-tune` writes."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(work.model.proto)
+    model, feeds = OnnxModel(copy, None), work.data.calibration[0]
+    layers = rewritable_layers(model, feeds, Exactness(), runtime_version())
+    lower(model, by_cost(layers).forms)
+    return model.proto
 
 
 def judged(

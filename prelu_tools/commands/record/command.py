@@ -21,7 +21,8 @@ from prelu_tools.backends.protocol.recording import (
 )
 from prelu_tools.backends.recorded.format import VERSION, write_recording
 from prelu_tools.backends.recorded.formulas import formula_of
-from prelu_tools.commands.export.provenance import base_name, learned_file
+from prelu_tools.backends.source_spec import base_name
+from prelu_tools.commands.export.provenance import learned_file
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.record.keeping import (
     Kept,

@@ -54,7 +54,7 @@ def read_baseline(path: Path) -> Baseline:
     document = read_document(path, KIND)
     try:
         entries = {str(name): _entry(value) for name, value in document["checks"].items()}
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise no_baseline(path) from error
     return Baseline(str(path), entries)
 
@@ -71,13 +71,13 @@ def _entry(value: Mapping[str, Any]) -> Entry:
 def _figure(value: object) -> float:
     good = isinstance(value, int | float) and not isinstance(value, bool)
     if not good or not math.isfinite(number := float(value)) or number < 0:  # type: ignore[arg-type]
-        raise ValueError(value)
+        raise ValueError
     return number
 
 
 def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(value)
+        raise ValueError
     return value
 
 
@@ -99,7 +99,9 @@ def renew(path: Path, results: Mapping[str, VerifyResult | None], whole: bool) -
     if unjudged:
         return Renewed(str(path), 0, refused=f"there is no verdict on {listed(unjudged, 3)}")
     old = old_entries(path)
-    passed = {name: entry_of(r) for name, r in results.items() if r and r.verdict == "pass"}
+    passed = {
+        name: entry_of(r) for name, r in results.items() if r is not None and r.verdict == "pass"
+    }
     failed = tuple(name for name in results if name not in passed)
     if not passed:
         return Renewed(str(path), 0, refused=f"{listed(failed, 3)} failed")

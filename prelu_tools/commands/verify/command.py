@@ -37,6 +37,7 @@ from prelu_tools.commands.verify.reference.replay import (
     refuse_records,
     replaying,
 )
+from prelu_tools.commands.verify.reference.swapped import swapped_sides
 from prelu_tools.commands.verify.request import (
     VerifyRequest,
     layout_names,
@@ -155,6 +156,7 @@ def verify_source(
                 judged.append(Judged(item))
             else:
                 judged += _judge(reference, item, request, progress)
+        reference.notes += swapped_sides(source, opened)
         reference.notes += unchecked_sizes(source, opened, request.options.inputs)
         if not request.strict_interface:
             reference.notes += fixed_sizes(source, opened)

@@ -57,7 +57,7 @@ def forecast(form: str, place: Surroundings, runtime: str) -> float:
     """Nanoseconds that a layer takes in a form.
 
     Args:
-        form: a name of `graph.forms` that is written.
+        form: a name of `graph.match.forms` that is written.
         place: where it stands.
         runtime: the version of onnxruntime.
     """

@@ -52,8 +52,8 @@ class PReLULayer:
     parameter: str | None
     """The source's name of the slope tensor; None if the file does not have it."""
     form: str
-    """The form in which the model writes it: a name of `graph.forms`, or the class in a Python
-    source."""
+    """The form in which the model writes it: a name of `graph.match.forms`, or the class in Python
+    code."""
     slopes: Array
     """The slopes with their original sign, aligned to the input of the layer: the input's rank
     (batch included, of size 1), size 1 along every axis on which they are shared."""

@@ -1,6 +1,6 @@
 """What export and doctor return: frozen, complete, independent of any framework.
 
-The JSON contract names the fields (`reports/json.py` writes them); the reports need nothing else.
+The JSON contract names the fields (`reports/writers/json.py` writes them); reports need no more.
 """
 
 from __future__ import annotations

@@ -89,6 +89,10 @@ class QuantizedTimes:
     """The version of onnxruntime."""
     processor: str = ""
     """The machine's processor, as far as it is known."""
+    in_fast_float: float | None = None
+    """The floating-point model with PReLU in the forms that `optimize --no-tune` writes."""
+    of_fast_float: Ratio | None = None
+    """`in_int8` relative to `in_fast_float`."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def survey(model: OnnxModel, explain: bool, target: str | None) -> Survey:
     Args:
         model: the model; its weights are not read.
         explain: whether to search for near misses.
-        target: a name of `graph.targets.TARGETS` to forecast for; None for none.
+        target: a name of `graph.targets.forecast.TARGETS` to forecast for; None for none.
     """
     meaning = None
     with suppress(PReLUToolsError):

@@ -45,7 +45,7 @@ def describe_layer(
         parameter: the slope tensor's name in the source.
         axes: node input = transpose(source input, axes), as far as the slopes show; None if
             unknown.
-        sharing: who shares a slope (`core.slopes.Sharing`); None to say nothing of it.
+        sharing: who shares a slope (`core.prelu.slopes.Sharing`); None to say nothing of it.
     """
     del node.metadata_props[:]
     node.metadata_props.add(key=LAYER, value=layer)

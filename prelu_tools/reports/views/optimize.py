@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from prelu_tools.core.process.timing import Latency, SizesFrom
 from prelu_tools.core.results.optimization import EqualityReport, LayerChoice, OptimizeResult
@@ -22,7 +22,7 @@ def view(result: OptimizeResult, style: Style) -> Section:
     title = (Name(result.source), " -> ", Name(result.path))
     details = as_details(result.verification, style)
     blocks = (_layers(result), Lines.of(_lines(result)), details)
-    gain = () if result.latency is None else (_gain(result.latency),)
+    gain = () if result.latency is None else (_gain(result.latency, result.layers),)
     warnings = warning_lines(result.warnings)
     return Section(title, blocks, headline=headline, reasons=gain, warnings=warnings)
 
@@ -69,14 +69,18 @@ def _lines(result: OptimizeResult) -> Iterator[Text]:
     yield from plain_notes(result.notes)
 
 
-def _gain(latency: Latency) -> Text:
-    """The model before and after: what it was all for."""
+def _gain(latency: Latency, layers: Sequence[LayerChoice]) -> Text:
+    """The model before and after: what it was all for; in words where it takes longer."""
     ratio = latency.ratio
     words = (
         f"{duration(latency.before)} before, {duration(latency.after)} now: "
         f"{ratio.median:.2f}x the time ({ratio.low:.2f} to {ratio.high:.2f} over "
         f"{counted(ratio.n_rounds, 'round')})"
     )
+    if ratio.low > 1:
+        is_forecast = any(layer.chosen == "cost model" for layer in layers)
+        advice = "; leave out --no-tune to time the forms" if is_forecast else ""
+        return (Word(f"{words}: slower{advice}", "warning"),)
     return (Word(words, "pass"),) if ratio.high < 1 else words
 
 

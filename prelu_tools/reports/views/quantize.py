@@ -117,10 +117,16 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
 
 
 def _times(times: QuantizedTimes) -> Iterator[Text]:
+    fast = ""
+    if times.in_fast_float is not None and times.of_fast_float is not None:
+        fast = (
+            f", {_ratio(times.of_fast_float)} that of floating point after optimize --no-tune "
+            f"({duration(times.in_fast_float)})"
+        )
     yield (
         f"{duration(times.in_int8)}: {_ratio(times.of_plain)} the time of plain "
         f"quantize_static ({duration(times.plain)}), {_ratio(times.of_float)} that of floating "
-        f"point ({duration(times.in_float)})"
+        f"point ({duration(times.in_float)}){fast}"
     )
     processor = times.processor or "an unnamed processor"
     sizes = ", ".join(f"input {name!r} of shape {shape(sizes)}" for name, sizes in times.shapes)

@@ -53,13 +53,13 @@ from prelu_tools.reports.sentences import (
     rounding_lines,
     sizes_tried,
     slope_word,
-    special_lines,
     tapped,
     tolerances,
     unreached,
     warning_lines,
     where,
 )
+from prelu_tools.reports.special_values import special_lines
 from prelu_tools.reports.words import counted, covered, moved, percentage, shape
 
 _FIRST_RUN = "in the first run"

@@ -35,10 +35,10 @@ from prelu_tools.reports.sentences import (
     power_lines,
     reached,
     slope_word,
-    special_lines,
     tapped,
     unreached,
 )
+from prelu_tools.reports.special_values import special_lines
 from prelu_tools.reports.words import moved, percentage
 
 _TAGS = {"fail": "failure", "inconclusive": "error"}

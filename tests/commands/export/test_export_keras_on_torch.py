@@ -97,14 +97,17 @@ _JOBS = {
 _MAKE = (
     "import nets_on_torch as n; m = n.last(); m.save('net.keras'); m.save_weights('net.weights.h5')"
 )
-_FOLDS = """
+_INSIDE = """
 import nets_on_torch as n
+import prelu_tools
 from prelu_tools.backends.keras.on_torch import KerasModule
 from prelu_tools.backends.keras.structure import Structure
 from prelu_tools.core.options import SourceOptions
 for make, folds in ((n.free_steps, True), (n.of_all_rows, False)):
     model = make()
     assert KerasModule(model, Structure(model, "m", SourceOptions()))._folds_steps == folds, make
+report = prelu_tools.inspect(n.built_otherwise()).layers[0]
+assert report.layer.preceding_parameters == 3 * 3 * 3 * 4 + 4, report
 """
 _WEIGHTS = [
     ["export", "nets_on_torch.py:last@net.weights.h5", "-o", "loaded.onnx"],
@@ -119,8 +122,8 @@ class _Exports(NamedTuple):
     """By the name of the job."""
     folder: Path
     """Where the files are: `net.keras` and `net.weights.h5` too, which Keras wrote there."""
-    folds: Outcome
-    """What became of `_FOLDS`."""
+    inside: Outcome
+    """What became of `_INSIDE`."""
     of_weights: list[Outcome]
     """What became of `_WEIGHTS`."""
 
@@ -162,10 +165,10 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> _Exports:
         ]
         for job, (net, *more) in _JOBS.items()
     ]
-    found = _run([*commands, ["-c", _FOLDS], ["-c", _MAKE], *_WEIGHTS], folder)
-    folds, made, *of_weights = found[len(commands) :]
+    found = _run([*commands, ["-c", _INSIDE], ["-c", _MAKE], *_WEIGHTS], folder)
+    inside, made, *of_weights = found[len(commands) :]
     assert made.code == 0, made.err
-    return _Exports(dict(zip(_JOBS, found, strict=False)), folder, folds, of_weights)
+    return _Exports(dict(zip(_JOBS, found, strict=False)), folder, inside, of_weights)
 
 
 @pytest.mark.parametrize(("net", "expected"), _KINDS)
@@ -251,8 +254,10 @@ def test_code_for_another_framework_is_named(exports: _Exports, net: str, expect
     assert not (exports.folder / f"{net}.onnx").exists()
 
 
-def test_steps_that_are_no_rows_are_not_taken_for_rows(exports: _Exports) -> None:
-    assert exports.folds.code == 0, exports.folds.err
+def test_steps_are_rows_where_they_can_be_and_layers_know_what_is_before_them(
+    exports: _Exports,
+) -> None:
+    assert exports.inside.code == 0, exports.inside.err
 
 
 def test_mixed_precision_is_exported_in_float32_and_said(exports: _Exports) -> None:

@@ -105,6 +105,9 @@ def test_it_is_at_least_as_exact_as_plain_quantization(
     assert output.snr_calibration == pytest.approx(output.snr, abs=2)
     assert found.times is not None
     assert found.times.of_plain.n_rounds >= 15
+    assert found.times.of_fast_float is not None
+    assert found.times.of_fast_float.n_rounds == found.times.of_plain.n_rounds
+    assert "that of floating point after optimize --no-tune (" in " ".join(str(found).split())
 
 
 @pytest.mark.parametrize(

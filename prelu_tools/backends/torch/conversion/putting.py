@@ -21,7 +21,8 @@ from prelu_tools.backends.protocol.calls import PReLUCall
 from prelu_tools.backends.torch.eagerly import scripted_as_python
 from prelu_tools.backends.torch.files.weights import to_numpy
 from prelu_tools.backends.torch.regions import CallSignature, Region
-from prelu_tools.backends.torch.running.watch import Known, Watch, knowing, tensor_names
+from prelu_tools.backends.torch.running.known import Known, knowing
+from prelu_tools.backends.torch.running.watch import Watch, tensor_names
 from prelu_tools.core.arrays import Array, same_bits
 from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook

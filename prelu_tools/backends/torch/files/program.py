@@ -12,7 +12,8 @@ from torch.export.graph_signature import InputKind
 from prelu_tools.backends.protocol.inputs import TensorSpec, stated_spec
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.torch.arguments import Arguments, Constant, from_structure, paths_of
+from prelu_tools.backends.torch.arguments import Arguments, Constant, from_structure
+from prelu_tools.backends.torch.calling import paths_of
 from prelu_tools.backends.torch.files.vetting import refuse_unsafe
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.core.errors import PReLUToolsError

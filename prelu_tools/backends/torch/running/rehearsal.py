@@ -17,13 +17,8 @@ from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import prepared
 from prelu_tools.backends.torch.regions import CallSignature
 from prelu_tools.backends.torch.running.capture import Run
-from prelu_tools.backends.torch.running.watch import (
-    Exploring,
-    Watch,
-    knowing,
-    telling,
-    tensor_names,
-)
+from prelu_tools.backends.torch.running.known import knowing, telling
+from prelu_tools.backends.torch.running.watch import Exploring, Watch, tensor_names
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.coverage import CoverageBook
 

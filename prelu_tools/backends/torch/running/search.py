@@ -13,7 +13,8 @@ from prelu_tools.backends.protocol.calls import PReLUCall
 from prelu_tools.backends.torch.arguments import Arguments
 from prelu_tools.backends.torch.eagerly import as_python
 from prelu_tools.backends.torch.regions import CallSignature
-from prelu_tools.backends.torch.running.watch import Seen, Watch, knowing, tensor_names
+from prelu_tools.backends.torch.running.known import knowing
+from prelu_tools.backends.torch.running.watch import Seen, Watch, tensor_names
 from prelu_tools.core.arrays import Array
 
 

@@ -59,7 +59,7 @@ class OutputJudge:
     def compare(self, results: Results) -> tuple[OutputParity, ...]:
         """Compare every output over all runs.
 
-        Those that only one side has are missing here: see `commands.interface`.
+        Those that only one side has are missing here: see `interface`.
         """
         pairs = pair_outputs(self._references[0], results[0])
         return tuple(self._parity(reference, candidate, results) for reference, candidate in pairs)

@@ -275,6 +275,36 @@ class QuantizedLayers:
     ) -> LayerParity:
         seen, step = self._seen[mine.name], self._steps[mine.name]
         slopes = self._compare(mine, other)
+        verdict, code, said = self._verdict(mine, slopes)
+        words = "; ".join(part for part in said if part)
+        counts = self._reference.coverage.counts(mine.name)
+        behaves = slopes.equal and seen.n_calls > 0 and not seen.lost and seen.off <= 1.0
+        deviation = seen.end_to_end.deviation if seen.n_calls else None
+        return LayerParity(
+            name=mine.name,
+            slopes_equal=slopes.equal,
+            difference=Reason(f"{mine.name}: {words}", code) if words else None,
+            max_abs_diff=None if deviation is None else deviation.max_abs,
+            max_ulp_diff=None,
+            coverage=float((counts > 0).mean()) if counts.size else None,
+            verdict=verdict,
+            deviation=deviation,
+            n_slopes=int(counts.size),
+            n_by_value=int(counts.size) if slopes.equal else 0,
+            n_by_behaviour=int((counts > 0).sum()) if behaves else 0,
+            least_positions=int(counts.min()) if counts.size else None,
+            provider=placement.get(other.nodes[0]),
+            parameter=mine.parameter,
+            node=other.nodes[0],
+            slope_step=step or None,
+            slope_error=self._apart[mine.name] if step else None,
+        )
+
+    def _verdict(
+        self, mine: PReLULayer, slopes: SlopeDifference
+    ) -> tuple[Verdict, str, list[str | None]]:
+        """The verdict on a layer, and the code and the words of why it is no pass."""
+        seen, step = self._seen[mine.name], self._steps[mine.name]
         said = [slopes.description, seen.lost]
         verdict: Verdict = "pass"
         code = "slopes_differ"
@@ -301,29 +331,7 @@ class QuantizedLayers:
         elif slopes.equal and is_coarse(mine.slopes, step):
             verdict, code = "inconclusive", "slopes_too_coarse"
             said.append(f"its quantization step, {step:.3g}, is too wide to show its slopes")
-        words = "; ".join(part for part in said if part)
-        counts = self._reference.coverage.counts(mine.name)
-        behaves = slopes.equal and seen.n_calls > 0 and not seen.lost and seen.off <= 1.0
-        deviation = seen.end_to_end.deviation if seen.n_calls else None
-        return LayerParity(
-            name=mine.name,
-            slopes_equal=slopes.equal,
-            difference=Reason(f"{mine.name}: {words}", code) if words else None,
-            max_abs_diff=None if deviation is None else deviation.max_abs,
-            max_ulp_diff=None,
-            coverage=float((counts > 0).mean()) if counts.size else None,
-            verdict=verdict,
-            deviation=deviation,
-            n_slopes=int(counts.size),
-            n_by_value=int(counts.size) if slopes.equal else 0,
-            n_by_behaviour=int((counts > 0).sum()) if behaves else 0,
-            least_positions=int(counts.min()) if counts.size else None,
-            provider=placement.get(other.nodes[0]),
-            parameter=mine.parameter,
-            node=other.nodes[0],
-            slope_step=step or None,
-            slope_error=self._apart[mine.name] if step else None,
-        )
+        return verdict, code, said
 
     def _compare(self, mine: PReLULayer, other: PReLULayer) -> SlopeDifference:
         difference = compare_slopes(mine, other)

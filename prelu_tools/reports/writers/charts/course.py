@@ -48,7 +48,7 @@ class Frame:
 
 
 def charts(course: Course) -> Iterator[str]:
-    """A figure for each layer."""
+    """A figure for each layer; of this size where no style sheet says another, as in a notebook."""
     xs = places_of(course.points)
     for layer in course.layers:
         size = counted(layer.last.statistics.count, "slope")
@@ -56,8 +56,9 @@ def charts(course: Course) -> Iterator[str]:
         drawn = "".join(_drawn(layer, course.points, xs))
         label = escape(f"Slopes of {layer.name} over {len(xs)} points", quote=True)
         yield (
-            f'<figure><figcaption>{text}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" '
-            f'role="img" aria-label="{label}">{drawn}</svg></figure>'
+            f'<figure style="display:inline-block"><figcaption>{text}</figcaption>'
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
+            f'aria-label="{label}">{drawn}</svg></figure>'
         )
 
 

@@ -156,8 +156,8 @@ def _opened(
              "refuse_records", "refuse_ignored_options", "save_feeds", "write_bundle"]  # fmt: skip
     parts.answer(dict.fromkeys(names) | {
         "_open_candidates": list(linked), "within_calibration": replace(REQUEST, samples=7),
-        "_judge": judged, "unchecked_sizes": ["unchecked"], "agreements_of": "agreements",
-        "conclude": RESULT,
+        "_judge": judged, "swapped_sides": ["swapped"], "unchecked_sizes": ["unchecked"],
+        "agreements_of": "agreements", "conclude": RESULT,
     })  # fmt: skip
     parts._patch.setattr(module, "replaying" if recording else "running", run)
     return _source(recording), reference, judged
@@ -176,10 +176,11 @@ def test_the_steps_of_a_comparison(parts: Parts) -> None:
         ("check_runtime", "ncnn"), ("_open_candidates", source, REQUEST, {"c": "open"}),
         ("refuse_records", [linked]), ("within_calibration", [linked], REQUEST),
         ("run", source, [linked], drawn), ("_judge", reference, linked, drawn, told.append),
-        ("unchecked_sizes", source, [linked], ()), ("agreements_of", reference, every, drawn),
+        ("swapped_sides", source, [linked]), ("unchecked_sizes", source, [linked], ()),
+        ("agreements_of", reference, every, drawn),
         ("conclude", reference, every, "agreements", drawn),
     ]  # fmt: skip
-    assert reference.notes == ["a note", "unchecked"]
+    assert reference.notes == ["a note", "swapped", "unchecked"]
     assert found == replace(RESULT, sizes=cast(Any, "sizes"), inputs=cast(Any, ("inputs",)))
     assert found.seconds == 1.0
     assert told == ["running r"]
@@ -202,7 +203,7 @@ def test_fixed_sizes_are_noted_unless_they_are_failures(strict: bool, parts: Par
     parts.answer({"within_calibration": replace(REQUEST, strict_interface=strict),
                   "fixed_sizes": ["fixed"]})  # fmt: skip
     module.verify_source(source, REQUEST)
-    assert reference.notes == ["a note", "unchecked", *([] if strict else ["fixed"])]
+    assert reference.notes == ["a note", "swapped", "unchecked", *([] if strict else ["fixed"])]
     assert (("fixed_sizes", source, [linked]) in parts.asked) is not strict
 
 
