@@ -141,7 +141,7 @@ class Source(Protocol):
 
     @property
     def observes_apart(self) -> bool:
-        """Whether its outputs are those of a run without observers, whoever observes it."""
+        """Whether observers leave its outputs as they are: they see another run."""
         ...
 
     @property

@@ -60,20 +60,14 @@ def test_values_are_those_of_onnx_load(
 
 
 DTYPES = ["float16", "float64", "int8", "int32", "int64", "uint8", "bool", "complex64",
-          ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.int4, ml_dtypes.uint4]  # fmt: skip
+          ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.int4, ml_dtypes.uint4,
+          ml_dtypes.float4_e2m1fn, ml_dtypes.int2, ml_dtypes.uint2]  # fmt: skip
 
 
 @pytest.mark.parametrize("count", [5, 4001])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_values_of_other_types(dtype: str, count: int, tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 2, count).astype(dtype)
-    path = _save(_with(numpy_helper.from_array(values)), tmp_path)
-    assert same_bits(_read_values(path), values)
-
-
-@pytest.mark.parametrize("name", ["float4_e2m1fn", "int2", "uint2"])
-def test_values_of_packed_types(name: str, tmp_path: Path) -> None:
-    values = np.random.default_rng(0).integers(0, 2, 9001).astype(getattr(ml_dtypes, name))
     path = _save(_with(numpy_helper.from_array(values)), tmp_path)
     assert same_bits(_read_values(path), values)
 

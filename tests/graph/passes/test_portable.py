@@ -166,16 +166,20 @@ def _two_calls(names: tuple[str, str]) -> onnx.ModelProto:
     return proto
 
 
-def test_two_modules_whose_initializers_were_merged_get_one_each() -> None:
-    found = _portable(_two_calls(("act1", "act2")))
-    assert [node.name for node in found.graph.node] == ["act1", "act2"]
-    assert [node.input[1] for node in found.graph.node] == ["act1/slope", "act2/slope"]
-
-
-def test_two_calls_of_one_module_share_theirs() -> None:
-    found = _portable(_two_calls(("act", "act")))
-    assert [node.name for node in found.graph.node] == ["act", "act_1"]
-    assert [node.input[1] for node in found.graph.node] == ["act/slope", "act/slope"]
+@pytest.mark.parametrize(
+    ("modules", "names", "slopes"),
+    [
+        (("act1", "act2"), ["act1", "act2"], ["act1/slope", "act2/slope"]),
+        (("act", "act"), ["act", "act_1"], ["act/slope", "act/slope"]),
+    ],
+    ids=["two modules whose initializers were merged", "two calls of one module"],
+)
+def test_each_module_has_slopes_of_its_own(
+    modules: tuple[str, str], names: list[str], slopes: list[str]
+) -> None:
+    found = _portable(_two_calls(modules))
+    assert [node.name for node in found.graph.node] == names
+    assert [node.input[1] for node in found.graph.node] == slopes
 
 
 def test_two_calls_of_one_initializer_share_it_where_nothing_says_otherwise() -> None:

@@ -424,7 +424,7 @@ def test_what_verify_found_is_seen_in_any_width(width: int, driver: Any, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("width", "printed"), [(390, False), (768, False), (881, False), (1280, False), (PAPER, True)]
+    ("width", "printed"), [(390, False), (768, False), (961, False), (1280, False), (PAPER, True)]
 )
 def test_no_page_is_cut_empty_or_wider_than_the_screen(
     width: int, printed: bool, driver: Any, tmp_path: Path

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import numpy_helper
+from exporting import slopes_in
 from running import Outcome, cli
 
 _HEAD = """\
@@ -49,8 +49,7 @@ class Exported:
     @property
     def slopes(self) -> dict[str, Any]:
         """The slopes of each PRelu node by its name."""
-        tensors = {t.name: numpy_helper.to_array(t) for t in self.graph.initializer}
-        return {n.name: tensors[n.input[1]] for n in self.graph.node if n.op_type == "PRelu"}
+        return slopes_in(self.graph)
 
     @property
     def inputs(self) -> dict[str, list[int | str]]:

@@ -15,7 +15,6 @@ from prelu_tools.core.results.reasons import listed
 from prelu_tools.graph.io.writer import replacing
 
 Feeds = dict[str, Array]
-_SHOWN = 5  # array names in a sentence
 NO_ROWS = "has no rows, so nothing would be compared: expected at least one"
 
 
@@ -63,7 +62,7 @@ def _as_feeds(path: Path, arrays: Mapping[str, Array], reference: Sequence[Tenso
     missing = [spec.name for spec in reference if spec.name not in arrays]
     if missing:
         raise UsageError(
-            f"{path} has {listed([*arrays], _SHOWN) or 'no arrays'}; expected {names(reference)}"
+            f"{path} has {listed([*arrays]) or 'no arrays'}; expected {names(reference)}"
         )
     return {spec.name: arrays[spec.name].astype(spec.dtype) for spec in reference}
 

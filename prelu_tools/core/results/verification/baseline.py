@@ -26,7 +26,6 @@ OF_LIMIT, ULPS, OF_SHARE = 1 / 8, 2.0, 0.01
 _SHARES = ("coverage", "power", "top1_agreement")
 _TINY = 1e-9  # what 1 - 0.99 is more than 0.01
 _INPUTS = "inputs"
-_MOST_NAMES = 4
 
 
 @dataclass(frozen=True)
@@ -157,10 +156,9 @@ def _reasons(report: BaselineReport) -> Iterator[str]:
             f"{one.allowed:.3g} is allowed, a factor of {report.factor:g})"
         )
     if report.lost:
-        lost = listed(report.lost, _MOST_NAMES)
-        yield f"no longer measured: {lost}; if that is intended, {_RENEW}"
+        yield f"no longer measured: {listed(report.lost)}; if that is intended, {_RENEW}"
     if report.unknown:
-        yield f"it does not contain {listed(report.unknown, _MOST_NAMES)}: {_RENEW}"
+        yield f"it does not contain {listed(report.unknown)}: {_RENEW}"
     if not (report.n_compared or report.lost or report.unknown):
         yield f"it has no figure to compare: {_RENEW}"
 

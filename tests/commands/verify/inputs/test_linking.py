@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from specs import spec
 
-from prelu_tools.commands.verify.inputs.drawing import DrawPlan
 from prelu_tools.commands.verify.inputs.linking import (
     InputLink,
     LayoutError,
@@ -25,10 +24,6 @@ from prelu_tools.core.prelu.layout import Layout
 
 SAME, LAST, FIRST = (0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)
 UNSAID = Layouts()
-
-
-def _plan(samples: int = 4, **ranges: tuple[float, float]) -> DrawPlan:
-    return DrawPlan(samples, 0, ranges)
 
 
 # Which input is which

@@ -106,11 +106,6 @@ def test_a_slope_of_more_axes_than_its_input_is_in_doubt() -> None:
 # A layer that no pattern found
 
 
-def _bare(layer: LayerParity) -> LayerParity:
-    """Without what the reference says of it."""
-    return replace(layer, coverage=None, least_positions=None, n_slopes=0, parameter=None)
-
-
 def test_a_layer_that_is_found_by_its_values_passes() -> None:
     x = np.array([[-1, -2, -4], [-1, 2, -8]], np.float32)
     case = Case([flat()], [], {"c": X, "y": Y}, x=x)
