@@ -49,7 +49,8 @@ def from_user(given: Sequence[InputOption]) -> str:
 
 def from_other(other: OtherInputs) -> str:
     """The origin of sizes that another model has, and what to do if the model rejects them."""
-    return f"The sizes are those of {other.model} ({other.text}{other.order}): give --input"
+    advice = "correct --layout, or give --input" if other.is_turned else "give --input"
+    return f"The sizes are those of {other.model} ({other.text}{other.order}): {advice}"
 
 
 @contextmanager

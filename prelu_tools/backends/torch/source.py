@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -14,36 +14,29 @@ from torch import nn
 from prelu_tools.backends.probing.deciding import Decisions
 from prelu_tools.backends.probing.reading import Readings
 from prelu_tools.backends.probing.seeking import seek
-from prelu_tools.backends.protocol.calls import PReLUCall, activation_of, layers_of, not_called
+from prelu_tools.backends.protocol.calls import activation_of, layers_of, not_called
 from prelu_tools.backends.protocol.defaults import SourceDefaults
-from prelu_tools.backends.protocol.failures import failed_on, sizes_from
-from prelu_tools.backends.protocol.freeing import freed_inputs
+from prelu_tools.backends.protocol.failures import failed_on
 from prelu_tools.backends.protocol.inputs import (
     Lookup,
     SearchLimits,
-    TensorSpec,
-    one_size_a_name,
 )
 from prelu_tools.backends.protocol.interface import Conversion
-from prelu_tools.backends.protocol.outputs import distinct_outputs
 from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.backends.torch.arguments import Arguments, arguments_of, zeros_for
 from prelu_tools.backends.torch.conversion.recurrent import step_by_step
 from prelu_tools.backends.torch.conversion.task import Task
 from prelu_tools.backends.torch.eagerly import as_python
+from prelu_tools.backends.torch.explored import ExploredModule
 from prelu_tools.backends.torch.files.weights import to_numpy, to_tensor
-from prelu_tools.backends.torch.finding import CallFinder
 from prelu_tools.backends.torch.prepare import Prepared, check_types
-from prelu_tools.backends.torch.regions import CallSignature
 from prelu_tools.backends.torch.running.drawing import Drawing, drawings, states
 from prelu_tools.backends.torch.running.known import knowing, telling
 from prelu_tools.backends.torch.running.lookups import LookupWatch
 from prelu_tools.backends.torch.running.moved import Moving
 from prelu_tools.backends.torch.running.reading import Reading, conditions_as_python
 from prelu_tools.backends.torch.running.search import gradients_of
-from prelu_tools.backends.torch.running.uncalled import uncalled
-from prelu_tools.backends.torch.running.watch import Exploring, Watch, tensor_names
+from prelu_tools.backends.torch.running.watch import Watch, tensor_names
 from prelu_tools.backends.torch.running.wide import WideTorchRunner
 from prelu_tools.backends.torch.scripted import CompiledGraph
 from prelu_tools.core.arrays import Array, same_bits
@@ -54,7 +47,7 @@ from prelu_tools.core.results.verification.decisions import Decision
 from prelu_tools.core.rounding.noise import Noise
 
 
-class TorchSource(SourceDefaults):
+class TorchSource(ExploredModule, SourceDefaults):
     """A `torch.nn.Module` in eval mode."""
 
     framework = "torch"
@@ -68,19 +61,9 @@ class TorchSource(SourceDefaults):
         prepared: Prepared | None = None,
     ) -> None:
         """Take a module; nothing is run yet. `prepared` says what was done to it before."""
-        self.label = label
-        self._prepared = prepared or Prepared(module)
+        super().__init__(module, label, options, prepared or Prepared(module))
         self.producer = f"torch {torch.__version__}"
         self.n_parameters = sum(parameter.numel() for parameter in module.parameters())
-        self._module = module
-        self._options = options
-        self._calls: list[PReLUCall] | None = None
-        self._known: dict[CallSignature, str] = {}
-        self._narrow: dict[str, str] = {}
-        self._by_operators = False  # how its PReLUs are observed
-        self._taken: Arguments | None = None
-        self._outputs: list[str] = []
-        self._uncalled: list[str] = []
         self._decisions = Decisions(self._read)
         self._drew: Mapping[str, Array] | None = None  # inputs of a run that drew random numbers
         self._drawings: tuple[Drawing, ...] = ()
@@ -105,47 +88,6 @@ class TorchSource(SourceDefaults):
                 "(track_running_stats=False): a row's result depends on the others"
             )
         return tuple(notes)
-
-    def inputs(self) -> Sequence[TensorSpec]:
-        """See `Source.inputs`: from `--input`, otherwise from the module's `example_inputs()`.
-
-        Which axes of the examples count rows is found out by running the module.
-        """
-        if self._arguments().is_assumed:
-            self._find_calls()
-        if self._arguments().is_of_example:
-            self._free_sizes()
-        return self._arguments().specs
-
-    def _arguments(self) -> Arguments:
-        if self._taken is None:
-            self._taken = self._find_arguments()
-        return self._taken
-
-    def _free_sizes(self) -> None:
-        """Free the sizes of the example where the module takes those of the other model too."""
-        taken, ask = replace(self._arguments(), is_of_example=False), self._options.other
-        self._taken = taken
-        other = None
-        with suppress(PReLUToolsError):  # none of the others can be read
-            other = ask() if ask is not None else None
-        found = other and freed_inputs(taken.specs, other, self.label, self._takes)
-        if found:
-            notes = (*taken.notes, found.note)
-            self._taken = replace(taken, specs=tuple(one_size_a_name(found.specs)), notes=notes)
-
-    def _takes(self, feeds: Mapping[str, Array]) -> bool:
-        try:
-            with torch.no_grad():
-                self._run(feeds)
-        except PReLUToolsError:
-            return False
-        return True
-
-    def _find_arguments(self) -> Arguments:
-        make = getattr(self._module, "example_inputs", None)
-        taken = arguments_of(self._module.forward, make, self._options, self.label)
-        return taken.widened() if self._prepared.is_widened else taken
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """See `Source.layers`."""
@@ -191,98 +133,6 @@ class TorchSource(SourceDefaults):
             self._drawings = drawings(lambda: self.run(feeds, None))
             self._drew = None
         return self._drawings
-
-    def _find_calls(self) -> list[PReLUCall]:
-        if self._calls is None:
-            self._look_for_rows_inside()
-            try:
-                with sizes_from(self._arguments().origin):
-                    self._calls = self._look()
-            except PReLUToolsError as error:
-                if not self._arguments().is_assumed:
-                    raise
-                self._calls = self._look_at_one_batch(error)
-        return self._calls
-
-    def _look(self) -> list[PReLUCall]:
-        finder, finding, outputs, missing = self._explored(by_operators=False)
-        if finding.tracer.n_unknown:
-            with suppress(PReLUToolsError):  # not every function can be seen by its operators
-                closer = self._explored(by_operators=True)
-                found, before = ({c.parameter for c in f.calls} for f in (closer[0], finder))
-                self._by_operators = found > before  # a loop shows each turn
-                if self._by_operators:
-                    finder, _, outputs, missing = closer
-        used = {call.parameter for call in finder.calls}
-        self._uncalled = [name for name, own in missing.items() if not used & own]
-        self._known, self._narrow = finder.known, finder.narrow
-        self._outputs = list(self._named(outputs))
-        return finder.calls
-
-    def _explored(
-        self, by_operators: bool
-    ) -> tuple[CallFinder, Exploring, Any, dict[str, set[str]]]:
-        """What a run shows of the module; PReLUs are seen by functions, or by operators."""
-        with torch.no_grad(), self._finder() as finder, uncalled(self._module) as missing:
-            finding = Exploring(self._module, tensor_names(self._module), finder, by_operators)
-            with finding:
-                outputs = self._run(zeros_for(self._arguments().specs), watch=finding)
-        finding.tracer.take_outputs(outputs)
-        return finder, finding, outputs, missing
-
-    def _finder(self) -> AbstractContextManager[CallFinder]:
-        """What takes the calls of a run, within the block."""
-        return nullcontext(CallFinder(self._module))
-
-    def _look_for_rows_inside(self) -> None:
-        """Take rows for those of the second axis where the module takes more of them so."""
-        free = self._arguments()
-        inside = free.with_rows_inside() if free.is_assumed else None
-        if inside is None or free.is_of_one_row:
-            return  # an example of one row is run with two, which shows it
-        self._taken = inside
-        try:
-            with torch.no_grad():
-                self._run(zeros_for(inside.with_another_row().specs))
-        except PReLUToolsError:
-            self._taken = free
-
-    def _look_at_one_batch(self, error: PReLUToolsError) -> list[PReLUCall]:
-        """The module takes no other batch than that of its examples, if it takes that one."""
-        free = self._arguments()
-        for other in (free.with_rows_inside(), free.with_fixed_batch(str(error))):
-            if other is None:
-                continue
-            self._taken = other
-            try:
-                return self._look()
-            except PReLUToolsError:
-                self._taken = free
-        raise error from None
-
-    def _run(
-        self,
-        feeds: Mapping[str, Array],
-        state: Mapping[str, Any] | None = None,
-        watch: Watch | None = None,
-    ) -> Any:
-        """The outputs as the module returns them; with other parameters and buffers if given."""
-        tensors = {name: to_tensor(np.array(array)) for name, array in feeds.items()}
-        args, kwargs = self._arguments().build(tensors)
-        if watch is not None:
-            watch.tracer.take_inputs((args, kwargs))
-        try:
-            with as_python():
-                if state is None:
-                    return self._module(*args, **kwargs)
-                return torch.func.functional_call(
-                    self._module, dict(state), args, kwargs, tie_weights=False
-                )
-        except Exception as error:
-            raise failed_on(self.label, feeds, error) from error
-
-    def _named(self, outputs: Any) -> dict[str, torch.Tensor]:
-        return distinct_outputs(_flatten(outputs), [spec.name for spec in self._arguments().specs])
 
     def runner(self, observe: Observer | None = None) -> AbstractContextManager[Runner]:
         """See `Source.runner`."""
@@ -405,22 +255,3 @@ class _TorchRunner:
         """See `Runner.run`."""
         with self._mode:
             return self._source.run(feeds, self._observe)
-
-
-def _flatten(outputs: Any) -> dict[str, torch.Tensor]:
-    """Outputs by name, whatever they are nested in, in the order in which they are exported."""
-    if isinstance(outputs, torch.Tensor):
-        return {"output": outputs}
-    if isinstance(outputs, Mapping):
-        parts = [(str(key), value) for key, value in outputs.items()]
-    else:
-        names = getattr(outputs, "_fields", None)
-        parts = [(names[i] if names else f"output_{i}", value) for i, value in enumerate(outputs)]
-    flat: dict[str, torch.Tensor] = {}
-    for name, value in parts:
-        if isinstance(value, torch.Tensor):
-            flat[name] = value
-        elif value is not None:
-            inner = _flatten(value)
-            flat |= {f"{name}.{key}": tensor for key, tensor in inner.items()}
-    return flat

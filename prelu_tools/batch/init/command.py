@@ -127,7 +127,7 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
         keys += dict.fromkeys(key for check in checks for key in (*check.options, *check.withheld))
         flags = [f"--{key.replace('_', '-')}" for key in keys if key in _OF_SOURCE]
         if flags:
-            yield f"# Give record the {joined(flags, ' and ')} of the check too."
+            yield f"# Move the {joined(flags, ' and ')} of the check to that command."
     for check in checks:
         yield ""
         yield from table(check)

@@ -234,7 +234,7 @@ def _demand(exact: Exactness, equal: EqualityReport) -> None:
     elif exact.kind == "special" and not equal.special:
         wrong = "infinities or NaN give results that differ from the original model's"
     if wrong is not None:
-        raise ExportVerificationError(f"{wrong} (--exact {exact.kind}): nothing was written")
+        raise ExportVerificationError(f"{wrong} (--exact {exact.text}): nothing was written")
 
 
 def _layers(work: Work, choices: Choices) -> tuple[LayerChoice, ...]:

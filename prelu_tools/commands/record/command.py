@@ -34,7 +34,7 @@ from prelu_tools.commands.record.keeping import (
 from prelu_tools.commands.record.looking import Looked, look
 from prelu_tools.commands.record.request import RecordRequest
 from prelu_tools.commands.verify.inputs.linking import Layouts
-from prelu_tools.commands.verify.inputs.other import asking
+from prelu_tools.commands.verify.inputs.other import asking, recorded_for
 from prelu_tools.commands.verify.inputs.planning import InputPlan
 from prelu_tools.commands.verify.reference.live import check_ranges, running
 from prelu_tools.commands.verify.reference.reference import Reference
@@ -119,7 +119,8 @@ def _with_sizes(request: RecordRequest) -> SourceOptions:
     def ask() -> OtherInputs | None:
         told = asking(request.options, _exported(request), {}, Layouts()).other
         with suppress(PReLUToolsError):  # these files may be of something else
-            return None if told is None else told()
+            other = None if told is None else told()
+            return None if other is None else recorded_for(other)
         return None
 
     return replace(request.options, other=ask)

@@ -29,6 +29,11 @@ class Exactness:
     ulps: int = 0
     """Units in the last place that a layer may be off; 0 except for `approximate`."""
 
+    @property
+    def text(self) -> str:
+        """As `--exact` has it."""
+        return f"{self.kind}={self.ulps}" if self.kind == "approximate" else self.kind
+
     @classmethod
     def parse(cls, text: str) -> Exactness:
         """What `--exact` says: a kind, or `approximate=ULPS`.

@@ -38,10 +38,11 @@ from prelu_tools.reports.sentences import (
 )
 from prelu_tools.reports.views import verify
 from prelu_tools.reports.views.inspect import NUMBERS, numbers
-from prelu_tools.reports.words import counted, covered, listed, shape
+from prelu_tools.reports.words import counted, covered, shape
 
 _SEVERITIES = ("error", "warning")
 _MOST_LAYERS = 5000  # of all models together, that a page shows in full
+_MOST_NAMED = 5  # models that have a finding
 _MOST_LISTED = 12  # of those that did not pass, above the table
 _ORDER = ("pass", "ok", "with warnings", "with errors", "fail", "inconclusive", "error")
 _OF_INSPECT = (
@@ -282,7 +283,10 @@ def _findings_of_all(
             having.setdefault(kind, []).append(entry.name)
     for severity, code in sorted(having, key=lambda kind: (_SEVERITIES.index(kind[0]), kind[1])):
         names = having[severity, code]
-        yield (Word(severity), f" {code} in {counted(len(names), 'model')}: {listed(names)}")
+        named = [part for name in names[:_MOST_NAMED] for part in (", ", Name(name))][1:]
+        rest = len(names) - _MOST_NAMED
+        more = f" and {rest:,} more" if rest > 0 else ""
+        yield (Word(severity), f" {code} in {counted(len(names), 'model')}: ", *named, more)
 
 
 def _kinds(found: InspectSummary | None) -> dict[tuple[str, str], None]:

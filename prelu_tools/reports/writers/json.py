@@ -141,13 +141,12 @@ def _export(result: ExportResult, style: Style) -> dict[str, Any]:
 
 
 def _optimize(result: OptimizeResult, style: Style) -> dict[str, Any]:
-    exact = result.exact
     return {
         "kind": "optimize",
         "model": {"path": result.path, "bytes": result.n_bytes},
         **_fields(result, "path", "n_bytes"),
         "warnings": result.warnings,
-        "exact": exact.kind if exact.kind != "approximate" else f"approximate={exact.ulps}",
+        "exact": result.exact.text,
         "verification": _checked(result.verification, style),
     }
 

@@ -85,7 +85,7 @@ def test_a_check_has_the_options_of_the_export() -> None:
             "custom_objects": ["lib/sr.py:FSRCNN"],
         }
     ]
-    said = "# Give record the --input and --custom-objects of the check too."
+    said = "# Move the --input and --custom-objects of the check to that command."
     assert said in Path("prelu-tools.toml").read_text().splitlines()
 
 

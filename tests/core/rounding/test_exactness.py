@@ -20,6 +20,7 @@ from prelu_tools.core.results.optimization import Exactness
 )
 def test_every_kind(text: str, expected: Exactness) -> None:
     assert Exactness.parse(text) == expected
+    assert expected.text == text
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def sizes_that_differ(
     found: dict[str, bool] = {}
     for run, feed in enumerate(feeds):
         shapes = shapes_in_words(feed)
-        found[shapes] = found.get(shapes, False) or outputs.notices(results[run], run)
+        found[shapes] = found.get(shapes) or outputs.notices(results[run], run)
     wrong = [shapes for shapes, differs in found.items() if differs]
     right = [shapes for shapes, differs in found.items() if not differs]
     if not wrong or not right:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
 from dataclasses import replace
+from itertools import starmap
 
 from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.protocol.interface import Source
@@ -66,17 +67,47 @@ def asking(
 def _first_of(found: Sequence[OtherInputs]) -> OtherInputs:
     """The first model's inputs, and the others'."""
     first, *others = found
-    unlike = tuple(other for other in others if not _may_be_equal(first.inputs, other.inputs))
+    unlike = tuple(
+        other
+        for other in others
+        if not all(_orders(one, another) for one, another in _pairs(first.inputs, other.inputs))
+    )
     return replace(first, more=tuple(others), unlike=unlike)
 
 
-def _may_be_equal(left: Sequence[InputOption], right: Sequence[InputOption]) -> bool:
-    """Whether inputs may have the same sizes, in some order of axes; one may have fewer inputs."""
+def recorded_for(other: OtherInputs) -> OtherInputs:
+    """The inputs of a record: unlike are all that fix a size at which it may have no run."""
+    unlike = tuple(
+        one for one in other.more if not all(starmap(_covers, _pairs(other.inputs, one.inputs)))
+    )
+    return replace(other, unlike=unlike)
+
+
+def _pairs(
+    left: Sequence[InputOption], right: Sequence[InputOption]
+) -> list[tuple[InputOption, InputOption]]:
+    """The inputs that two models have in common."""
     by_name = {one.name: one for one in right}
     pairs = [(one, by_name[one.name]) for one in left if one.name in by_name]
     if not pairs and len(left) == len(right):
         pairs = [*zip(left, right, strict=True)]
-    return all(AxisAlignment.between(_static(one), _static(other)) for one, other in pairs)
+    return pairs
+
+
+def _orders(one: InputOption, other: InputOption) -> AxisAlignment:
+    """The orders of axes in which two inputs may have the same sizes."""
+    return AxisAlignment.between(_static(one), _static(other))
+
+
+def _covers(one: InputOption, other: InputOption) -> bool:
+    """Whether the sizes that the second input fixes, apart from the rows, are the first one's."""
+    return any(
+        all(
+            theirs is None or not place or _static(one)[axis] == theirs
+            for place, (axis, theirs) in enumerate(zip(order, _static(other), strict=True))
+        )
+        for order in _orders(one, other)
+    )
 
 
 def _static(given: InputOption) -> Shape:

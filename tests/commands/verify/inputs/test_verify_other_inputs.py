@@ -145,7 +145,9 @@ def test_sizes_that_the_module_rejects_are_named_with_their_origin(nets: Path) -
     assert "fails on inputs x[1, 5, 9, 9]" in str(said.value)
     assert str(said.value).endswith("check their number and order")
     orders: dict[str, Any] = {"layout": {"reference": "nchw", "candidate": "nhwc"}}
-    with pytest.raises(PReLUToolsError, match=r"; in the axis order of layout\): give input$"):
+    with pytest.raises(
+        PReLUToolsError, match=r"; in the axis order of layout\): correct layout, or "
+    ):
         prelu_tools.verify(*pair, **orders, **_FAST)
 
 

@@ -65,6 +65,17 @@ def test_a_share_on_the_limit_is_no_sign_and_small_values_have_one() -> None:
     assert (_of(tiny, tiny).n_kept, _of(tiny, -tiny).n_negated) == (2, 2)
 
 
+def test_the_share_at_which_a_sign_is_seen_is_more_than_a_fifth() -> None:
+    signs = ChannelSigns(np.array([[True]]))
+    signs.restored(np.array([[1.0], [0], [0], [0]]), np.array([[1.0], [2], [4], [2]]))
+    assert (signs.n_kept, signs._count(0)) == (0, 1)
+
+
+@pytest.mark.parametrize("size", [2.0**-10, 2.0**10])
+def test_channels_of_any_size_have_a_sign(size: float) -> None:
+    assert _of(VALUES * np.float32(size), -VALUES * np.float32(size)).n_negated == 2
+
+
 def test_what_gives_nothing_has_no_sign() -> None:
     for signs in (_of(VALUES * 0, VALUES), _of(VALUES, VALUES * 0)):
         assert (signs.n_kept, signs.n_negated, signs.doubt) == (0, 0, None)
