@@ -85,7 +85,7 @@ export class LayerJudge {
       seen.lost = `a slope of shape [${other.stored.shape}] does not broadcast to an input of [${x.shape}]`;
     } else if (expected) {
       const moved = nearest(orders, expected, y);
-      if (moved === null) seen.lost = `has an output of shape [${y.shape}], expected [${expected.shape}]`;
+      if (moved === null) seen.lost = `its output has shape [${y.shape}], expected [${expected.shape}]`;
       else {
         seen.along ??= new Comparison();
         seen.along.add(expected, moved, this.#limit(mine, y, expected, scale));

@@ -96,8 +96,8 @@ export class Runtime {
     try {
       found = await session.run(given, [...new Set(names)]);
     } catch (error) {
-      const shapes = Object.entries(feeds).map(([name, { shape }]) => `${name} [${shape}]`).join(", ");
-      throw new NoVerdict(`the model fails on inputs ${shapes}: ${sentence(error)}`);
+      const shapes = Object.entries(feeds).map(([name, { shape }]) => `${name} of shape ${shape.join("x")}`).join(", ");
+      throw new NoVerdict(`the model fails on inputs (${shapes}): ${sentence(error)}`);
     }
     const results = {};
     for (const name of names) {

@@ -88,7 +88,7 @@ def _state(path: Path) -> tuple[int, ...] | None:
 def _say_written(paths: Iterable[Path]) -> None:
     from prelu_tools.cli.output import say
 
-    say(f"wrote {', '.join(map(str, paths))}")
+    say(f"wrote {', '.join(f'{path}/' if path.is_dir() else str(path) for path in paths)}")
 
 
 def _is_made(folder: Path, given: Mapping[str, Any]) -> bool:

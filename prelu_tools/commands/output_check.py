@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.results.reasons import as_reason
+from prelu_tools.core.results.reasons import as_reason, counted
 from prelu_tools.core.results.verification.result import ExportVerificationError, VerifyResult
 
 _SHOWN = 3  # reasons in an error
@@ -20,6 +20,7 @@ def demand_pass(
     final: Path,
     otherwise: str = "",
     notes: Sequence[str] = (),
+    hint: str = "",
 ) -> VerifyResult:
     """The result, with the name that the file will have in the place of its temporary one.
 
@@ -30,6 +31,7 @@ def demand_pass(
         final: where it is going to be.
         otherwise: what else can be done, for the end of a sentence.
         notes: what was said when it was made, which may explain a failure.
+        hint: how to see the reasons that a sentence has no room for.
 
     Raises:
         ExportVerificationError: it failed.
@@ -48,7 +50,7 @@ def demand_pass(
     if named.verdict == "pass":
         return named
     rest = len(named.reasons) - _SHOWN
-    more = [f"and {rest} more {'reason' if rest == 1 else 'reasons'}"] if rest > 0 else []
+    more = [f"and {counted(rest, 'more reason')}{hint}"] if rest > 0 else []
     said = [reason.removeprefix(f"{final}: ") for reason in named.reasons[:_SHOWN]]
     reasons = "; ".join([*said, *more]) or "no reason given"
     if named.verdict == "fail":

@@ -43,7 +43,7 @@ def for_target(model: OnnxModel, target: str) -> tuple[OnnxModel, tuple[Reason, 
         text = f"{target}: how it runs {names} is not known; check it with verify --runtime"
         notes.append(Reason(text, "target_not_measured"))
     if not runtime_of(target):
-        text = f"{target}: the file was not run on this runtime"
+        text = f"{target}: the file was not run on {target}"
         notes.append(Reason(text, "target_not_run"))
     return found, tuple(notes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,12 @@ def frozen(values: Array) -> Array:
 def packed(values: Array) -> Array:
     """The array in C order; unlike `np.ascontiguousarray`, a scalar keeps its shape `()`."""
     return np.asarray(values, order="C")
+
+
+def shapes_in_words(arrays: Mapping[str, Array]) -> str:
+    """As in `x of shape 2x3, flag of shape ()`."""
+    shapes = {name: "x".join(map(str, values.shape)) or "()" for name, values in arrays.items()}
+    return ", ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
 
 
 def same_bits(left: Array, right: Array) -> bool:

@@ -20,15 +20,20 @@ from prelu_tools.core.rounding.tolerance import FACTOR
 from prelu_tools.reports.document import Text, Word
 from prelu_tools.reports.words import counted, listed, tally
 
-ISOLATED = "error of the layer alone, on its own input"
-END_TO_END = "largest absolute difference in the layer's output when both models run as a whole"
+ISOLATED = (
+    "error of the layer alone, compared with PReLU with the reference's slopes on the same input"
+)
+END_TO_END = "largest absolute difference of the layer's output when the whole models run"
 REACHED = "share of slopes that met a negative value"
-MIN_HITS = "how many negative values the least reached slope met"
+MIN_HITS = "negative values that the least reached slope met"
 POWER = "share of slope faults, planted in a copy of the candidate, that the checks caught"
-X_ROUNDING = "the largest error as a multiple of the model's own rounding error"
-X_ROUNDING_LIMIT = f"{X_ROUNDING} (limit {FACTOR:g}x)"
+X_ROUNDING = (
+    "the largest error as a multiple of the value's rounding error, which is measured on the "
+    f"reference in the candidate's precision (limit {FACTOR:g}x)"
+)
+X_FLOAT32 = "max abs diff as a multiple of the reference's own float32 rounding error"
 WRONG = "values of all runs that are beyond their limit"
-LIMIT_AT_ZERO = "the largest permitted difference of a value of 0"
+LIMIT_AT_ZERO = "the absolute tolerance, to which the relative one adds a share of each value"
 TOP1 = "samples whose largest value is at the same index in both models"
 SNR = "signal-to-noise ratio compared with the reference"
 """What columns of these titles hold, in every table."""
@@ -44,7 +49,8 @@ def reached(result: VerifyResult) -> str:
     """The samples, and how many slopes they reached."""
     if not result.samples and not result.n_searched:
         return "nothing was run"
-    how = "quick check without a search or planted faults:" if result.quick else "tested with"
+    quick = "quick check without searching for inputs or planting faults:"
+    how = quick if result.quick else "tested with"
     text = f"{how} {counted(result.samples, 'sample')}"
     if result.n_searched:
         text += f" and {result.n_searched:,} found by a search"
@@ -151,14 +157,7 @@ def where(report: CandidateReport) -> str:
 
 
 def rounding_lines(report: CandidateReport) -> Iterator[str]:
-    """How far the worst value is off, and which ones differ because they sit on a border."""
-    known = [output for output in report.outputs if output.worst_of_rounding is not None]
-    worst = max(known, key=lambda output: output.worst_of_rounding or 0.0, default=None)
-    if worst is not None:
-        yield (
-            f"largest error: {times(worst.worst_of_rounding)} the model's own rounding error, "
-            f"among the {sum(output.n_values for output in known):,} values of all runs"
-        )
+    """Which values differ because they sit on a border."""
     yield from (f"output {o.name!r}: {o.remark}" for o in report.outputs if o.remark)
 
 
@@ -169,16 +168,25 @@ def proven(report: CandidateReport) -> tuple[str, ...]:
         return ()
     by_value = sum(layer.n_by_value for layer in report.layers)
     by_behaviour = sum(layer.n_by_behaviour for layer in report.layers)
-    coarse = any(layer.slope_step for layer in report.layers)
-    how = "equal within their quantization step" if coarse else "equal bit for bit"
-    of = "of these also " if by_behaviour <= by_value else ""
-    ran = f", {by_behaviour:,} {of}reached, with correct results" if by_behaviour else ""
-    failed = [layer for layer in report.layers if layer.verdict == "fail"]
-    n_failed = sum(layer.n_slopes for layer in failed if not layer.n_by_behaviour)
+    which = "all" if by_behaviour == by_value else f"{by_behaviour:,}"
+    if 0 < by_behaviour < by_value:
+        which += " of these"
+    ran = f", {which} confirmed by correct results" if by_behaviour else ""
+    failed = [x for x in report.layers if x.verdict == "fail" and not x.n_by_behaviour]
+    n_failed = sum(layer.n_by_value for layer in failed)
     if ran and n_failed:
-        where = "is in a layer that differs" if n_failed == 1 else "are in layers that differ"
-        ran += f" ({counted(n_failed, 'slope')} {where})"
-    return (f"slopes: {by_value:,} of {total:,} {how}{ran}",)
+        is_in = "is in a layer that differs" if n_failed == 1 else "are in layers that differ"
+        ran += f" ({n_failed:,} {is_in})"
+    return (f"slopes: {by_value:,} of {total:,} {equality(report)}{ran}",)
+
+
+def equality(report: CandidateReport) -> str:
+    """How slopes are equal: in the candidate's type, where that is another than the reference's."""
+    if any(layer.slope_step for layer in report.layers):
+        return "equal within their quantization step"
+    kinds = (one.found for one in report.interface if one.code == "input_type")
+    narrow = next((kind for kind in kinds if kind in ("float16", "bfloat16")), None)
+    return f"equal bit for bit{f' after rounding to {narrow}' if narrow else ''}"
 
 
 def interface_lines(report: CandidateReport) -> tuple[str, ...]:
@@ -208,13 +216,24 @@ def decibels(deviation: Deviation | None) -> str:
     return "-" if snr is None else f"{snr:.1f} dB"
 
 
-def worst_difference(result: VerifyResult) -> float | None:
-    """The largest difference of all outputs; NaN if one has no finite value, None without any.
+def worst_difference(result: VerifyResult) -> str:
+    """The largest difference of all outputs; a dash if none could be compared.
 
-    NaN is worse than any number: of such an output nothing could be compared.
+    NaN is worse than any number: of such an output no value could be compared.
     """
-    found = [output.max_abs_diff for report in result.candidates for output in report.outputs]
-    return next(filter(math.isnan, found), max(found, default=None))
+    outputs = [output for report in result.candidates for output in report.outputs]
+    found = [output.max_abs_diff for output in outputs if _fits(output)]
+    worst = next(filter(math.isnan, found), max(found, default=None))
+    return "-" if worst is None else f"{worst:.2e}"
+
+
+def difference_of(output: OutputParity) -> str:
+    """The largest difference of an output; a dash if its shape is not the reference's."""
+    return f"{output.max_abs_diff:.2e}" if _fits(output) else "-"
+
+
+def _fits(output: OutputParity) -> bool:
+    return output.n_values > 0 or not math.isnan(output.max_abs_diff)
 
 
 def coverage_share(result: VerifyResult) -> float | None:
@@ -249,7 +268,7 @@ def power_lines(power: Power) -> Iterator[str]:
         yield (
             f"power {power_share(power)}: the checks caught {power.detected:,} of "
             f"{counted(power.planted, 'slope fault')} planted in a copy of the candidate "
-            f"({power.by_layers:,} at layers, {power.by_outputs:,} at outputs){sample}"
+            f"(layers showed {power.by_layers:,} of them, outputs {power.by_outputs:,}){sample}"
         )
     else:
         yield "power unknown: the inputs reach no slope, so no fault could be planted"

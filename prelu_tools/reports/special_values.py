@@ -35,10 +35,9 @@ def special_lines(values: Iterable[SpecialValue], documented: bool) -> tuple[str
 
 def _documented(kind: Sequence[SpecialValue]) -> str:
     values = list(dict.fromkeys(_value(one.value) for one in kind))
-    verb = "gives" if len(values) == 1 else "give"
     return (
-        f"special values: {_and(values)} {verb} different results in {_layers(kind)}, as "
-        f"documented ({kind[0].documented})"
+        f"special values: permitted difference in {_layers(kind)} for {_and(values)} "
+        f"({kind[0].documented})"
     )
 
 

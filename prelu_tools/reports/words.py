@@ -17,7 +17,8 @@ def origin(result: InspectResult) -> str:
     """The kind of a model, its opset and who wrote it, as far as these are known."""
     opset = f"opset {result.opset}" if result.opset else ""
     by = f"written by {result.producer}" if opset and result.producer else result.producer
-    return ", ".join(part for part in (result.format, opset, by) if part)
+    kind = "" if by and by.startswith(f"{result.format} ") else result.format  # `torch 2.13.0`
+    return ", ".join(part for part in (kind, opset, by) if part)
 
 
 def n_slopes(result: InspectResult) -> str:

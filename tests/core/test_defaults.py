@@ -72,7 +72,7 @@ NOTHING = cast(Any, None)
                        "found": "pattern", "slope_step": None, "slope_error": None}),
         (Tolerance, {"multiple": None, "ulps": None}),
         (CandidateReport, {"special": (), "power": None, "interface": (), "seconds": 0.0}),
-        (VerifyResult, {"agreements": (), "n_searched": 0, "notes": (), "inputs": (),
+        (VerifyResult, {"agreements": (), "n_searched": 0, "n_runs": 0, "notes": (), "inputs": (),
                         "baseline": None, "quick": False, "seconds": 0.0}),
         (Decision, {"by_sizes": False}),
         (ProviderReport, {"is_runtime": False}),

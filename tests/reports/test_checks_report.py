@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from xml.etree import ElementTree
 
 import pytest
@@ -40,6 +41,16 @@ def test_names_that_are_references_are_shown_once() -> None:
     assert text.count("nets.py:Net") == 1
     assert "check" not in text.partition("──")[0]
     assert "PASS  a.toml: 1 check, 1 passed" in text
+
+
+def test_each_candidate_of_a_check_has_figures_of_its_own() -> None:
+    (good,), (bad,) = passing().candidates, verified().candidates
+    bad = dataclasses.replace(bad, model="folder/other.onnx", power=None)
+    two = dataclasses.replace(verified(), candidates=(good, bad))
+    text = render(checks_of(entry_of("digits", two)), "table", Style())
+    first, second = (line.split() for line in text.partition("─\n")[2].splitlines()[:2])
+    assert first == ["digits", "nets.py:Net", "net.onnx", "1.50e-07", "86%", "0.97", "pass"]
+    assert second == ["folder/other.onnx", "1.50e-07", "-", "fail"]
 
 
 def test_the_json_has_each_document_with_its_name() -> None:
@@ -101,17 +112,17 @@ def test_the_worst_difference() -> None:
     (candidate,) = passing().candidates
     (output,) = candidate.outputs
 
-    def of(*values: float) -> float | None:
-        outputs = tuple(dataclasses.replace(output, max_abs_diff=value) for value in values)
+    def of(*values: float, n_values: int = 1) -> str:
+        changes = ({"max_abs_diff": value, "n_values": n_values} for value in values)
+        outputs = tuple(dataclasses.replace(output, **one) for one in changes)
         return worst_difference(
             passing(candidates=(dataclasses.replace(candidate, outputs=outputs),))
         )
 
-    assert of() is None
-    assert (of(1.0, 3.0, 2.0), of(0.0)) == (3.0, 0.0)
-    assert [str(of(*values)) for values in ((1.0, float("nan")), (float("nan"), 1.0))] == [
-        "nan"
-    ] * 2
+    assert of() == "-"
+    assert (of(1.0, 3.0, 2.0), of(0.0)) == ("3.00e+00", "0.00e+00")
+    assert [of(*values) for values in ((1.0, math.nan), (math.nan, 1.0))] == ["nan"] * 2
+    assert of(math.nan, n_values=0) == "-"  # of another shape: nothing was compared
 
 
 def test_the_coverage_share_is_that_of_all_slopes() -> None:

@@ -81,15 +81,15 @@ def test_where_it_ran() -> None:
 def test_how_slopes_are_proven() -> None:
     (report,) = verified().candidates
     assert proven(report) == (
-        "slopes: 542 of 544 equal bit for bit, 460 of these also reached, with correct results "
-        "(32 slopes are in layers that differ)",
+        "slopes: 542 of 544 equal bit for bit, 460 of these confirmed by correct results "
+        "(30 are in layers that differ)",
     )
     assert proven(dataclasses.replace(report, layers=())) == ()
     failed = next(layer for layer in report.layers if layer.verdict == "fail")
     others = [layer for layer in report.layers if layer.verdict != "fail"]
-    one = dataclasses.replace(failed, n_slopes=1)
+    one = dataclasses.replace(failed, n_slopes=1, n_by_value=1)
     (said,) = proven(dataclasses.replace(report, layers=(*others, one)))
-    assert said.endswith("(1 slope is in a layer that differs)")
+    assert said.endswith("(1 is in a layer that differs)")
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_power_in_words() -> None:
     escaped = tuple(f"fault {i}" for i in range(7))
     assert list(power_lines(Power(36, 29, 20, 29, escaped, 1, sampled=True))) == [
         "power 0.80: the checks caught 29 of 36 slope faults planted in a copy of the candidate "
-        "(20 at layers, 29 at outputs), "
+        "(layers showed 20 of them, outputs 29), "
         "a sample of the possible faults",
         "escaped: fault 0, fault 1, fault 2, fault 3, fault 4 and 2 more",
     ]
     assert list(power_lines(Power(1, 1, 1, 1, (), 0, sampled=False))) == [
         "power 1.00: the checks caught 1 of 1 slope fault planted in a copy of the candidate "
-        "(1 at layers, 1 at outputs)"
+        "(layers showed 1 of them, outputs 1)"
     ]
     assert list(power_lines(Power(0, 0, 0, 0, (), 2, sampled=False))) == [
         "power unknown: the inputs reach no slope, so no fault could be planted",
@@ -159,9 +159,8 @@ def test_what_is_documented_is_one_sentence_for_each_reason() -> None:
     values.append(dataclasses.replace(values[0], value=0.0))
     values.append(_special("b", 0.5, "runtimes do so"))
     assert special_lines(values, documented=True) == (
-        "special values: -0.0 and 0.0 give different results in 4 layers, as documented "
-        "(torch says so)",
-        "special values: -0.0 gives different results in b, as documented (runtimes do so)",
+        "special values: permitted difference in 4 layers for -0.0 and 0.0 (torch says so)",
+        "special values: permitted difference in b for -0.0 (runtimes do so)",
     )
     assert special_lines(values, documented=False) == ()
 

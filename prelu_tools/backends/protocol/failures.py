@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, shapes_in_words
 from prelu_tools.core.errors import PReLUToolsError, one_line
 from prelu_tools.core.options import InputOption, OtherInputs
 
@@ -26,10 +26,8 @@ class RefusedSizesError(FailedRunError):
 
 def failed_on(label: str, feeds: Mapping[str, Array], error: Exception) -> FailedRunError:
     """A model failed on inputs of these shapes."""
-    shapes = ", ".join(f"{name}{list(array.shape)}" for name, array in feeds.items())
-    return FailedRunError(
-        f"{label} fails on inputs {shapes} with {type(error).__name__}: {said_by(error)}"
-    )
+    said = f"{type(error).__name__}: {said_by(error)}"
+    return FailedRunError(f"{label} fails on inputs ({shapes_in_words(feeds)}) with {said}")
 
 
 def said_by(error: Exception) -> str:

@@ -139,8 +139,8 @@ def _check_request(request: ExportRequest) -> None:
         )
     if request.dtype not in (None, "float32", "float16"):
         raise UsageError(
-            f"--dtype {request.dtype}: expected float32 or float16; onnxruntime's CPU provider has "
-            "no convolutions in float64 or bfloat16"
+            f"--dtype {request.dtype}: expected float32 or float16, as onnxruntime's CPU provider "
+            "has no convolution in other types"
         )
 
 
@@ -198,4 +198,5 @@ def _verify(
         request.output,
         "" if conversion.needs_check else "; --no-verify writes it unchecked",
         conversion.notes,
+        "" if conversion.needs_check else " (with --no-verify, prelu-tools verify shows them)",
     )

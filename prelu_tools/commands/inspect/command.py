@@ -97,7 +97,7 @@ def _report(
 
 
 def _no_prelu(path: str, explained: bool) -> Finding:
-    hint = "" if explained else " (-v shows near misses)"
+    hint = "" if explained else " (-v lists nodes that resemble one)"
     return Finding(
         "no_prelu",
         "warning",

@@ -95,7 +95,7 @@ def prepare(source: Source, request: OptimizeRequest, progress: ProgressCallback
     if not layers:
         raise PReLUToolsError(
             f"found no PReLU in {request.source}: there is nothing to optimize (prelu-tools "
-            "inspect -v shows near misses)"
+            "inspect -v lists nodes that resemble one)"
         )
     layers = _with_inputs_kept(portable, graph, layers)
     had = {layer.name: layer.form for layer in read_layers(repaired.model)}

@@ -94,5 +94,6 @@ def conclude(
         reasons=tuple(reasons),
         agreements=agreements,
         n_searched=reference.n_searched,
+        n_runs=len(reference.feeds),
         notes=tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)])),
     )

@@ -16,10 +16,9 @@ def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Ve
     if coverage is None:
         return "inconclusive", "--min-coverage cannot be checked with --no-layers"
     if coverage.total == 0:
-        return "inconclusive", (
-            f"there are no slopes, and --min-coverage {request.min_coverage:g} (in a list: "
-            "min_coverage) requires some"
-        )
+        # Where no PReLU is wanted, its absence is a reason already.
+        words = "there is no slope, and --min-coverage (in a list: min_coverage) requires one"
+        return ("inconclusive", words) if request.allow_no_prelu else None
     if coverage.exercised >= request.min_coverage * coverage.total:
         return None
     return "fail", (

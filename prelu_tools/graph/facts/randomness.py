@@ -42,8 +42,8 @@ class TrainingNode(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Operator and name."""
-        return f"{self.op} {self.name!r}"
+        """Name and operator."""
+        return f"node {self.name!r} ({self.op})"
 
     @property
     def drops(self) -> bool:

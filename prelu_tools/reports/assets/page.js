@@ -191,7 +191,7 @@
   function legend() {
     const used = data.layers.some((layer) => layer.usage !== null) ?
       "; negative in: share of the layer's input that is negative; unused: slopes that met no negative value; " +
-      "of output: share of the output's magnitude that comes from negative values" : "";
+      "of output: share of the layer's output, by magnitude, that comes from negative values" : "";
     return el("p", { class: "legend" }, "adds: slopes as a percentage of the parameters of the preceding layer" + used);
   }
 

@@ -11,6 +11,7 @@ from prelu_tools.core.results.batch import BatchEntry, BatchResult, WorkerInfo
 from prelu_tools.core.results.inspection import InspectSummary, LayerSummary
 from prelu_tools.core.results.reading import from_document
 from prelu_tools.core.results.verification.result import VerifyResult
+from prelu_tools.core.rounding.parity import worst
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import (
     Cell,
@@ -67,7 +68,7 @@ class _Parts(NamedTuple):
     columns: tuple[Column, ...]
     """Those of the table."""
     cells: Sequence[tuple[Cell, ...]]
-    """A row for each, without its last cell."""
+    """A row for each."""
     each: Sequence[Section]
     """Each in full."""
     reasons: Iterable[Text] = ()
@@ -78,9 +79,10 @@ def view(result: BatchResult, style: Style) -> Section:
     """The document of a run over many models."""
     parts = _PARTS[result.command](result.entries, style)
     words = parts.words
-    rows = tuple((*cells, word) for cells, word in zip(parts.cells, words, strict=True))
     shown = tuple(Written(entry.shown) for entry in result.entries if entry.shown)
-    tables = shown or (Table(parts.columns, rows, sortable=True),)
+    table = Table(parts.columns, tuple(parts.cells), sortable=True)
+    # A quick check measures no power.
+    tables = shown or (table.without() if result.command == "verify" else table,)
     return Section(
         (Name(result.path),) if result.path else f"{result.command} of many models",
         (
@@ -172,19 +174,44 @@ def _verified(entries: Sequence[BatchEntry], style: Style) -> _Parts:
         link = f"#check-{place}"
         names = (Name(entry.name, link), Name(entry.path))
         part = None if result is None else coverage_share(result)
-        power = None if result is None else result.power
+        each = [] if result is None else _of_each(entry, result)
         cells.append(
             (
                 *(names if named else (Name(entry.path, link),)),
                 tuple(map(Name, entry.candidates)),
-                "-" if result is None else _difference(result),
+                _lines(map(worst_difference, each)),
                 Share(covered(part), part),
-                "-" if power is None else power_share(power),
+                _lines(map(_power, each)),
+                _verdicts(_word(entry), each),
             )
         )
     checks = enumerate(zip(entries, found, strict=True), 1)
-    each = [_check(place, *one, style) for place, one in checks]
-    return _Parts([_word(entry) for entry in entries], columns, cells, each)
+    sections = [_check(place, *one, style) for place, one in checks]
+    return _Parts([_word(entry) for entry in entries], columns, cells, sections)
+
+
+def _of_each(entry: BatchEntry, result: VerifyResult) -> list[VerifyResult]:
+    """What was found for each candidate, in the order of their names."""
+    found = [[one for one in result.candidates if one.model == name] for name in entry.candidates]
+    return [replace(result, candidates=tuple(reports)) for reports in found if all(found)] or [
+        result
+    ]
+
+
+def _lines(figures: Iterable[str]) -> Cell:
+    """A line for each candidate; a dash if there is nothing."""
+    each = tuple(figures)
+    return each if {*each} - {"-"} and len(each) > 1 else "".join(each[:1]) or "-"
+
+
+def _power(result: VerifyResult) -> str:
+    return "-" if result.power is None else power_share(result.power)
+
+
+def _verdicts(word: Word, each: Sequence[VerifyResult]) -> Cell:
+    """The verdict on each candidate; that on the check alone where it is another than any."""
+    words = [Word(worst([one.verdict for one in result.candidates])) for result in each]
+    return tuple(words) if word in words else word
 
 
 def _check(place: int, entry: BatchEntry, found: VerifyResult | None, style: Style) -> Section:
@@ -219,8 +246,8 @@ def _inspected(entries: Sequence[BatchEntry], _style: Style) -> _Parts:
         for place, (entry, one, word) in models
     ]
     cells = [
-        (_linked(place, entry, in_full), *_figures(one))
-        for place, (entry, one) in enumerate(zip(entries, found, strict=True), 1)
+        (_linked(place, entry, in_full), *_figures(one), word)
+        for place, (entry, one, word) in enumerate(zip(entries, found, words, strict=True), 1)
     ]
     return _Parts(words, _OF_INSPECT, cells, each, _findings_of_all(entries, found))
 
@@ -309,9 +336,13 @@ def _figures(found: InspectSummary | None) -> tuple[Cell, ...]:
 
 def _exported(entries: Sequence[BatchEntry], _style: Style) -> _Parts:
     """A row a model."""
-    cells = [(_linked(n, entry), *_written(entry)) for n, entry in enumerate(entries, 1)]
+    words = [_word(entry) for entry in entries]
+    cells = [
+        (_linked(place, entry), *_written(entry), word)
+        for place, (entry, word) in enumerate(zip(entries, words, strict=True), 1)
+    ]
     each = [_reasons(place, entry) for place, entry in enumerate(entries, 1)]
-    return _Parts([_word(entry) for entry in entries], _OF_EXPORT, cells, each)
+    return _Parts(words, _OF_EXPORT, cells, each)
 
 
 def _written(entry: BatchEntry) -> tuple[Cell, ...]:
@@ -323,13 +354,8 @@ def _written(entry: BatchEntry) -> tuple[Cell, ...]:
         Name(model["path"]),
         f"{model['bytes'] + model['data_bytes']:,}",
         f"{len(document['layers']):,}",
-        _difference(from_document(VerifyResult, checked)) if checked else "not verified",
+        worst_difference(from_document(VerifyResult, checked)) if checked else "not verified",
     )
-
-
-def _difference(result: VerifyResult) -> str:
-    worst = worst_difference(result)
-    return "-" if worst is None else f"{worst:.2e}"
 
 
 _PARTS = {"inspect": _inspected, "verify": _verified, "export": _exported}

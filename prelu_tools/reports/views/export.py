@@ -14,7 +14,7 @@ from prelu_tools.core.rounding.figures import times
 from prelu_tools.core.rounding.tolerance import FACTOR
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Lines, Name, Section, Text, Word
-from prelu_tools.reports.sentences import plain_notes, reached, warning_lines
+from prelu_tools.reports.sentences import equality, plain_notes, reached, warning_lines
 from prelu_tools.reports.views import verify
 from prelu_tools.reports.words import counted
 
@@ -23,7 +23,7 @@ def view(result: ExportResult, style: Style) -> Section:
     """The document of a file that was written."""
     headline = (
         f"{result.n_bytes:,} bytes, opset {result.opset}, {counted(result.n_nodes, 'node')}, "
-        f"exported by {result.route};\n{_layers(result)}"
+        f"converted with {result.route};\n{_layers(result)}"
     )
     title = (Name(result.source), " -> ", Name(result.path))
     warnings = warning_lines(result.warnings)
@@ -75,9 +75,10 @@ def _held(result: VerifyResult) -> Text:
     """A verification that passed, in a line."""
     outputs = [output for report in result.candidates for output in report.outputs]
     layers = [x for report in result.candidates for x in report.layers if x.slopes_equal]
+    how = next(map(equality, result.candidates), "equal bit for bit")
     said = (
-        f": {counted(len(outputs), 'output')} within {_within(outputs)}, "
-        f"slopes of {counted(len(layers), 'layer')} equal bit for bit"
+        f": {counted(len(outputs), 'output')} {_within(outputs)}, "
+        f"slopes of {counted(len(layers), 'layer')} {how}"
     )
     return (Word("verified", "pass"), said)
 
@@ -87,6 +88,8 @@ def _within(outputs: Sequence[OutputParity]) -> str:
     shares = [output.worst_of_rounding for output in outputs]
     known = [share for share in shares if share is not None]
     if known and len(known) == len(shares):
-        return f"{times(max(known))} the model's own rounding error (limit {FACTOR:g}x)"
+        if not any(output.max_abs_diff for output in outputs):
+            return "identical" if len(outputs) == 1 else "all identical"
+        return f"within {times(max(known))} the model's own rounding error (limit {FACTOR:g}x)"
     worst = max((output.max_abs_diff for output in outputs), default=0.0)
-    return f"{worst:.1e} of the source's"
+    return f"within {worst:.1e} of the source's"

@@ -166,7 +166,10 @@ def _usage(reports: Sequence[LayerReport]) -> Table:
         Column("negative values", meaning="share of the layer's input that is negative"),
         Column("slopes"),
         Column("unused", meaning="slopes that met no negative value"),
-        Column("of output", meaning="share of the output's magnitude that comes from these"),
+        Column(
+            "of output",
+            meaning="share of the layer's output, by magnitude, that comes from negative values",
+        ),
     )
     rows = [
         (Name(report.layer.name), *(_used(report.usage) if report.usage else ("-",) * 4))

@@ -29,7 +29,7 @@ def view(result: QuantizeResult, style: Style) -> Section:
     title = (Name(result.source), " -> ", Name(result.path))
     blocks: list[Block] = [_layers(result), _outputs(result), Lines.of(_lines(result))]
     if result.verification is not None:
-        blocks.append(as_details(result.verification, style))
+        blocks.append(replace(as_details(result.verification, style), reasons=()))
     verdict = result.verdict or ""
     warnings = warning_lines(result.warnings)
     return Section(
@@ -50,7 +50,7 @@ def _layers(result: QuantizeResult) -> Table:
         Column("layer", "name"),
         Column("input", "text", brief=False),
         Column("slopes"),
-        Column("form", "text"),
+        Column("form", "text", meaning="how PReLU is computed (docs/howto/int8.md)"),
         Column("reason", "text", brief=False),
         Column("step", meaning="distance between the values that slopes may have"),
         Column("off by", meaning="largest error of a slope"),
@@ -108,8 +108,8 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
         )
     calibrated, held_out = result.rows
     yield (
-        f"ranges calibrated on {counted(calibrated, 'row')}; figures measured on {held_out:,} "
-        "held-out rows"
+        f"ranges calibrated on {counted(calibrated, 'sample')}; other figures measured on "
+        f"{held_out:,} held-out samples"
     )
     if result.verdict is None:
         yield "not compared with the floating-point model (--no-verify)"
@@ -120,13 +120,13 @@ def _times(times: QuantizedTimes) -> Iterator[Text]:
     fast = ""
     if times.in_fast_float is not None and times.of_fast_float is not None:
         fast = (
-            f", {_ratio(times.of_fast_float)} that of floating point after optimize --no-tune "
+            f", {_ratio(times.of_fast_float)} as long as that after optimize --no-tune "
             f"({duration(times.in_fast_float)})"
         )
     yield (
-        f"{duration(times.in_int8)}: {_ratio(times.of_plain)} the time of plain "
-        f"quantize_static ({duration(times.plain)}), {_ratio(times.of_float)} that of floating "
-        f"point ({duration(times.in_float)}){fast}"
+        f"{duration(times.in_int8)}: takes {_ratio(times.of_plain)} as long as plain "
+        f"quantize_static ({duration(times.plain)}), {_ratio(times.of_float)} as long as "
+        f"floating point ({duration(times.in_float)}){fast}"
     )
     processor = times.processor or "an unnamed processor"
     sizes = ", ".join(f"input {name!r} of shape {shape(sizes)}" for name, sizes in times.shapes)
@@ -136,7 +136,7 @@ def _times(times: QuantizedTimes) -> Iterator[Text]:
 
 
 def _ratio(ratio: Ratio) -> str:
-    return f"{ratio.median:.2f}x ({ratio.low:.2f} to {ratio.high:.2f})"
+    return f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) times"
 
 
 def _small(value: float | None) -> str:

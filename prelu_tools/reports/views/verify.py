@@ -35,11 +35,12 @@ from prelu_tools.reports.sentences import (
     SNR,
     TOP1,
     WRONG,
+    X_FLOAT32,
     X_ROUNDING,
-    X_ROUNDING_LIMIT,
     agreement_line,
     baseline_lines,
     decibels,
+    difference_of,
     interface_lines,
     n_wrong,
     of_rounding,
@@ -62,7 +63,6 @@ from prelu_tools.reports.sentences import (
 from prelu_tools.reports.special_values import special_lines
 from prelu_tools.reports.words import counted, covered, moved, percentage, shape
 
-_FIRST_RUN = "in the first run"
 _SIDE_BY_SIDE = 3  # candidates that have room next to each other
 
 
@@ -75,14 +75,14 @@ def view(result: VerifyResult, style: Style) -> Section:
         (report,) = reports
         title: tuple[str, ...] = (Name(report.model), " compared with ", Name(result.reference))
         subjects = Facts((("reference", (Name(result.reference),)), ("candidate", titles[0])))
-        found = tuple(_of_candidate(report))
+        found = tuple(_of_candidate(report, result.n_runs))
         reasons: tuple[Text, ...] = (*_reasons(report), *own)
         details = tuple(_candidate_details(report))
     else:
         title = (f"{counted(len(reports), 'candidate')} compared with ", Name(result.reference))
         marked = [(f"[{number}]", text) for number, text in enumerate(titles, 1)]
         subjects = Facts((("reference", (Name(result.reference),)), *marked))
-        found = tuple(_of_candidates(reports, titles))
+        found = tuple(_of_candidates(reports, titles, result.n_runs))
         reasons, details = own, ()
     details += tuple(_run_details(result))
     folded = Section("Details", (Lines(details),), folded=True)
@@ -102,9 +102,9 @@ def _reasons(report: CandidateReport) -> tuple[str, ...]:
     return (*said, *special_lines(report.special, documented=False))
 
 
-def _of_candidate(report: CandidateReport) -> Iterator[Block]:
+def _of_candidate(report: CandidateReport, n_runs: int) -> Iterator[Block]:
     if report.outputs:
-        yield _outputs([("", report)])
+        yield _outputs([("", report)], n_runs)
     if report.layers:
         yield _layers(report)
     yield Lines.of((*interface_lines(report), *proven(report), *_power(report)))
@@ -121,14 +121,14 @@ def _candidate_details(report: CandidateReport) -> Iterator[str]:
 
 
 def _of_candidates(
-    reports: Sequence[CandidateReport], titles: Sequence[tuple[str, ...]]
+    reports: Sequence[CandidateReport], titles: Sequence[tuple[str, ...]], n_runs: int
 ) -> Iterator[Block]:
     """A line for each, their layers side by side, and each in full."""
     marks = [f"[{number}]" for number in range(1, len(reports) + 1)]
     yield _summary(marks, reports)
     marked = list(zip(marks, reports, strict=True))
     if any(report.outputs for report in reports):
-        yield _outputs(marked)
+        yield _outputs(marked, n_runs)
     for start in range(0, len(marked), _SIDE_BY_SIDE):
         part = marked[start : start + _SIDE_BY_SIDE]
         if any(report.layers for _, report in part):
@@ -168,7 +168,7 @@ def _summary(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
     return Table(columns, tuple(rows)).without()
 
 
-def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
+def _outputs(marked: Sequence[tuple[str, CandidateReport]], n_runs: int) -> Table:
     """A row for each output; columns without content are left out."""
     several = len(marked) > 1
     outputs = [(mark, output) for mark, report in marked for output in report.outputs]
@@ -176,9 +176,9 @@ def _outputs(marked: Sequence[tuple[str, CandidateReport]]) -> Table:
     columns = (
         *((Column("candidate", "text"),) if several else ()),
         Column("output", "name"),
-        Column("shape", "text", meaning=_FIRST_RUN),
+        Column("shape", "text", meaning=f"in the first of {n_runs:,} runs" if n_runs > 1 else ""),
         Column("max abs diff"),
-        Column("x rounding", meaning=X_ROUNDING_LIMIT if any(own) else X_ROUNDING),
+        Column("x rounding", meaning=X_ROUNDING if any(own) else X_FLOAT32),
         Column(
             "limit",
             brief=any(output.of_rounding is None for _, output in outputs),
@@ -203,7 +203,7 @@ def _output_row(output: OutputParity, quantized: bool) -> tuple[Cell, ...]:
     return (
         Name(output.name),
         shape(output.shape),
-        Share(f"{output.max_abs_diff:.2e}", _of(output.max_abs_diff, limit, output.verdict)),
+        Share(difference_of(output), _of(output.max_abs_diff, limit, output.verdict)),
         Share(of_rounding(output), _of(own, FACTOR, output.verdict)),
         "-" if limit is None else f"{limit:.1e}",
         f"{output.max_rel_diff:.2e}",

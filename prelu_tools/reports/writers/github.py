@@ -21,7 +21,7 @@ from prelu_tools.reports.places import file_of
 from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.sentences import reached
 from prelu_tools.reports.views.batch import in_words
-from prelu_tools.reports.words import counted, n_slopes
+from prelu_tools.reports.words import counted, listed, n_slopes
 
 _MOST_REASONS = 20
 _TITLE = "prelu-tools verify"
@@ -79,11 +79,17 @@ def annotation(
 
 def _one(result: VerifyResult, style: Style) -> Iterator[str]:
     if result.verdict != "pass":
-        title = f"{_TITLE}: {result.reference}: {result.verdict}"
+        title = f"{_TITLE}: {_compared(result)}: {result.verdict}"
         yield from _failed(title, result.reasons, style.folder)
-    yield from _warned(f"{_TITLE}: {result.reference}", result.warnings, style.folder)
+    yield from _warned(f"{_TITLE}: {_compared(result)}", result.warnings, style.folder)
     warned = f"; {counted(len(result.warnings), 'warning')}" if result.warnings else ""
-    yield _line(f"{result.verdict.upper()}  {result.reference}: {reached(result)}{warned}")
+    yield _line(f"{result.verdict.upper()}  {_compared(result)}: {reached(result)}{warned}")
+
+
+def _compared(result: VerifyResult) -> str:
+    """What was compared with what."""
+    models = dict.fromkeys(report.model for report in result.candidates)
+    return f"{listed([*models])} compared with {result.reference}"
 
 
 def _batch(result: BatchResult, style: Style) -> Iterator[str]:

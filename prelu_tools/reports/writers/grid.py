@@ -115,7 +115,6 @@ def _drawn(table: Table, width: int) -> Grid:
 
 
 def _styled(cell: Cell) -> Styled:
-    text = Styled("\n".join(_lines(cell)))
-    if isinstance(cell, Word):
-        text.stylize(COLOURS.get(cell.status, ""))
-    return text
+    colours = (COLOURS.get(one.status, "") if isinstance(one, Word) else "" for one in _lines(cell))
+    lines = (Styled(one, style) for one, style in zip(_lines(cell), colours, strict=True))
+    return Styled("\n").join(lines)

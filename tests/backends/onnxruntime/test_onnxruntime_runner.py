@@ -96,9 +96,9 @@ def test_outputs_come_by_name_in_the_order_of_the_model(tmp_path: Path) -> None:
 
 def test_inputs_that_are_refused_are_said_with_their_shapes(net: Path) -> None:
     runner = Session(net, "cpu", "the net")
-    with pytest.raises(PReLUToolsError, match=r"the net fails on inputs x\[2, 9\]: "):
+    with pytest.raises(PReLUToolsError, match=r"the net fails on inputs \(x of shape 2x9\): "):
         runner.run({"x": np.zeros((2, 9), np.float32)})
-    with pytest.raises(PReLUToolsError, match=r"the net fails on inputs other\[1, 4\]: "):
+    with pytest.raises(PReLUToolsError, match=r"the net fails on inputs \(other of shape 1x4\): "):
         runner.run({"other": np.zeros((1, 4), np.float32)})
 
 

@@ -23,7 +23,8 @@ def test_a_framework_says_what_is_wrong_and_nothing_else() -> None:
         "ndim=2.\x1b[0m\n\nArguments received by Net.call():\n  • x=tf.Tensor(shape=(2, 3))"
     )
     assert str(failed_on("net", FEEDS, wrong)) == (
-        "net fails on inputs x[2, 3] with ValueError: Net: expected min_ndim=4, found ndim=2"
+        "net fails on inputs (x of shape 2x3) with ValueError: Net: expected min_ndim=4, found "
+        "ndim=2"
     )
 
 

@@ -256,7 +256,9 @@ def test_the_module_runs_in_inference_mode() -> None:
 
 
 def test_inputs_that_do_not_fit_are_said() -> None:
-    with pytest.raises(PReLUToolsError, match=r"fails on inputs input\[2, 7\] with RuntimeError"):
+    with pytest.raises(
+        PReLUToolsError, match=r"fails on inputs \(input of shape 2x7\) with RuntimeError"
+    ):
         _layers(nn.Sequential(nn.Linear(3, 2)), _fed(7))
 
 

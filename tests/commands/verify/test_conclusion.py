@@ -56,6 +56,7 @@ def _reference(
         "perturbed_to": perturbed_to,
         "coverage": SimpleNamespace(exercised=2, total=3, unreached=lambda: ("a[2]",)),
         "notes": [], "doubts": [], "precision": "float64", "n_samples": 7, "n_searched": 2,
+        "feeds": [{}, {}],
     }  # fmt: skip
     return cast(Reference, SimpleNamespace(**{**known, **changes}))
 
@@ -169,6 +170,7 @@ def test_what_passes_is_told_with_everything_that_is_known() -> None:
         reasons=(),
         agreements=(agreement,),
         n_searched=2,
+        n_runs=2,
         notes=("it is old", "so am I"),
     )
     assert _conclude(reference, first, request=replace(REQUEST, layers=False)).coverage is None

@@ -25,16 +25,7 @@ TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
         (0.5, 3, 4, None),
         (0.0, 0, 4, None),
         (0.5, 1, 4, ("fail", "the inputs reached 1 of 4 slopes; --min-coverage 0.5 requires more")),
-        (
-            0.5,
-            0,
-            0,
-            (
-                "inconclusive",
-                "there are no slopes, and --min-coverage 0.5 (in a list: min_coverage) requires "
-                "some",
-            ),
-        ),
+        (0.5, 0, 0, None),  # that there is no PReLU is a reason of its own
         (0.5, 0, 1, ("fail", "the inputs reached 0 of 1 slopes; --min-coverage 0.5 requires more")),
     ],
 )
@@ -43,6 +34,12 @@ def test_the_gate_of_coverage(
 ) -> None:
     request = replace(REQUEST, min_coverage=least)
     assert coverage_gate(Coverage(exercised, total, ()), request) == expected
+
+
+def test_coverage_needs_a_slope_even_where_no_prelu_is_fine() -> None:
+    request = replace(REQUEST, min_coverage=0.5, allow_no_prelu=True)
+    words = "there is no slope, and --min-coverage (in a list: min_coverage) requires one"
+    assert coverage_gate(Coverage(0, 0, ()), request) == ("inconclusive", words)
 
 
 def test_coverage_that_was_not_looked_at() -> None:

@@ -20,7 +20,10 @@ def net(tmp_path: Path) -> Path:
 def test_a_quick_check_passes_and_says_that_it_was_quick(net: Path) -> None:
     found = cli("verify", net, net, "--quick")
     assert found.code == 0
-    assert "PASS quick check without a search or planted faults: 4 samples, seed 0" in found.words
+    assert (
+        "PASS quick check without searching for inputs or planting faults: 4 samples, seed 0"
+        in found.words
+    )
     assert "power" not in found.words
     document = cli("verify", net, net, "--quick", "--format", "json").json
     assert (document["quick"], document["samples"], document["n_searched"]) == (True, 4, 0)
@@ -62,7 +65,7 @@ def test_an_export_is_verified_quickly(net: Path, tmp_path: Path) -> None:
     assert (made.verification.verdict, made.verification.samples) == ("pass", 4)
     assert made.verification.quick
     found = cli("export", net, "-o", tmp_path / "b.onnx", "--quick")
-    assert "quick check without a search or planted faults: 4 samples" in found.words
+    assert "quick check without searching for inputs or planting faults: 4 samples" in found.words
     refused = cli("export", net, "-o", tmp_path / "c.onnx", "--quick", "--no-verify")
     assert refused.code == 2
     assert "--quick would be ignored: --no-verify runs nothing" in refused.err

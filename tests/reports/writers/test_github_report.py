@@ -77,7 +77,7 @@ def test_a_pass_that_proves_less_than_it_seems_to_is_a_warning() -> None:
     passed = passing(notes=(weak, Reason("other", "input_domain"), "plain"))
     ((level, properties, message),) = _commands(render(passed, "github", Style()))
     assert (level, message) == ("warning", weak)
-    assert properties == {"title": f"prelu-tools verify: {passed.reference}"}
+    assert properties == {"title": f"prelu-tools verify: net.onnx compared with {passed.reference}"}
     text = render(checks_of(entry_of("digits", passed, 7)), "github", Style())
     ((level, properties, message),) = _commands(text)
     assert (level, message) == ("warning", weak)

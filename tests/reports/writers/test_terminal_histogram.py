@@ -23,7 +23,7 @@ def test_heights_are_relative_to_the_largest_and_anything_at_all_shows() -> None
 
 
 def test_a_slope_of_zero_or_one_stands_above_its_mark() -> None:
-    line, scale, numbers = _lines(layer("a", [-0.7, 0.0, 1.0, 2.3]))
+    line, scale, numbers, _ = _lines(layer("a", [-0.7, 0.0, 1.0, 2.3]))
     marks = [i for i, char in enumerate(scale) if char == "┼"]
     assert [line[i] for i in marks] == ["█", "█"]
     assert [numbers[i] for i in marks] == ["0", "1"]
@@ -44,7 +44,7 @@ def test_cells_below_zero_and_above_one_have_a_colour_of_their_own() -> None:
 
 
 def test_one_layer_is_not_summed() -> None:
-    assert len(_lines(layer("a", [0.5]))) == 3
+    assert len(_lines(layer("a", [0.5]))) == 4
 
 
 def test_a_layer_without_a_finite_slope_says_so() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 
 from prelu_tools.backends.quiet import quiet
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, shapes_in_words
 from prelu_tools.core.errors import PReLUToolsError, UsageError, one_line
 from prelu_tools.core.requests.kinds import did_you_mean
 from prelu_tools.graph.io.locations import refuse_odd_name
@@ -126,9 +126,8 @@ class Session:
         try:
             results = self._session.run(list(names), dict(feeds))
         except Exception as error:
-            shapes = ", ".join(f"{name}{list(array.shape)}" for name, array in feeds.items())
             raise PReLUToolsError(
-                f"{self._label} fails on inputs {shapes}: {sentence(error)}"
+                f"{self._label} fails on inputs ({shapes_in_words(feeds)}): {sentence(error)}"
             ) from error
         return dict(zip(names, results, strict=True)) if names else {}  # an empty list means all
 

@@ -9,7 +9,7 @@ from prelu_tools.backends.protocol.interface import Conversion
 from prelu_tools.backends.torch.conversion.dynamo import FixedDimensionError, by_program
 from prelu_tools.backends.torch.conversion.putting import Tagged, tagged
 from prelu_tools.backends.torch.conversion.task import INNER, LateRouteError, RouteError, Task
-from prelu_tools.backends.torch.conversion.tracing import by_tracing
+from prelu_tools.backends.torch.conversion.tracing import Fixed, by_tracing
 from prelu_tools.core.errors import PReLUToolsError, UsageError, missing_extra
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.prelu.tags import TagBook
@@ -72,10 +72,17 @@ def _by(
                 "it may fix sizes and values: its result has to be verified (--verify)"
             )
         model, fixed = by_tracing(task, wanted.opset, slopes)
-        return model, tuple(f"fixed by tracing: {what.text}" for what in fixed if what.is_own)
+        return model, tuple(_frozen(what) for what in fixed if what.is_own)
     model, notes = by_program(task, wanted.opset, slopes, route.endswith("strict"))
     _name_nodes(model.proto.graph)
     return model, notes
+
+
+def _frozen(what: Fixed) -> str:
+    return (
+        f"tracing froze {what.text} as it ran for the traced inputs: use tensor operations there, "
+        "such as torch.where"
+    )
 
 
 def _fixed_dimensions(task: Task, error: FixedDimensionError) -> str:

@@ -114,6 +114,6 @@ def _fixed(heard: list[warnings.WarningMessage]) -> Iterator[Fixed]:
         if issubclass(warning.category, TracerWarning):
             text = str(warning.message).splitlines()[0].partition(" might cause")[0]
             path = Path(warning.filename)
-            where = f"{path.name}, line {warning.lineno}: {text}"
+            where = f"{path.name}, line {warning.lineno} ({text[:1].lower()}{text[1:]})"
             found[Fixed(where, not any(path.is_relative_to(home) for home in homes))] = None
     yield from found

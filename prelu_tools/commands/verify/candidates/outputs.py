@@ -209,11 +209,13 @@ def _mismatches(comparison: Comparison) -> Iterator[str]:
     """How many values differ, and by how much, as far as that is a number."""
     count, strange = comparison.n_mismatched, comparison.n_nonfinite_mismatch
     if count or not strange:
-        differ = f"{counted(count, 'value')} {'differs' if count == 1 else 'differ'}"
+        of_all = f"{count:,} of {counted(comparison.n_values, 'value')}"
+        differ = f"{of_all} {'differs' if count == 1 else 'differ'} by up to"
         worst = ""
         if comparison.worst is not None and comparison.worst > 1:
-            worst = f", at worst {times(FACTOR * comparison.worst)} the model's own rounding error"
-        yield f"{differ} by up to {comparison.max_abs:.3g}{worst}"
+            rounding = times(FACTOR * comparison.worst)
+            worst = f", and by up to {rounding} the model's own rounding error"
+        yield f"{differ} {comparison.max_abs:.3g}{worst}"
     if strange:
         are_so = f"{counted(strange, 'value')} {are(strange)}"
         yield f"{are_so} NaN or infinite on one side only"

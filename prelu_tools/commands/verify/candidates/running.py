@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.backends.protocol.runners import Runner
 from prelu_tools.commands.verify.candidates.outputs import OutputJudge, pair_outputs
-from prelu_tools.commands.verify.inputs.feeds import Feeds, shapes_in_words
+from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.layers.matching import LayerJudge
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, shapes_in_words
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError
 from prelu_tools.core.results.reasons import Reason
 
@@ -97,7 +97,6 @@ def sizes_that_differ(
     if not wrong or not right:
         return None
     return Reason(
-        f"it differs for inputs of shape {' and '.join(wrong[:3])}, but not of shape "
-        f"{' and '.join(right[:3])}",
+        f"it differs for {' and '.join(wrong[:3])}, but not for {' and '.join(right[:3])}",
         "differs_at_sizes",
     )

@@ -82,6 +82,9 @@ def report_of(label: str, found: Findings, request: VerifyRequest) -> CandidateR
     """
     diverging = next((layer for layer in found.layers if layer.verdict == "fail"), None)
     concluded = list(_conclusions(found, request))
+    reasons = [reason for _, reason in concluded]
+    differing = [*_layer_reasons(found.layers, diverging), *differences(found.outputs)]
+    differing += [found.sizes] if found.sizes else []
     return CandidateReport(
         model=label,
         verdict=worst([*_of_values(found), *(verdict for verdict, _ in concluded)]),
@@ -90,11 +93,8 @@ def report_of(label: str, found: Findings, request: VerifyRequest) -> CandidateR
         outputs=found.outputs,
         layers=found.layers,
         first_divergence=None if diverging is None else diverging.name,
-        reasons=(
-            *_layer_reasons(found.layers, diverging),
-            *differences(found.outputs),
-            *([found.sizes] if found.sizes else []),
-            *(reason for _, reason in concluded),
+        reasons=tuple(
+            reasons + differing if found.is_random else differing + reasons  # the cause first
         ),
         special=found.special,
         power=found.power,
@@ -136,11 +136,13 @@ def _conclusions(found: Findings, request: VerifyRequest) -> Iterator[tuple[Verd
 
 def _nothing_compared(n_additional: int) -> str:
     if not n_additional:
-        return "there is no PReLU on either side; use --allow-no-prelu to compare outputs only"
-    return (
-        f"the reference shows no PReLU, and the candidate has {n_additional}: no slope was "
-        "compared; use --allow-no-prelu to compare outputs only"
-    )
+        why = "there is no PReLU on either side"
+    else:
+        why = (
+            f"the reference shows no PReLU, and the candidate has {n_additional}: no slope was "
+            "compared"
+        )
+    return f"{why}; use --allow-no-prelu if equal outputs are enough"
 
 
 def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None) -> Iterator[str]:
@@ -156,7 +158,7 @@ def _layer_reasons(layers: Sequence[LayerParity], diverging: LayerParity | None)
         if layer is diverging and layer.node is not None:
             slopes = f"slopes {layer.parameter!r} in the reference, " if layer.parameter else ""
             place = f"{slopes}node {layer.node!r} in the candidate"
-            said = said.before(f"first divergence: layer {layer.name!r} ({place})")
+            said = said.before(f"the first layer that differs ({place})")
         elif layer.verdict == "fail" and layer.node is not None:
             said = said.before(f"node {layer.node!r}")
         yield said

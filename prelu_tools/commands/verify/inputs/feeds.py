@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, shapes_in_words
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.files.npz import read_arrays
+from prelu_tools.core.options import InputOption
 from prelu_tools.core.results.reasons import listed
 from prelu_tools.graph.io.writer import replacing
 
@@ -21,11 +22,6 @@ NO_ROWS = "has no rows, so nothing would be compared: expected at least one"
 def n_values(feeds: Mapping[str, Array]) -> int:
     """The total number of values of a run: roughly its cost."""
     return sum(values.size for values in feeds.values())
-
-
-def shapes_in_words(feeds: Mapping[str, Array]) -> str:
-    """As in `x[2, 3], flag[]`."""
-    return ", ".join(f"{name}{list(values.shape)}" for name, values in feeds.items())
 
 
 def names(specs: Sequence[TensorSpec]) -> str:
@@ -64,6 +60,12 @@ def _as_feeds(path: Path, arrays: Mapping[str, Array], reference: Sequence[Tenso
         raise UsageError(
             f"{path} has {listed([*arrays]) or 'no arrays'}; expected {names(reference)}"
         )
+    for spec in reference:
+        if arrays[spec.name].ndim != len(spec.shape) and not spec.is_assumed:
+            raise PReLUToolsError(
+                f"{path}: {shapes_in_words({spec.name: arrays[spec.name]})}; expected "
+                f"{InputOption(spec.name, spec.shape).text}"
+            )
     return {spec.name: arrays[spec.name].astype(spec.dtype) for spec in reference}
 
 

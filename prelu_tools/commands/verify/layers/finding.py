@@ -237,7 +237,9 @@ def _stated_words(maker: Maker, layer: PReLULayer) -> str:
 
 def _text(slopes: Array) -> str:
     low, high = float(slopes.min()), float(slopes.max())
-    return f"{low:.9g}" if low == high else f"{low:.9g} to {high:.9g}"
+    if low == high:
+        return f"{low:.9g}"
+    return f"{slopes.size:,} slopes (smallest {low:.9g}, largest {high:.9g})"
 
 
 def _wrong(call: _Call) -> str | None:

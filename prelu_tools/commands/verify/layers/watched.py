@@ -78,11 +78,11 @@ def follow(
     """Compare the layer's output with the reference's."""
     nearest = orders.nearest(expected, y)
     if nearest is None:
-        watched.lost = f"has an output of shape {list(y.shape)}, expected {list(expected.shape)}"
-        if y.ndim != expected.ndim:
+        watched.lost = f"its output has shape {list(y.shape)}, expected {list(expected.shape)}"
+        if y.ndim != expected.ndim and _squeezed(y) == _squeezed(expected):
             watched.lost += (
-                ": in the reference, the number of axes depends on the input sizes, as with "
-                "squeeze(), but a file fixes it"
+                " (perhaps a squeeze() in the reference, which drops every axis of size 1: name "
+                "its axes)"
             )
         return
     if watched.along is None:
@@ -91,6 +91,11 @@ def follow(
     if len(orders) > 1:
         same = agreeing(limit, expected, y, orders)
         watched.orders = same if watched.orders is None else watched.orders & same
+
+
+def _squeezed(values: Array) -> list[int]:
+    """Its sizes of more than 1, in any order."""
+    return sorted(size for size in values.shape if size != 1)
 
 
 def is_right(watched: WatchedLayer) -> bool:

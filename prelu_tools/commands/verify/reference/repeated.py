@@ -153,9 +153,10 @@ def is_random(doubts: Sequence[str]) -> bool:
 def _random_part(part: RandomPart) -> Reason:
     does = "is in training mode" if part.drops else "draws random numbers"
     when = "" if part.is_certain else ", depending on a value that the graph computes"
-    what = "drops values" if part.drops else "gives different outputs each time"
+    random = "outputs differ from run to run: remove it for inference"
+    what = "it drops values, unless the runtime removes it" if part.drops else random
     return Reason(
-        f"{part.text} {does}{when}: it {what}, unless the runtime removes it",
+        f"{part.text} {does}{when}{': ' if part.drops else ', so '}{what}",
         ACTING_DROPOUT if part.drops and part.is_certain else "random_node",
     )
 

@@ -19,7 +19,7 @@ from prelu_tools.backends.protocol.recording import (
 from prelu_tools.commands.verify.deciders import turn_plan
 from prelu_tools.commands.verify.inputs.branch_search import search_branches
 from prelu_tools.commands.verify.inputs.drawing import known_shapes
-from prelu_tools.commands.verify.inputs.feeds import Feeds, shapes_in_words
+from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.planning import InputPlan
 from prelu_tools.commands.verify.inputs.rows import Rows, find_rows
 from prelu_tools.commands.verify.inputs.trials import Domain
@@ -30,7 +30,7 @@ from prelu_tools.commands.verify.reference.rebatching import Part, parts_of
 from prelu_tools.commands.verify.reference.reference import Call, Reference
 from prelu_tools.commands.verify.reference.stale import stale_notes
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.core.arrays import Array
+from prelu_tools.core.arrays import Array, shapes_in_words
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.files.documents import Stored
 from prelu_tools.core.files.stash import Stash
@@ -64,7 +64,7 @@ def refuse_fixed_options(recording: Recording, request: VerifyRequest) -> None:
         if is_other:
             raise UsageError(
                 f"{flag} would be ignored: {request.reference} is a record, whose inputs are "
-                f"fixed; use it with prelu-tools record {recording.source}"
+                f"fixed; to change them, give {flag} to prelu-tools record {recording.source}"
             )
 
 

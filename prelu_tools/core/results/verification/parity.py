@@ -175,4 +175,4 @@ class InterfaceDifference:
             return f"{self.part} {self.found!r} is called {self.name!r} in the reference"
         if self.code.endswith("fixed"):
             return f"{what} is fixed to {self.found}; the reference accepts any size"
-        return f"{what} is {self.found}, expected {self.expected}"
+        return f"{what} is {self.found} ({self.expected} in the reference)"

@@ -104,6 +104,9 @@ class VerifyResult(Shown):
     """Providers compared with each other, if several were requested."""
     n_searched: int = 0
     """Additional rows of input, from the search for unreached slopes."""
+    n_runs: int = 0
+    """Runs of each model: the rows in one batch, the first of them alone, and at other sizes; 0 if
+    that is not known."""
     notes: tuple[str, ...] = ()
     """Notes on how the check was done."""
     baseline: BaselineReport | None = None

@@ -16,6 +16,7 @@ from prelu_tools.reports.words import counted
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _WIDEST_NAME, _MOST_CELLS = 24, 60
+_KEY = "height: number of slopes, relative to the highest of the row"
 _BELOW, _BETWEEN, _ABOVE = "yellow", "cyan", "magenta"
 
 
@@ -39,6 +40,7 @@ def histograms(reports: Sequence[LayerReport], width: int) -> Iterable[Text]:
         yield _line(whole, total, indent, colours)
     yield Text(" " * indent + ruler(scale, n_cells), style="dim")
     yield Text(labels(scale, n_cells, indent), style="dim")
+    yield Text(_KEY, style="dim")
 
 
 def _line(name: str, counts: Array, indent: int, colours: Sequence[str]) -> Text:

@@ -122,7 +122,7 @@ def test_tracing_says_what_it_fixed_and_why_the_others_failed(nets: Path) -> Non
     assert ways == ["dynamo)", "dynamo strict)"]
     assert all("ata-dependent" in route.reason for route in found.refused)
     (note,) = found.notes
-    assert note.startswith("fixed by tracing: torch_routes.py, line ")
+    assert note.startswith("tracing froze torch_routes.py, line ")
     exported = export(f"{nets}:Harmless")
     assert list(exported.slopes) == ["act", "act_1"]
     assert exported.operators == ["PRelu", "PRelu"]
@@ -190,7 +190,7 @@ def test_a_free_size_at_which_the_graph_is_another_function_is_not_written(nets:
     """The graph is for 3 and more; at 2, which was to be free as well, the module is another."""
     found = try_export(f"{nets}:Long", "--input", "x:batch,3,length")
     assert found.code == 1, found.words
-    assert "it differs for inputs of shape x[2, 3, 2], but not of shape" in found.words
+    assert "it differs for x of shape 2x3x2, but not for x of shape" in found.words
     assert "valid only if size length of input 'x' is at least 3: the module rejects" in found.words
     assert export(f"{nets}:Long", "--input", "x:batch,3,4").inputs == {"x": ["batch", 3, 4]}
 

@@ -385,7 +385,8 @@ def test_a_candidate_that_refuses_inputs_which_it_declares_fails() -> None:
     (reason,) = the_one(verified(NumpyModel(), Picky())).reasons
     assert code_of(reason) == "candidate_refuses_input"
     assert reason == (
-        "it fails on 1 of 2 runs, all of which the reference accepts; the first is x[1, 3]: too few"
+        "it fails on 1 of 2 runs, all of which the reference accepts; the first is x of shape "
+        "1x3: too few"
     )
 
 

@@ -42,7 +42,7 @@ def test_what_is_another_one_of_an_input() -> None:
     fixed = _inputs(picture, _spec("image", 1, "h", 64, 3, dtype="float16"), 0, 2, 3, 1)
     assert fixed == [
         ("input_renamed", "input 'image' is called 'x' in the reference"),
-        ("input_type", "input 'x' is float16, expected float32"),
+        ("input_type", "input 'x' is float16 (float32 in the reference)"),
         ("input_size_fixed", "input 'x[0]' is fixed to 1; the reference accepts any size"),
         ("input_size_fixed", "input 'x[3]' is fixed to 64; the reference accepts any size"),
     ]

@@ -66,6 +66,7 @@ def test_a_model_is_like_itself() -> None:
         reasons=(),
         agreements=(),
         n_searched=0,
+        n_runs=result.n_runs,
         notes=(),
         inputs=(InputDomain("x", "float32", "as usual", "usual"),),
     )
@@ -106,7 +107,7 @@ def test_what_is_wrong_is_said_in_order() -> None:
     first, second, *special = report.reasons
     assert first.startswith("b: isolated error ")
     assert first.endswith(
-        "; first divergence: layer 'b' (slopes 'b.weight' in the reference, node 'b_node' in the "
+        "; the first layer that differs (slopes 'b.weight' in the reference, node 'b_node' in the "
         "candidate)"
     )
     assert second.startswith("output 'y': ")
@@ -118,7 +119,7 @@ def test_what_is_wrong_is_said_in_order() -> None:
 def test_a_reference_may_not_know_its_parameters() -> None:
     report = the_one(verified(NumpyModel(parameters=False), NumpyModel({"a": SLOPES * 2})))
     assert report.reasons[0].endswith(
-        "; first divergence: layer 'a' (node 'a_node' in the candidate)"
+        "; the first layer that differs (node 'a_node' in the candidate)"
     )
 
 
@@ -250,7 +251,7 @@ def test_what_differs_from_a_random_reference_is_no_failure() -> None:
 
 def test_models_without_any_prelu() -> None:
     nothing = NumpyModel({})
-    words = "there is no PReLU on either side; use --allow-no-prelu to compare outputs only"
+    words = "there is no PReLU on either side; use --allow-no-prelu if equal outputs are enough"
     report = the_one(verified(nothing, nothing))
     assert (report.verdict, report.reasons, report.layers) == ("inconclusive", (words,), ())
     assert verified(nothing, nothing, allow_no_prelu=True).verdict == "pass"
@@ -380,7 +381,7 @@ def test_the_sizes_at_which_it_differs_are_named() -> None:
     wrong = NumpyModel(change=lambda _layer, y: y + np.float32(len(y) > 1))
     report = the_one(verified(NumpyModel(), wrong, layers=False))
     assert [code_of(reason) for reason in report.reasons] == [None, "differs_at_sizes"]
-    assert report.reasons[1] == "it differs for inputs of shape x[16, 3], but not of shape x[1, 3]"
+    assert report.reasons[1] == "it differs for x of shape 16x3, but not for x of shape 1x3"
 
 
 @pytest.mark.parametrize(("sign", "named"), [(1, True), (-1, False)])

@@ -104,7 +104,7 @@ def test_every_run_counts_and_everything_is_said() -> None:
         top1_agreement=None,
         limit=2.0 + 4 * 2.0**-23,
         of_rounding=16.0,
-        difference="output 'out': 1 value differs by up to 4",
+        difference="output 'out': 1 of 5 values differs by up to 4",
         n_values=5,
     )
     assert isinstance(found.deviation, Deviation)
@@ -127,8 +127,9 @@ def test_probabilities_have_a_largest_class() -> None:
 def test_values_that_are_not_finite_are_counted_with_the_others() -> None:
     (found,) = _judge(_array(1, 2, 3)).compare([{"y": _array(1, math.nan, 5)}])
     assert (found.n_mismatched, found.n_nonfinite_mismatch) == (1, 1)
-    words = "output 'y': 1 value differs by up to 2; 1 value is NaN or infinite on one side only"
-    assert found.difference == words
+    assert found.difference == (
+        "output 'y': 1 of 3 values differs by up to 2; 1 value is NaN or infinite on one side only"
+    )
 
 
 def test_where_all_that_differs_is_not_finite_no_largest_difference_is_said() -> None:
@@ -321,8 +322,8 @@ def test_the_worst_value_is_measured_by_its_own_rounding() -> None:
     assert found.worst_of_rounding == pytest.approx(1.5 * FACTOR)
     assert found.limit == pytest.approx(ROOM)
     assert found.difference == (
-        f"output 'y': 1 value differs by up to {1.5 * ROOM:.3g}, at worst {1.5 * FACTOR:.1f}x "
-        "the model's own rounding error"
+        f"output 'y': 1 of 8 values differs by up to {1.5 * ROOM:.3g}, and by up to "
+        f"{1.5 * FACTOR:.1f}x the model's own rounding error"
     )
     (within,) = _each(SCALE).compare([{"y": _moved(0.5 * ROOM, (0, 0))}])
     assert (within.verdict, within.difference) == ("pass", None)
@@ -351,8 +352,8 @@ def test_what_sits_on_a_boundary_is_a_remark() -> None:
     (more,) = _each(border).compare([{"y": _moved(40.0, (0, 0), (1, 0), (2, 0), (3, 0))}])
     assert (more.verdict, more.n_border, more.remark) == ("fail", 0, None)
     assert more.difference == (
-        "output 'y': 2 values differ by up to 40; 2 of them are on a border that rounding error "
-        "crosses"
+        "output 'y': 2 of 8 values differ by up to 40; 2 of them are on a border that rounding "
+        "error crosses"
     )
 
 
@@ -363,8 +364,8 @@ def test_what_is_within_its_limit_is_not_the_worst_of_what_differs() -> None:
     (found,) = _each(border).compare([{"y": values}])
     assert found.worst_of_rounding == FACTOR
     assert found.difference == (
-        "output 'y': 2 values differ by up to 40; 2 of them are on a border that rounding error "
-        "crosses"
+        "output 'y': 2 of 8 values differ by up to 40; 2 of them are on a border that rounding "
+        "error crosses"
     )
 
 

@@ -90,10 +90,16 @@ def test_sizes_follow_the_outputs() -> None:
     output = replace(OUTPUT, verdict="fail", difference="output y: 3 values differ")
     report = _report(outputs=(output,), sizes="for batches of 3 only", layers=(WRONG,))
     assert report.reasons == (
-        "a: it is off; first divergence: layer 'a' (node 'a_node' in the candidate)",
+        "a: it is off; the first layer that differs (node 'a_node' in the candidate)",
         "output y: 3 values differ",
         "for batches of 3 only",
     )
+
+
+def test_what_is_random_comes_before_what_follows_from_it() -> None:
+    off = replace(WRONG, node=None)
+    report = _report(is_random=True, layers=(off,), seen=_seen(doubts=["it is random"]))
+    assert (report.verdict, report.reasons) == ("inconclusive", ("it is random", "a: it is off"))
 
 
 def test_layers_that_fail_come_first_and_the_first_of_them_is_named() -> None:
@@ -104,7 +110,7 @@ def test_layers_that_fail_come_first_and_the_first_of_them_is_named() -> None:
     assert _said(report) == (
         "fail",
         [
-            "a: it is off; first divergence: layer 'a' (slopes 'a.weight' in the reference, node "
+            "a: it is off; the first layer that differs (slopes 'a.weight' in the reference, node "
             "'a_node' in the candidate)",
             "d: it is off; node 'd_node'",
             "e: it is missing",
@@ -128,7 +134,7 @@ def test_a_layer_that_may_hand_on_what_it_was_given_is_named_behind_those_that_a
     report = _report(layers=(first, replace(second, node="b_node")))
     assert report.reasons == (
         "b: 3 of 3 slopes differ; node 'b_node'",
-        f"{handed}; first divergence: layer 'a' (node 'a_node' in the candidate)",
+        f"{handed}; the first layer that differs (node 'a_node' in the candidate)",
     )
     assert report.first_divergence == "a"
 
@@ -181,11 +187,14 @@ def test_faults_fail_and_doubts_do_not() -> None:
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ((), "there is no PReLU on either side; use --allow-no-prelu to compare outputs only"),
+        (
+            (),
+            "there is no PReLU on either side; use --allow-no-prelu if equal outputs are enough",
+        ),
         (
             (replace(LAYER, found="additional"), replace(LAYER, name="b", found="additional")),
             "the reference shows no PReLU, and the candidate has 2: no slope was compared; use "
-            "--allow-no-prelu to compare outputs only",
+            "--allow-no-prelu if equal outputs are enough",
         ),
     ],
 )

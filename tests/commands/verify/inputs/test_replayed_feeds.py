@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from prelu_tools.commands.verify.inputs.feeds import (
     n_values,
     replay_feeds,
     save_feeds,
-    shapes_in_words,
 )
+from prelu_tools.core.arrays import shapes_in_words
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 
 
@@ -123,7 +124,16 @@ def test_the_first_arrays_of_a_file_are_named(count: int, shown: str, tmp_path: 
     assert str(raised.value) == f"{path} has {shown}; expected x, y"
 
 
+def test_an_input_with_another_number_of_axes_is_named(tmp_path: Path) -> None:
+    path = _save(tmp_path / "f.npz", x=np.zeros((2, 3), np.float32))
+    with pytest.raises(PReLUToolsError) as raised:
+        replay_feeds(path, [spec("x", "batch", 3, 8, 8)])
+    assert str(raised.value) == f"{path}: x of shape 2x3; expected x:batch,3,8,8"
+    assumed = replace(spec("x", "batch", 3, 8, 8), is_assumed=True)
+    assert [one["x"].shape for one in replay_feeds(path, [assumed])] == [(2, 3)]
+
+
 def test_sizes_of_a_run_in_words() -> None:
     feeds = {"x": np.zeros((2, 3)), "flag": np.zeros(())}
-    assert shapes_in_words(feeds) == "x[2, 3], flag[]"
+    assert shapes_in_words(feeds) == "x of shape 2x3, flag of shape ()"
     assert n_values(feeds) == 7

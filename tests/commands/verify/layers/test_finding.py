@@ -228,7 +228,7 @@ def test_a_node_that_states_the_slopes_proves_them(slopes: Array, maker: Maker) 
 @pytest.mark.parametrize(
     ("slopes", "maker", "text"),
     [
-        (SLOPES, LEAKY, "0.25, expected -0.5 to 0.25"),
+        (SLOPES, LEAKY, "0.25, expected 3 slopes (smallest -0.5, largest 0.25)"),
         (QUARTERS, replace(LEAKY, slope=0.250001), "0.250001, expected 0.25"),
         (QUARTERS, RELU, "0, expected 0.25"),
         (0 * QUARTERS, LEAKY, "0.25, expected 0"),

@@ -162,9 +162,8 @@ def test_a_part_of_a_layer_is_the_first_call_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("slopes", "words"),
     [
-        ([0.5], "a: has an output of shape [1, 2, 2], expected [2, 2]: in the reference, the "
-                "number of axes depends on the input sizes, as with squeeze(), but a file fixes "
-                "it"),
+        ([0.5], "a: its output has shape [1, 2, 2], expected [2, 2] (perhaps a squeeze() in the "
+                "reference, which drops every axis of size 1: name its axes)"),
         ([0.5, 0.25], "a: a slope of shape [1, 2] does not broadcast to an input of [2, 2]: the "
                       "result has more axes"),
     ],

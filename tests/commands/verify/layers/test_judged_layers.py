@@ -125,7 +125,7 @@ def test_an_output_of_another_shape_is_lost() -> None:
     rig.judge.observe("a", 0, X, Y)
     found = rig.one()
     assert (found.verdict, found.max_abs_diff, found.deviation) == ("fail", None, None)
-    assert found.difference == "a: has an output of shape [2, 3], expected [1, 3]"
+    assert found.difference == "a: its output has shape [2, 3], expected [1, 3]"
     assert (found.n_by_value, found.n_by_behaviour, found.limit) == (3, 0, None)
 
 

@@ -132,7 +132,7 @@ def test_a_node_that_states_another_slope_is_a_failure() -> None:
     assert case.said == (
         "fail",
         "a: found by its values: tensor 'y' of node 'n' (LeakyRelu): its slope is 0.75, "
-        "expected -0.5 to 0.25",
+        "expected 3 slopes (smallest -0.5, largest 0.25)",
         "slopes_differ",
     )
     assert (case.one.found, case.one.node, case.one.slopes_equal) == ("values", "n", False)

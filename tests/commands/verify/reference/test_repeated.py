@@ -191,11 +191,10 @@ def test_what_is_random_or_rounds_otherwise_is_said() -> None:
          "dropout_in_training_mode"),
         (True, False, "d is in training mode, depending on a value that the graph computes: it "
                       "drops values, unless the runtime removes it", "random_node"),
-        (False, True, "d draws random numbers: it gives different outputs each time, unless the "
-         "runtime removes it", "random_node"),
-        (False, False, "d draws random numbers, depending on a value that the graph computes: it "
-                       "gives different outputs each time, unless the runtime removes it",
-         "random_node"),
+        (False, True, "d draws random numbers, so outputs differ from run to run: remove it for "
+                      "inference", "random_node"),
+        (False, False, "d draws random numbers, depending on a value that the graph computes, so "
+                       "outputs differ from run to run: remove it for inference", "random_node"),
     ],
 )  # fmt: skip
 def test_parts_that_draw_random_numbers(drops: bool, certain: bool, words: str, code: str) -> None:

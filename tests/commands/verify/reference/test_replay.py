@@ -160,8 +160,8 @@ def test_an_option_that_asks_for_other_inputs_is_refused(flag: str, asked: dict[
     with pytest.raises(UsageError) as raised:
         refuse_fixed_options(recording, request)
     assert str(raised.value) == (
-        f"{flag} would be ignored: r is a record, whose inputs are fixed; use it with prelu-tools "
-        "record net.onnx"
+        f"{flag} would be ignored: r is a record, whose inputs are fixed; to change them, give "
+        f"{flag} to prelu-tools record net.onnx"
     )
     shared = replace(request, options=replace(request.options, is_shared=True))
     if flag == "--input":
@@ -344,7 +344,8 @@ def test_calls_whose_rows_or_values_are_not_known_are_left_out() -> None:
             replace(
                 _recording(*(_run(FOUR[:n]) for n in (4, 3, 4, 1))), row_names=frozenset(),
             ),
-            "net.npz has no run at the sizes that a candidate fixes (it has x[4, 3]; x[3, 3]): "
+            "net.npz has no run at the sizes that a candidate fixes (it has x of shape 4x3; x of "
+            "shape 3x3): "
             "record net.onnx with --input x:2,3",
         ),
     ],
@@ -363,7 +364,7 @@ def test_each_input_is_named_with_its_sizes() -> None:
     item = Linked("c", live, link_inputs(recording.inputs, live.inputs(), Layouts()), Layouts())
     with pytest.raises(PReLUToolsError) as raised, replaying(source, [item], REQUEST):
         pass
-    assert "(it has x[4, 3], z[4, 3]): record" in str(raised.value)
+    assert "(it has x of shape 4x3, z of shape 4x3): record" in str(raised.value)
     assert str(raised.value).endswith("with --input x:2,3 --input z:2,3")
 
 

@@ -28,7 +28,7 @@ def test_a_dropout_in_training_mode_fails_where_the_runtime_removes_it(tmp_path:
     found = verify(plain, acting)
     assert found.code == 1
     (reason,) = candidate(found)["reasons"]
-    assert reason.startswith("Dropout 'drop' is in training mode")
+    assert reason.startswith("node 'drop' (Dropout) is in training mode")
     assert candidate(found)["reason_codes"] == ["dropout_in_training_mode"]
     assert [output["verdict"] for output in candidate(found)["outputs"]] == ["pass"]
     found = verify(acting, plain)
@@ -47,7 +47,7 @@ def test_noise_above_one_row_is_seen(tmp_path: Path) -> None:
     found = verify(_plain(tmp_path), noisy, "--tolerance", "1e-3,1e-3")
     assert found.code == 3
     assert found.json["reason_codes"] == ["random_node", "random_outputs"]
-    assert "RandomNormalLike 'noise'" in found.json["reasons"][0]
+    assert "node 'noise' (RandomNormalLike)" in found.json["reasons"][0]
 
 
 def test_a_random_node_that_no_output_needs_is_none(tmp_path: Path) -> None:
