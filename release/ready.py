@@ -81,7 +81,8 @@ def main() -> int:
     if found or lines:
         return code if code == UNKNOWN and not found else 1
     wanted = version(ROOT)
-    print(f"ready: git tag v{wanted}; twine upload {dist}/prelu_tools-{wanted}*")
+    push = f"git tag v{wanted} && git push origin main v{wanted}"
+    print(f"ready: {push} && .venv-dist/bin/twine upload {dist}/prelu_tools-{wanted}*")
     return 0
 
 

@@ -118,8 +118,9 @@ def document(rows: Sequence[Row], quick: bool) -> str:
     warning = "**A quick try of the code: times mean nothing.**\n\n" if quick else ""
     return (
         "# The same models through every exporter\n\n"
-        f"{warning}{versions}; {processor()}, {os.cpu_count()} cores. *Slopes named*: PReLU "
-        "layers whose slopes have the name of the source's parameter, of those that can be "
+        f"{warning}{versions}; {processor()}, {os.cpu_count()} cores. *For onnxruntime*: "
+        "with `--target onnxruntime-cpu`. *Files*: that the model consists of. *Slopes named*: "
+        "PReLU layers whose slopes have the name of the source's parameter, of those that can be "
         "recognised. *Largest difference*: the largest difference of an output from the "
         "framework's float32 result. "
         "*Latency*: on onnxruntime, one thread, relative to the first exporter's file. *Time* and "

@@ -140,11 +140,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found.append(measure(net, options.folder, options.seconds, not options.no_tune))
         print(json.dumps(found[-1]), flush=True)
     caption = (
-        f"{machine()}, one thread of {os.cpu_count()} cores, a batch of one; medians of "
-        "interleaved rounds, in processor time of the thread. SNR compared with floating point on "
-        "held-out rows, one figure for each output. Weights of MTCNN's nets are trained; those of "
-        "the others are drawn with the statistics of trained ones (`benchmarks/nets/start.py`). "
-        "Calibrated on pictures with the spectrum of natural ones."
+        f"{machine()}, one thread on a machine with {os.cpu_count()} cores, a batch of one; "
+        "medians of interleaved rounds, in processor time of the thread. SNR compared with "
+        "floating point on held-out rows, one figure for each output. Weights of MTCNN's nets are "
+        "trained; those of the others are drawn with the statistics of trained ones "
+        "(`benchmarks/nets/start.py`). Calibrated on synthetic images with the "
+        "spectrum of natural ones."
     )
     text = f"{table(found, caption)}\n\n{summary(found)}"
     print(text)

@@ -60,9 +60,9 @@ def percentage(part: float) -> str:
     return f"{100 * part:.1f}%"
 
 
-def milliseconds(seconds: float) -> str:
-    """`0.37 ms`, with more digits for short times."""
-    return f"{1e3 * seconds:.{2 if seconds >= 1e-4 else 4}f} ms"
+def duration(seconds: float) -> str:
+    """`0.37 ms`, or `41.4 µs` below a tenth of a millisecond."""
+    return f"{1e3 * seconds:.2f} ms" if abs(seconds) >= 1e-4 else f"{1e6 * seconds:.1f} µs"
 
 
 def covered(coverage: float | None) -> str:

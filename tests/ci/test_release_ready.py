@@ -120,7 +120,7 @@ def test_a_release_whose_advisories_are_not_known_is_not_ready(
     for answer, code, words in (
         ((3, ["not reached"]), 3, "missing  not reached"),
         ((1, ["old 1.0: PYSEC-1"]), 1, "missing  old 1.0"),
-        ((0, []), 0, "ready: git tag v1.2.0; twine upload"),
+        ((0, []), 0, "ready: git tag v1.2.0 && git push origin main v1.2.0 && .venv-dist/"),
     ):
         monkeypatch.setattr(ready, "audit", lambda _lock, answer=answer: answer)
         assert ready.main() == code

@@ -67,7 +67,7 @@ def _operator(place: _Place) -> Iterator[Finding]:
             "old_opset",
             "error",
             f"opset {opset} is older than {_FIRST_OPSET}: onnxruntime has no kernel for its PRelu; "
-            "convert the model to opset 16 or newer",
+            "export the model with prelu-tools, which raises the opset",
         )
     kind = place.view.element_type(place.match.x)
     slope_kind = place.view.element_type(place.match.node.input[1])

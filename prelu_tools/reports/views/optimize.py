@@ -10,7 +10,7 @@ from prelu_tools.reports import Style
 from prelu_tools.reports.document import Column, Lines, Name, Section, Table, Text, Word
 from prelu_tools.reports.sentences import plain_notes, reached, warning_lines
 from prelu_tools.reports.views.export import as_details
-from prelu_tools.reports.words import counted, milliseconds, shape
+from prelu_tools.reports.words import counted, duration, shape
 
 
 def view(result: OptimizeResult, style: Style) -> Section:
@@ -56,9 +56,9 @@ def _gained(layer: LayerChoice) -> str:
     """What the model gains by one layer, against a PRelu node; a dash if it was not timed."""
     if layer.gained is None or layer.gain is None:
         return "-"
-    if layer.gain.low <= 1.0 <= layer.gain.high:
+    if layer.gain.high >= 1.0:  # forms within a hundredth of the fastest count as equally fast
         return "within noise"
-    return f"{1e3 * layer.gained:.2f} ms" if abs(layer.gained) >= 5e-6 else "<0.01 ms"
+    return duration(layer.gained) if abs(layer.gained) >= 5e-8 else "<0.1 µs"
 
 
 def _lines(result: OptimizeResult) -> Iterator[Text]:
@@ -73,7 +73,7 @@ def _gain(latency: Latency, layers: Sequence[LayerChoice]) -> Text:
     """The model before and after: what it was all for; in words where it takes longer."""
     ratio = latency.ratio
     words = (
-        f"{milliseconds(latency.before)} before, {milliseconds(latency.after)} now: "
+        f"{duration(latency.before)} before, {duration(latency.after)} now: "
         f"{ratio.median:.2f}x the time ({ratio.low:.2f} to {ratio.high:.2f} over "
         f"{counted(ratio.n_rounds, 'round')})"
     )

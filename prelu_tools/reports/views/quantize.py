@@ -11,7 +11,7 @@ from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Column, Lines, Name, Section, Share, Table, Text
 from prelu_tools.reports.sentences import REACHED, TOP1, plain_notes, warning_lines
 from prelu_tools.reports.views.export import as_details
-from prelu_tools.reports.words import counted, covered, milliseconds, percentage, shape
+from prelu_tools.reports.words import counted, covered, duration, percentage, shape
 
 _RATIOS = (
     Column(
@@ -121,12 +121,12 @@ def _times(times: QuantizedTimes) -> Iterator[Text]:
     if times.in_fast_float is not None and times.of_fast_float is not None:
         fast = (
             f", {_ratio(times.of_fast_float)} as long as that after optimize --no-tune "
-            f"({milliseconds(times.in_fast_float)})"
+            f"({duration(times.in_fast_float)})"
         )
     yield (
-        f"{milliseconds(times.in_int8)}: takes {_ratio(times.of_plain)} as long as plain "
-        f"quantize_static ({milliseconds(times.plain)}), {_ratio(times.of_float)} as long as "
-        f"floating point ({milliseconds(times.in_float)}){fast}"
+        f"{duration(times.in_int8)}: takes {_ratio(times.of_plain)} as long as plain "
+        f"quantize_static ({duration(times.plain)}), {_ratio(times.of_float)} as long as "
+        f"floating point ({duration(times.in_float)}){fast}"
     )
     processor = times.processor or "an unnamed processor"
     sizes = ", ".join(f"input {name!r} of shape {shape(sizes)}" for name, sizes in times.shapes)
