@@ -63,12 +63,12 @@ def test_inputs_that_it_says_it_takes_are_refused(declared: tuple[Dim, ...]) -> 
     assert isinstance(found, RefusedInputError)
     assert runs == [0, 1, 2]
     assert str(found) == (
-        "it fails on 1 of 3 runs, all of which the reference accepts; the first is x[2, 5]: "
+        "it fails on 1 of 3 runs, all of which the reference accepts; the first is x of shape 2x5: "
         "no (2, 5)"
     )
     several, _ = _ran((1, 3), (2, 5))
     assert "it fails on 2 of 3 runs" in str(several)
-    assert str(several).endswith("the first is x[1, 3]: no (1, 3)")
+    assert str(several).endswith("the first is x of shape 1x3: no (1, 3)")
 
 
 @pytest.mark.parametrize(
@@ -143,13 +143,16 @@ def _differs(*differing: bool, feeds: Any = FEEDS) -> str | None:
 
 
 def test_the_sizes_at_which_it_differs_are_named() -> None:
-    said = "it differs for inputs of shape {}, but not of shape {}"
+    said = "it differs for {}, but not for {}"
     assert _differs(True, True, True) is _differs(False, False, False) is None
-    assert _differs(False, False, True) == said.format("x[2, 5]", "x[2, 3] and x[1, 3]")
+    assert _differs(False, False, True) == said.format(
+        "x of shape 2x5", "x of shape 2x3 and x of shape 1x3"
+    )
     twice = [FEEDS[0], FEEDS[1], FEEDS[0]]
     for differing in ((True, False, False), (False, False, True), (True, False, True)):
-        assert _differs(*differing, feeds=twice) == said.format("x[2, 3]", "x[1, 3]")
+        assert _differs(*differing, feeds=twice) == said.format("x of shape 2x3", "x of shape 1x3")
     many = [_feed(n, 3) for n in range(1, 9)]
     assert _differs(*[n < 4 for n in range(8)], feeds=many) == said.format(
-        "x[1, 3] and x[2, 3] and x[3, 3]", "x[5, 3] and x[6, 3] and x[7, 3]"
+        "x of shape 1x3 and x of shape 2x3 and x of shape 3x3",
+        "x of shape 5x3 and x of shape 6x3 and x of shape 7x3",
     )

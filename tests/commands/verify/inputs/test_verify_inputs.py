@@ -79,7 +79,7 @@ def test_rows_that_the_model_does_not_take_are_no_verdict(net: Path, tmp_path: P
     rows = _npz(tmp_path / "rows.npz", x=np.zeros((2, 5), np.float32))
     found = cli("verify", net, net, "--inputs", rows)
     assert found.code == 3
-    assert "x[2, 5]" in found.err
+    assert "x of shape 2x5" in found.err
 
 
 def test_objects_are_not_unpickled(net: Path, tmp_path: Path) -> None:
