@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prelu_tools.core.arrays import Array, frozen, packed, same_bits
+from prelu_tools.core.arrays import Array, frozen, packed, same_bits, shapes_in_words
 
 ONE = np.array([1.0, 2.0], np.float32)
 NAN = np.array([np.nan], np.float32)
@@ -50,3 +50,8 @@ def test_packed_keeps_the_shape_of_a_scalar_and_turns_axes_back_in_place() -> No
     turned = packed(np.arange(6).reshape(2, 3).T)
     assert turned.flags.c_contiguous
     assert turned.tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
+def test_shapes_are_said_with_the_names_of_their_arrays() -> None:
+    arrays = {"x": np.zeros((2, 3)), "flag": np.zeros(()), "ids": np.zeros(7)}
+    assert shapes_in_words(arrays) == "x of shape 2x3, flag of shape (), ids of shape 7"

@@ -245,7 +245,10 @@ def test_gates_on_nothing_are_no_verdict(tmp_path: Path) -> None:
     assert cli("verify", relu, relu, "--allow-no-prelu").code == 0
     found = cli("verify", relu, relu, "--allow-no-prelu", "--min-coverage", 1)
     assert found.code == 3
-    assert "there is no slope, and --min-coverage (in a list: min_coverage)" in found.words
+    assert (
+        "there is no slope, and --min-coverage (in a list: min_coverage) requires one"
+        in found.words
+    )
     found = cli("verify", relu, relu, "--allow-no-prelu", "--min-power", 1)
     assert found.code == 3
     assert "power is unknown, and --min-power requires it" in found.words

@@ -74,7 +74,7 @@ def test_a_result_that_is_no_pass_is_raised_with_its_reasons(verdict: Verdict) -
         ("output_additional", "output 'y': the reference has no such output"),
         ("output_renamed", "output 'z' is called 'y' in the reference"),
         ("output_size_fixed", "output 'y' is fixed to z; the reference accepts any size"),
-        ("output_type", "output 'y' is z, expected x"),
+        ("output_type", "output 'y' is z (x in the reference)"),
     ],
 )
 def test_a_difference_of_the_interface_in_words(code: str, words: str) -> None:
