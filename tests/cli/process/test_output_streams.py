@@ -95,7 +95,7 @@ def test_the_files_that_are_written_are_named(net: Path, tmp_path: Path) -> None
     bundle = tmp_path / "bundle"
     more = ("--save-inputs", inputs, "--bundle", bundle, "--report", f"json={page}")
     failed = cli("verify", net, _other(net), *more)
-    assert (failed.code, failed.err) == (1, f"wrote {page}, {inputs}, {bundle}\n")
+    assert (failed.code, failed.err) == (1, f"wrote {page}, {inputs}, {bundle}/\n")
     passed = cli("verify", net, net, "--bundle", tmp_path / "none", "--samples", 2)
     assert (passed.code, passed.err) == (0, "")  # a bundle is of a failure
     again = cli("verify", net, net, "--inputs", inputs, "--results", tmp_path / "r.jsonl")
