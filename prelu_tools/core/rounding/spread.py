@@ -182,22 +182,27 @@ def _around(own: Array, values: Array) -> Array:
     """The spread of the neighbours of each value, to recognise one that is small by chance.
 
     The geometric mean along each axis, of the spread and of the spread relative to the values; the
-    smallest of them. Values that did not move at all do not count: they are exact, like the 0 of a
-    ReLU.
+    smallest of them. What cancellation left, next to the kink of a PReLU too, may have the spread
+    of larger neighbours. Values that did not move at all do not count: they are exact, like the 0
+    of a ReLU.
     """
     size = np.abs(values).astype(np.float32)
     logs = np.log(own)
     relative = logs - np.log(size)
     moved = np.isfinite(logs) & np.isfinite(relative)
+    is_rest = own * np.float32(REACH) > _ROUGH * size
     if not moved.any():
         return own
     low = np.full(own.shape, np.inf, np.float32)
     axes: list[Any] = [axis for axis, length in enumerate(own.shape) if length >= _FEWEST]
     for axis in axes or [None]:
         count = np.maximum(moved.sum(axis, keepdims=True), 1)
-        for part, factor in ((logs, np.float32(1)), (relative, size)):
-            mean = np.where(moved, part, np.float32(0)).sum(axis, keepdims=True) / count
-            np.minimum(low, np.exp(mean).astype(np.float32) * factor, out=low)
+        usual, share = (
+            np.exp(np.where(moved, part, np.float32(0)).sum(axis, keepdims=True) / count)
+            for part in (logs, relative)
+        )
+        part = np.where(is_rest & (size < usual), usual, np.minimum(usual, share * size))
+        np.minimum(low, part.astype(np.float32), out=low)
     return np.where(moved, low, own)
 
 

@@ -224,6 +224,27 @@ def test_the_neighbours_of_a_small_value_count_in_proportion() -> None:
     assert scale.reshape(-1).tolist() == pytest.approx([large] * 3 + [2.0**-6], rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("exponent", "move", "around"),
+    [
+        (-20, A / 16, 16 ** (-1 / 4)),  # next to a kink: by chance on its flat side in all runs
+        (-20, 2.0**-22, 2.0**-3),
+        (-20, 2.0**-29, 2.0**-19.75),  # small, and known as well as its neighbours
+        (-13, A / 16, 2.0**-10.75),  # not smaller than what its neighbours move by
+    ],
+)
+def test_what_cancellation_left_has_the_spread_of_its_neighbours(
+    exponent: int, move: float, around: float
+) -> None:
+    base = np.array([[1, 1, 1, 2.0**exponent]], np.float32)
+    found = _book(base, *[np.array([[A, A, A, move]])] * 6).finished()
+    own = move / A
+    assert found.border is None
+    assert float(found.scale[0, 3]) * 2.0**13 == pytest.approx(
+        (0.6 * own**2 + 0.4 * around**2) ** 0.5, rel=1e-4
+    )
+
+
 def test_what_did_not_move_is_no_neighbour() -> None:
     move = np.full((1, 5), A)
     move[0, 1:3] = 0
