@@ -15,6 +15,7 @@ from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
+    Power,
     ProviderReport,
     Tolerance,
 )
@@ -100,6 +101,14 @@ def test_what_is_random_comes_before_what_follows_from_it() -> None:
     off = replace(WRONG, node=None)
     report = _report(is_random=True, layers=(off,), seen=_seen(doubts=["it is random"]))
     assert (report.verdict, report.reasons) == ("inconclusive", ("it is random", "a: it is off"))
+
+
+def test_what_differs_comes_before_what_else_is_wrong() -> None:
+    power = Power(10, 9, 9, 9, (), 0, sampled=False)
+    wrong = replace(OUTPUT, verdict="fail", difference="it differs")
+    found = _report(outputs=(wrong,), seen=_seen(faults=["it drops values"]), power=power)
+    assert (found.verdict, found.reasons) == ("fail", ("it differs", "it drops values"))
+    assert found.power == power
 
 
 def test_layers_that_fail_come_first_and_the_first_of_them_is_named() -> None:
