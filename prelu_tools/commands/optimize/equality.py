@@ -151,7 +151,8 @@ def _values(item: LocatedLayer) -> Array:
         return generator.integers(least, 1000, shape).astype(dtype)
     limits = np.finfo(dtype)
     exponents = generator.uniform(limits.minexp, limits.maxexp, shape)
-    wide = np.exp2(exponents) * generator.choice([-1.0, 1.0], shape)
+    sizes = np.minimum(np.exp2(exponents), float(limits.max))  # rounding must not give infinity
+    wide = sizes * generator.choice([-1.0, 1.0], shape)
     usual = generator.normal(0.0, 1.0, shape)
     values = np.where(np.arange(rows).reshape(-1, *[1] * (rank - 1)) % 2 == 0, usual, wide)
     values = np.asarray(values.astype(dtype))

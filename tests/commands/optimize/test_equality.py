@@ -244,6 +244,13 @@ def _item(slopes: Array, shape: tuple[int, ...] | None) -> LocatedLayer:
     return cast(Any, SimpleNamespace(calls=[(None, SimpleNamespace(slopes=slopes))], layer=layer))
 
 
+def test_no_value_is_rounded_to_infinity() -> None:
+    """Of float16 and a thousand slopes, about one would be: 0 times it is NaN."""
+    values = module._values(_item(np.zeros(4096, np.float16), None))
+    assert np.isfinite(values).all()
+    assert np.abs(values).max() == np.finfo(np.float16).max
+
+
 @pytest.mark.parametrize(
     ("slopes", "shape", "expected"),
     [
