@@ -41,6 +41,7 @@ def verify(
     layout: Mapping[str, Layout] | None = None,
     strict_special: bool = False,
     strict_interface: bool = False,
+    strict_warnings: bool = False,
     allow_no_prelu: bool = False,
     input: Shapes | None = None,
     custom_objects: str | Sequence[str] = (),
@@ -85,6 +86,7 @@ def verify(
         strict_special: whether a layer that differs only for infinite or NaN inputs fails.
         strict_interface: whether any difference in names, types and sizes of inputs and outputs
             fails.
+        strict_warnings: whether a warning fails, such as a record that is older than its model.
         allow_no_prelu: whether models without any PReLU pass if their outputs agree.
         input: the shapes of inputs that a model does not define.
         custom_objects: modules or files (`layers.py`, `layers.py:Name`) that define the custom

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 from prelu_tools.commands.verify.candidates.candidate import Judged
 from prelu_tools.commands.verify.candidates.outputs import OutputJudge, differences, pair_outputs
-from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
+from prelu_tools.commands.verify.gates import (
+    coverage_gate,
+    hits_gate,
+    power_gate,
+    warnings_gate,
+)
 from prelu_tools.commands.verify.inputs.branch_search import BRANCH_FOUND
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.reference.reference import Reference
@@ -73,7 +78,8 @@ def conclude(
         where = f"{agreement.model}, {' against '.join(agreement.providers)}"
         reasons += [as_reason(text).within(where) for text in differences(agreement.outputs)]
     of_reports = (gate(r, request) for gate in (hits_gate, power_gate) for r in reports)
-    gates = [coverage_gate(coverage, request), *of_reports]
+    notes = tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)]))
+    gates = [coverage_gate(coverage, request), *of_reports, warnings_gate(notes, request)]
     for verdict, reason in filter(None, gates):
         verdicts.append(verdict)
         reasons.append(reason)
@@ -95,5 +101,5 @@ def conclude(
         agreements=agreements,
         n_searched=reference.n_searched,
         n_runs=len(reference.feeds),
-        notes=tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)])),
+        notes=notes,
     )

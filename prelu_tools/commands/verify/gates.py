@@ -1,9 +1,11 @@
-"""Requirements of a check beyond parity: coverage and power."""
+"""Requirements of a check beyond parity: coverage, power, no warning."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.core.results.reasons import Reason, counted
+from prelu_tools.core.results.reasons import Reason, counted, warnings_of
 from prelu_tools.core.results.verification.candidate import CandidateReport
 from prelu_tools.core.results.verification.parity import Verdict
 from prelu_tools.core.results.verification.result import Coverage
@@ -67,4 +69,15 @@ def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict
     return "fail", (
         f"{report.model}: {power.detected} of {power.planted} planted slope faults were caught; "
         f"--min-power {wanted:g} requires more ({'; '.join(power.escaped[:3])})"
+    )
+
+
+def warnings_gate(notes: Sequence[str], request: VerifyRequest) -> tuple[Verdict, str] | None:
+    """Whether no note is a warning: None, or a verdict and why."""
+    if not request.strict_warnings or not (found := warnings_of(notes)):
+        return None
+    return "fail", Reason(
+        f"--strict-warnings allows no warning, but there {'is' if len(found) == 1 else 'are'} "
+        f"{len(found)}",
+        "has_warnings",
     )

@@ -300,6 +300,12 @@ class VerifyRequest:
         default=False, example="false",
         key_help="fail if names, types or sizes of inputs and outputs differ",
     )  # fmt: skip
+    strict_warnings: bool = option(
+        FLAG,
+        "Fail if there is a warning, such as a record that is older than its model; by default, a "
+        "check passes with warnings.",
+        default=False, example="false", key_help="fail if there is a warning",
+    )  # fmt: skip
     allow_no_prelu: bool = option(
         FLAG,
         "Let models without any PReLU pass if their outputs agree.",

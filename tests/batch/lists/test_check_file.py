@@ -103,6 +103,7 @@ WRONG = {
     "allow_fallback": ["1"],
     "strict_special": ["1"],
     "strict_interface": ["1"],
+    "strict_warnings": ["1"],
     "allow_no_prelu": ["1"],
     "input": ["'x:1,4'", "[]", "['x']", "['x:0,4']", "[':1']"],
     "input_range": ["[0, 1]", "{ x = [1, 0] }", "{ x = 1 }", "{ x = [0, inf] }", "{ x = '1' }"],

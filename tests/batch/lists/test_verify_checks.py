@@ -275,6 +275,7 @@ def test_every_key_is_read() -> None:
         allow_fallback = true
         strict_special = true
         strict_interface = true
+        strict_warnings = true
         allow_no_prelu = true
         input = ["x:batch,3", "y:2"]
         input_range = { x = [0, 255], "" = "-1,1" }
@@ -300,6 +301,7 @@ def test_every_key_is_read() -> None:
         allow_fallback=True,
         strict_special=True,
         strict_interface=True,
+        strict_warnings=True,
         allow_no_prelu=True,
         ranges={"x": (0.0, 255.0), "": (-1.0, 1.0)},
         options=SourceOptions(

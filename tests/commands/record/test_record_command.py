@@ -403,6 +403,8 @@ def test_a_record_of_another_version_of_its_source_says_so(
     old = source.read_bytes()
     _net(tmp_path, "net", "u = Identity(x) y = PRelu(u, a)")
     assert codes() == [*fresh, "record_is_stale"]
+    strict = verify(record, "exported.onnx", "--no-power", "--strict-warnings")
+    assert (strict.code, strict.json["reason_codes"]) == (1, ["has_warnings"])
     record = _record(Path("net.onnx"), Path("there/net.npz"))
     assert codes() == [*fresh, "candidate_of_other_version"]
     source.rename("there/net.onnx")  # beside the record

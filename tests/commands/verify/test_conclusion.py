@@ -238,6 +238,9 @@ def test_reasons_name_their_model_and_stand_in_order() -> None:
         ({}, {"min_power": 1.0}, "inconclusive",
          "c: power is unknown, and --min-power requires it"),
         ({"notes": [Reason("it was frozen", "branch_found")]}, {}, "pass", None),
+        ({"notes": [Reason("it is old", "record_is_stale")]}, {}, "pass", None),
+        ({"notes": [Reason("it is old", "record_is_stale")]}, {"strict_warnings": True}, "fail",
+         "--strict-warnings allows no warning, but there is 1"),
     ],
 )  # fmt: skip
 def test_a_doubt_or_a_gate_alone_decides(

@@ -6,9 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from prelu_tools.commands.verify.gates import coverage_gate, hits_gate, power_gate
+from prelu_tools.commands.verify.gates import (
+    coverage_gate,
+    hits_gate,
+    power_gate,
+    warnings_gate,
+)
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.core.results.reasons import code_of
+from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification.candidate import CandidateReport, Power, Tolerance
 from prelu_tools.core.results.verification.parity import LayerParity
 from prelu_tools.core.results.verification.result import Coverage
@@ -124,3 +129,15 @@ def test_slopes_that_rounding_hides_are_not_shown(least: float | None) -> None:
     assert power_gate(_report(replace(_power(1, 1), hidden=7)), request) is None
     caught_nothing = power_gate(_report(replace(_power(0, 1), hidden=7)), request)
     assert (caught_nothing is None) is (least == 0.0)
+
+
+def test_warnings_are_allowed_unless_they_are_not() -> None:
+    notes = [Reason("the record is old", "record_is_stale"), "a note", Reason("x", "sizes_taken")]
+    strict = replace(REQUEST, strict_warnings=True)
+    assert warnings_gate(notes, REQUEST) is None
+    assert warnings_gate(notes[1:], strict) is None
+    found = warnings_gate(notes, strict)
+    assert found == ("fail", "--strict-warnings allows no warning, but there is 1")
+    assert code_of(found[1]) == "has_warnings"
+    found = warnings_gate([*notes, Reason("y", "size_fixed")], strict)
+    assert found == ("fail", "--strict-warnings allows no warning, but there are 2")
