@@ -109,6 +109,14 @@ def test_a_tool_that_is_missing_comes_with_advice() -> None:
         (OSError(28, "No space left", "a.onnx"), "the system says: No space left (a.onnx)"),
         (OSError(24, "Too many open files"), "the system says: Too many open files"),
         (MemoryError("2 GB"), "there is not enough memory for this model"),
+        (ImportError("libcudart.so.12:\n not found"), "a package cannot be imported "
+         "(libcudart.so.12: not found): reinstall it; prelu-tools doctor shows what works, and -v "
+         "where it happened"),
+        (ModuleNotFoundError("No module named 'wrapt'", name="wrapt"),
+         "a package cannot be imported (No module named 'wrapt'): reinstall it; prelu-tools doctor "
+         "shows what works, and -v where it happened"),
+        (ImportError("our own", name="prelu_tools.core"), "unexpected ImportError: our own. This "
+         f"is a bug in prelu-tools {__version__}; -v shows where it happened."),
         (OSError("odd"), f"unexpected OSError: odd. This is a bug in prelu-tools {__version__}; "
          "-v shows where it happened."),
         (KeyError("x"), f"unexpected KeyError: 'x'. This is a bug in prelu-tools {__version__}; "
