@@ -254,6 +254,12 @@ def test_what_did_not_move_is_no_neighbour() -> None:
     assert not still.scale.any()
 
 
+def test_a_zero_that_moved_is_no_neighbour() -> None:
+    base = np.array([[1, 1, 1, 0]], np.float32)
+    scale = _book(base, *[np.array([[A, A, A, 16 * A]])] * 6).finished().scale * 2.0**13
+    assert scale.reshape(-1)[:3].tolist() == pytest.approx([1, 1, 1], abs=1e-6)
+
+
 @pytest.mark.parametrize(("length", "factor"), [(3, 0.5), (4, 2.0**-0.25)])
 def test_fewer_than_four_along_an_axis_are_no_neighbours(length: int, factor: float) -> None:
     """Then all together are: of 6 values three and three, of 8 one that is off."""
