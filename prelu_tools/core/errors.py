@@ -97,7 +97,7 @@ def explained(error: BaseException) -> str:
         return f"the system says: {known.strerror}{where}"
     if isinstance(known, MemoryError):
         return "there is not enough memory for this model"
-    if isinstance(known, ImportError) and not (known.name or "").startswith("prelu_tools"):
+    if isinstance(known, ImportError) and not str(known.name).startswith("prelu_tools"):
         return (
             f"a package cannot be imported ({one_line(known)}): reinstall it; prelu-tools doctor "
             "shows what works, and -v where it happened"
