@@ -72,7 +72,7 @@ class FileSource(SourceDefaults):
             )
         raise PReLUToolsError(no_model(self.label))
 
-    runner = wide_runner = moved_runner = activation = seek = convert = inputs
+    runner = wide_runner = perturbed_runner = activation = seek = convert = inputs
 
 
 def slopes_layer(

@@ -218,10 +218,10 @@ class KerasSource(SourceDefaults):
         tally = None if observe is None else partial(Tally, calls, observe)
         return nullcontext(ProgramRunner(self._trace(), tally, wide=True))
 
-    def moved_runner(
+    def perturbed_runner(
         self, noise: Noise, observe: Observer | None = None
     ) -> AbstractContextManager[Runner]:
-        """See `Source.moved_runner`: the trace of the model, moved."""
+        """See `Source.perturbed_runner`: the trace of the model, perturbed."""
         calls = self._find_calls()
         tally = None if observe is None else partial(Tally, calls, observe)
         return nullcontext(ProgramRunner(self._trace(), tally, noise=noise))

@@ -257,11 +257,11 @@ class OnnxSource(GraphDefaults):
         return single.run({item.layer.name: inputs[item.layer.name] for item in chosen})
 
     @contextmanager
-    def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
-        """See `Source.moved_runner`: a copy of the graph with noise after its operators."""
-        from prelu_tools.backends.onnxruntime.running.moved import MovedRunner
+    def perturbed_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
+        """See `Source.perturbed_runner`: a copy of the graph with noise after its operators."""
+        from prelu_tools.backends.onnxruntime.running.perturbed import PerturbedRunner
 
-        yield MovedRunner(self.model, self.located, self.label, noise, observe)
+        yield PerturbedRunner(self.model, self.located, self.label, noise, observe)
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`: the node's own form, on the CPU."""

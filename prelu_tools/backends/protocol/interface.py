@@ -209,15 +209,15 @@ class Source(Protocol):
         """
         ...
 
-    def moved_runner(
+    def perturbed_runner(
         self, noise: Noise, observe: Observer | None = None
     ) -> AbstractContextManager[Runner]:
-        """The model with the result of every operator moved at random, as rounding may move it.
+        """The model with the result of every operator perturbed at random, as if by rounding.
 
-        Each run is moved otherwise; the first of two runners of one seed as the first of the other.
+        Each run draws other noise; two runners with the same seed draw the same.
 
         Raises:
-            PReLUToolsError: its operators cannot be moved; on entering, or on running.
+            PReLUToolsError: its operators cannot be perturbed; on entering, or on running.
         """
         ...
 

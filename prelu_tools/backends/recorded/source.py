@@ -99,7 +99,7 @@ class RecordedSource(SourceDefaults):
         """Not available; see `runner`."""
         self._refuse("cannot be run in float64")
 
-    def moved_runner(
+    def perturbed_runner(
         self, noise: Noise, observe: Observer | None = None
     ) -> AbstractContextManager[Runner]:
         """Not available; see `runner`."""

@@ -174,7 +174,7 @@ class RuntimeSource(GraphDefaults):
         """
         raise PReLUToolsError(f"{self.framework} does not run {self.label} in float64")
 
-    def moved_runner(
+    def perturbed_runner(
         self, noise: Noise, observe: Observer | None = None
     ) -> AbstractContextManager[Runner]:
         """Not available.

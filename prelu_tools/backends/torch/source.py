@@ -33,7 +33,7 @@ from prelu_tools.backends.torch.prepare import Prepared, check_types
 from prelu_tools.backends.torch.running.drawing import Drawing, drawings, states
 from prelu_tools.backends.torch.running.known import knowing, telling
 from prelu_tools.backends.torch.running.lookups import LookupWatch
-from prelu_tools.backends.torch.running.moved import Moving
+from prelu_tools.backends.torch.running.perturbing import Perturbing
 from prelu_tools.backends.torch.running.reading import Reading, conditions_as_python
 from prelu_tools.backends.torch.running.search import gradients_of
 from prelu_tools.backends.torch.running.watch import Watch, tensor_names
@@ -148,11 +148,11 @@ class TorchSource(ExploredModule, SourceDefaults):
         return nullcontext(wide)
 
     @contextmanager
-    def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
-        """See `Source.moved_runner`: at the operators of ATen."""
+    def perturbed_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Runner]:
+        """See `Source.perturbed_runner`: at the operators of ATen."""
         self._find_calls()
         with step_by_step(self._module):
-            yield _TorchRunner(self, observe, Moving(noise))
+            yield _TorchRunner(self, observe, Perturbing(noise))
 
     def activation(self, layer: str) -> Callable[[Array], Array]:
         """See `Source.activation`."""
@@ -245,11 +245,11 @@ class _TorchRunner:
     """Runs the module."""
 
     def __init__(
-        self, source: TorchSource, observe: Observer | None, moving: Moving | None = None
+        self, source: TorchSource, observe: Observer | None, noise: Perturbing | None = None
     ) -> None:
         self._source = source
         self._observe = observe
-        self._mode: AbstractContextManager[Any] = moving or nullcontext()
+        self._mode: AbstractContextManager[Any] = noise or nullcontext()
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Runner.run`."""

@@ -189,7 +189,7 @@ def _recording(
         row_axes=dict(reference.rows.axes),
         row_names=reference.rows.names,
         precision=reference.precision,
-        moved_runs=0 if reference.moved is None else reference.moved.runs,
+        moved_runs=0 if reference.perturbed is None else reference.perturbed.runs,
         looked_at=looked_at,
         seed=request.seed,
         samples=request.samples,

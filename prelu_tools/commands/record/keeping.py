@@ -110,12 +110,12 @@ def keep_runs(
         PReLUToolsError: there is no room for inputs and outputs.
     """
     kept = Kept()
-    moved = None if reference.moved is None else reference.moved.outputs
+    perturbed = None if reference.perturbed is None else reference.perturbed.outputs
     for run, feeds in enumerate(reference.feeds):
         given, expected = looked.outputs[run], reference.outputs[run]
         room.need(n_bytes(feeds) + n_bytes(given) + n_bytes(looked.counts[run]))
         room.need(n_bytes(expected) if reference.precision == "float64" else 0)
-        room.need(sum(map(_size, moved[run].values())) if moved else 0)
+        room.need(sum(map(_size, perturbed[run].values())) if perturbed else 0)
     coarser = _coarser(reference, room, kept)
     observed = _observed(reference, looked, looked_at, seen, room)
     kept.n_observed = len(observed)
@@ -143,12 +143,12 @@ def _output(
     reference: Reference, run: int, name: str, given: Array, coarser: Mapping[str, PerturbedRuns]
 ) -> RecordedOutput:
     expected = reference.outputs[run][name]
-    moved = reference.moved
+    perturbed = reference.perturbed
     same = expected.dtype == given.dtype
     return RecordedOutput(
         given=_held(given),
         expected=None if same else _held(expected),
-        spread=None if moved is None else _spread(moved.outputs[run][name]),
+        spread=None if perturbed is None else _spread(perturbed.outputs[run][name]),
         coarser={kind: _spread(found.outputs[run][name]) for kind, found in coarser.items()},
     )
 
@@ -175,16 +175,16 @@ def _size(spread: Spread) -> int:
 def _coarser(reference: Reference, room: Room, kept: Kept) -> dict[str, PerturbedRuns]:
     """The limits for narrower types, as far as they are available and there is room."""
     found = {}
-    for kind in NARROW if reference.moved is not None else ():
+    for kind in NARROW if reference.perturbed is not None else ():
         try:
-            moved = reference.perturbed_to(resolution_of(kind))
+            perturbed = reference.perturbed_to(resolution_of(kind))
         except PReLUToolsError as error:
             kept.not_coarser[kind] = str(error)
             continue
-        if moved is None or moved is reference.moved:
+        if perturbed is None or perturbed is reference.perturbed:
             continue
-        if room.take(sum(_size(spread) for run in moved.outputs for spread in run.values())):
-            found[kind] = moved
+        if room.take(sum(_size(spread) for run in perturbed.outputs for spread in run.values())):
+            found[kind] = perturbed
         else:
             kept.not_coarser[kind] = f"--max-size {room.limit:g} left no room for its limits"
     return found

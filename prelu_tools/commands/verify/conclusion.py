@@ -46,10 +46,10 @@ def agreements_of(
                 continue
             names = pair_outputs(reference.outputs[0], base[0])
             extents = {theirs: reference.extents[mine] for mine, theirs in names}
-            moved = reference.perturbed_to(SINGLE)
+            perturbed = reference.perturbed_to(SINGLE)
             spreads = [
                 {theirs: run[mine] for mine, theirs in names}
-                for run in (moved.outputs if moved is not None else ())
+                for run in (perturbed.outputs if perturbed is not None else ())
             ]
             outputs = OutputJudge(
                 base, extents, Layouts(), (), request.tolerance, spreads or None

@@ -39,7 +39,7 @@ HUGE = 1e30
 
 @dataclass(frozen=True)
 class Noise:
-    """How a perturbed run is to be moved."""
+    """How to perturb a run."""
 
     seed: int
     """The seed of the random numbers."""

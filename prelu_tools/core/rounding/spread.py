@@ -109,7 +109,7 @@ class SpreadBook:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether most values are off alike in all runs: what was moved is another function."""
+        """Whether most values are off alike in all runs: what was perturbed is another function."""
         if not self._base.size:
             return False
         least = self._nearest[0]  # infinite, and so nowhere alike, for what is not floating

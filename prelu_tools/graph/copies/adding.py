@@ -59,8 +59,8 @@ class Nodes:
         return self.add("RandomUniformLike", like, low=-reach, high=reach, seed=self._next(),
                         dtype=TensorProto.FLOAT)  # fmt: skip
 
-    def moved(self, tensor: str, *amounts: str) -> str:
-        """A tensor of float32, moved by these random shares of it."""
+    def perturbed(self, tensor: str, *amounts: str) -> str:
+        """A tensor of float32, perturbed by these random shares of it."""
         for amount in amounts:  # infinity plus nothing of itself would be NaN
             tensor = self.add("Mul", tensor, self.add("Add", amount, self.number(1.0)))
         return tensor
@@ -72,7 +72,7 @@ class Nodes:
         return self.add(operator, rows, axes=[axis], keepdims=1)
 
     def one_by_one(self, rows: str, axis: int) -> str:
-        """Shares by which sums of the last axis are moved: see the function of that name."""
+        """Shares by which sums of the last axis are perturbed: see the function of that name."""
         shares = [self._measured(rows, axis) for _ in range(SCALES)]
         share = self.add("Mean", *shares)
         drawn = self.random(share, ALIKE / 2)  # never near 0: a squared value shows a border
@@ -139,7 +139,7 @@ def normalised(nodes: Nodes, node: onnx.NodeProto, rank: int, amount: float, onc
         nodes: where it is written.
         node: the norm.
         rank: the rank of its input.
-        amount: by which share its mean and deviation are moved in any case.
+        amount: by which share its mean and deviation are perturbed in any case.
         once: by which share each result is.
     """
     x = nodes.add("Cast", node.input[0], to=TensorProto.FLOAT)
@@ -158,12 +158,12 @@ def normalised(nodes: Nodes, node: onnx.NodeProto, rank: int, amount: float, onc
     result = nodes.add("Reshape", result, back)
     for apply, factor in zip(("Mul", "Add"), node.input[1:], strict=False):
         if factor:
-            result = nodes.moved(result, nodes.random(result, once))
+            result = nodes.perturbed(result, nodes.random(result, once))
             factor = nodes.add("Cast", factor, to=TensorProto.FLOAT)
             factor = nodes.add("Reshape", factor, nodes.whole(*places)) if places else factor
             result = nodes.add(apply, result, factor)
     result = nodes.add("Reshape", result, shape)
-    return nodes.moved(result, nodes.random(result, once))
+    return nodes.perturbed(result, nodes.random(result, once))
 
 
 def _standardised(nodes: Nodes, node: onnx.NodeProto, rows: str, axis: int, amount: float) -> str:
@@ -171,14 +171,14 @@ def _standardised(nodes: Nodes, node: onnx.NodeProto, rows: str, axis: int, amou
     away = nodes.number(0.0)
     if node.op_type != "RMSNormalization":
         mean = nodes.reduce("ReduceMean", rows, axis)
-        moved = nodes.moved(mean, nodes.one_by_one(rows, axis), nodes.random(mean, amount))
-        rows, away = nodes.add("Sub", rows, moved), nodes.add("Abs", mean)
+        perturbed = nodes.perturbed(mean, nodes.one_by_one(rows, axis), nodes.random(mean, amount))
+        rows, away = nodes.add("Sub", rows, perturbed), nodes.add("Abs", mean)
     squares = nodes.add("Mul", rows, rows)
     variance = nodes.reduce("ReduceMean", squares, axis)
-    variance = nodes.moved(variance, nodes.one_by_one(squares, axis))
+    variance = nodes.perturbed(variance, nodes.one_by_one(squares, axis))
     epsilon = nodes.number(attribute_of(node, "epsilon", 1e-5))
     scale = nodes.add("Sqrt", nodes.add("Add", variance, epsilon))
     # Kernels that take the square of the mean from the mean square are off by that too.
     far = nodes.add("Add", nodes.add("Div", away, scale), nodes.number(1.0))
     result = nodes.add("Div", rows, scale)
-    return nodes.moved(result, nodes.add("Mul", far, nodes.random(far, amount)))
+    return nodes.perturbed(result, nodes.add("Mul", far, nodes.random(far, amount)))

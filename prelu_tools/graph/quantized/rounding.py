@@ -10,8 +10,8 @@ from prelu_tools.graph.quantized.meaning import Meaning
 from prelu_tools.graph.walk import set_nodes
 
 
-def with_moved_weights(meaning: Meaning, seed: int) -> onnx.ModelProto:
-    """The model with each quantized weight moved at random, by up to half a step either way.
+def with_perturbed_weights(meaning: Meaning, seed: int) -> onnx.ModelProto:
+    """The model with each quantized weight perturbed at random, by up to half a step either way.
 
     The largest distance of weights that round to the same codes.
     """
@@ -24,8 +24,8 @@ def with_moved_weights(meaning: Meaning, seed: int) -> onnx.ModelProto:
             nodes.append(node)
             continue
         values = weight.values
-        moved = values + (generator.random(values.shape, np.float32) - 0.5) * weight.steps
-        tensor = numpy_helper.from_array(moved.astype(values.dtype), node.output[0])
+        perturbed = values + (generator.random(values.shape, np.float32) - 0.5) * weight.steps
+        tensor = numpy_helper.from_array(perturbed.astype(values.dtype), node.output[0])
         proto.graph.initializer.append(tensor)
     set_nodes(proto.graph, nodes)
     return proto
@@ -55,7 +55,7 @@ def with_rounding(meaning: Meaning, seed: int | None) -> onnx.ModelProto:
                 "RandomUniformLike", [exact], [noise], low=-half, high=half,
                 seed=_seed(seed, number),
             ))  # fmt: skip
-            inside = f"{name}/moved"
+            inside = f"{name}/perturbed"
             nodes.append(helper.make_node("Add", [exact, noise], [inside]))
         ends = [f"{name}/low", f"{name}/high"]
         tensors += [

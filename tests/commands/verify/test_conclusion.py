@@ -44,11 +44,11 @@ def _judged(
 
 
 def _reference(
-    *ys: Array, extent: Extent | None = None, moved: PerturbedRuns | None = None, **changes: Any
+    *ys: Array, extent: Extent | None = None, perturbed: PerturbedRuns | None = None, **changes: Any
 ) -> Reference:
     def perturbed_to(unit: float) -> PerturbedRuns | None:
         assert unit == SINGLE
-        return moved
+        return perturbed
 
     known: dict[str, Any] = {
         "outputs": [{"y": y} for y in ys],
@@ -128,9 +128,9 @@ def test_limits_are_those_of_the_reference_s_output() -> None:
         assert (found.verdict, found.outputs[0].name) == (verdict, "out")
 
 
-def test_each_value_has_the_limit_that_the_moved_runs_say() -> None:
+def test_each_value_has_the_limit_that_the_perturbed_runs_say() -> None:
     scales = [np.zeros((2, 2), np.float32), np.array([[0, 0], [0, 1]], np.float32)]
-    moved = PerturbedRuns(2, [{"y": Spread(scale)} for scale in scales])
+    perturbed = PerturbedRuns(2, [{"y": Spread(scale)} for scale in scales])
     request = replace(REQUEST, tolerance=SENSITIVITY)
     wrong = ROWS + np.array([[0, 0], [0, 1]], np.float32)
     for runs, verdict in (((ROWS, wrong), "pass"), ((wrong, ROWS), "fail"),
@@ -138,7 +138,7 @@ def test_each_value_has_the_limit_that_the_moved_runs_say() -> None:
         judged = [
             _judged("c", "cpu", ROWS, ROWS, name="out"), _judged("c", "cuda", *runs, name="out")
         ]  # fmt: skip
-        assert _agreements(judged, request, moved=moved)[0].verdict == verdict
+        assert _agreements(judged, request, perturbed=perturbed)[0].verdict == verdict
 
 
 # All of it

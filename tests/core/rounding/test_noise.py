@@ -1,4 +1,4 @@
-"""How far a moved run moves the result of an operator, by how many terms it adds."""
+"""How far a perturbed run moves the result of an operator, by how many terms it adds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_units_are_those_of_float32() -> None:
     assert Noise(0).unit == SINGLE
 
 
-def test_a_result_is_moved_by_half_the_reach_in_units() -> None:
+def test_a_result_is_perturbed_by_half_the_reach_in_units() -> None:
     noise = Noise(0)
     assert noise.amount(SINGLE, 1.0) == 4 * SINGLE
     assert noise.amount(2.0**-52, 3.0) == 12 * SINGLE

@@ -1,4 +1,4 @@
-"""The spread of each value over the moved runs, and which ones sit on a border."""
+"""The spread of each value over the perturbed runs, and which ones sit on a border."""
 
 from __future__ import annotations
 

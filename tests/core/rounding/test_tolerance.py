@@ -242,7 +242,7 @@ def test_quantized_candidates_have_no_tolerance_of_their_own() -> None:
     assert isinstance(QUANTIZED.scaled, bool)
 
 
-def test_without_moved_runs_the_sensitive_limit_is_a_calibrated_one() -> None:
+def test_without_perturbed_runs_the_sensitive_limit_is_a_calibrated_one() -> None:
     limit = limit_of(SENSITIVITY, Extent(10.0, 1e-6), SINGLE)
     assert limit_of(SENSITIVITY, Extent(10.0, 1e-6), SINGLE, None, _array(1, 2)) == limit
     assert limit.atol == pytest.approx(16 * 1e-6 + 8 * EPSILON * 10.0, rel=1e-12)

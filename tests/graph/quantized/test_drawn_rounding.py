@@ -9,7 +9,7 @@ from graph_text import Array, parsed, run, whole
 from onnx import numpy_helper
 
 from prelu_tools.graph.quantized.meaning import Meaning, meaning_of
-from prelu_tools.graph.quantized.rounding import with_moved_weights, with_rounding
+from prelu_tools.graph.quantized.rounding import with_perturbed_weights, with_rounding
 
 VALUES = {
     "s": np.float32(0.25),
@@ -89,7 +89,7 @@ def test_weights_move_by_half_of_their_own_step() -> None:
     (weight,) = meaning.steps.values()
     moved = []
     for seed in range(60):
-        proto = with_moved_weights(meaning, seed)
+        proto = with_perturbed_weights(meaning, seed)
         onnx.checker.check_model(proto, full_check=True)
         (tensor,) = (t for t in proto.graph.initializer if t.name == "w")
         moved.append(numpy_helper.to_array(tensor) - weight.values)
@@ -102,5 +102,5 @@ def test_weights_move_by_half_of_their_own_step() -> None:
     assert len({each.tobytes() for each in moved}) == 60
     drawn = np.random.default_rng(7).random((2, 3), np.float32) - 0.5
     np.testing.assert_allclose(moved[7], drawn * [0.5, 4, 1], atol=1e-5)
-    again = with_moved_weights(meaning, 7).graph.initializer[-1]
+    again = with_perturbed_weights(meaning, 7).graph.initializer[-1]
     assert np.array_equal(numpy_helper.to_array(again) - weight.values, moved[7])

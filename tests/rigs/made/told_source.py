@@ -80,7 +80,7 @@ class ToldSource(SourceDefaults):
             raise PReLUToolsError("no")
         yield _WideRunner(self, observe)
 
-    def moved_runner(self, _noise: object, observe: Observer | None = None) -> Any:
+    def perturbed_runner(self, _noise: object, observe: Observer | None = None) -> Any:
         """Nobody can move its operators."""
         raise PReLUToolsError("no operators")
 

@@ -45,7 +45,7 @@ class NumpyModel(SourceDefaults):
     notes: tuple[str, ...] = ()
     parameters: bool = True
     is_wide: bool = True
-    can_move: bool = True
+    can_perturb: bool = True
     form: str = "prelu"
     found: Sequence[Mapping[str, Array]] = ()
     limits: list[SearchLimits] = field(default_factory=list)
@@ -98,9 +98,9 @@ class NumpyModel(SourceDefaults):
         yield _Runner(self, observe, "float64")
 
     @contextmanager
-    def moved_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Any]:
-        """What each layer gives is moved, unless it is not `can_move`."""
-        if not self.can_move:
+    def perturbed_runner(self, noise: Noise, observe: Observer | None = None) -> Iterator[Any]:
+        """What each layer gives is perturbed, unless it cannot be (`can_perturb`)."""
+        if not self.can_perturb:
             raise PReLUToolsError("it has no operators")
         random = np.random.default_rng(noise.seed)
 

@@ -104,10 +104,10 @@ class SavedModelSource(SourceDefaults):
         """See `Source.wide_runner`: the graph, widened."""
         return nullcontext(self._run(observe, wide=True))
 
-    def moved_runner(
+    def perturbed_runner(
         self, noise: Noise, observe: Observer | None = None
     ) -> AbstractContextManager[Runner]:
-        """See `Source.moved_runner`: the graph, moved."""
+        """See `Source.perturbed_runner`: the graph, perturbed."""
         return nullcontext(self._run(observe, noise=noise))
 
     def _run(

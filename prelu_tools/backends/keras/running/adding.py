@@ -53,7 +53,9 @@ class Nodes:
         del self._nodes[-1].attr["T"]
         return name
 
-    def moved(self, x: str, axes: Sequence[int], rank: int, result: str, is_softmax: bool) -> str:
+    def perturbed(
+        self, x: str, axes: Sequence[int], rank: int, result: str, is_softmax: bool
+    ) -> str:
         """The result of a sum or softmax along some axes, perturbed like its rounding terms."""
         whole = tf.int32
         taken = self.constant(list(axes), whole)
@@ -80,8 +82,8 @@ class Nodes:
         factor = self.add(
             "AddV2", "z", self._one_by_one(rows, last), self.constant(1.0, self._kind)
         )
-        moved = self.add("Mul", "z", added, factor)
-        return self._shaped(moved, self.add("Shape", "output", result, out_type=whole))
+        perturbed = self.add("Mul", "z", added, factor)
+        return self._shaped(perturbed, self.add("Shape", "output", result, out_type=whole))
 
     def _shape_of_rows(self, terms: str) -> str:
         minus = self.constant(-1, tf.int32)
@@ -91,7 +93,7 @@ class Nodes:
         return self.add("Reshape", "output", tensor, shape, Tshape=tf.int32)
 
     def _one_by_one(self, rows: str, last: str) -> str:
-        """Shares by which sums of rows are moved: see the function of that name."""
+        """Shares by which sums of rows are perturbed: see the function of that name."""
         measured = [self._measured(rows, last) for _ in range(SCALES)]
         share = self.add("AddN", "sum", *measured, N=SCALES)
         half = ALIKE / 2

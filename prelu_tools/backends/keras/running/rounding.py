@@ -21,7 +21,7 @@ LINEAR = {
     "Conv2DBackpropInput": 2,
     "Conv3DBackpropInputV2": 2,
 }
-"""Sums of many terms, and which input is moved for them."""
+"""Sums of many terms, and which input is perturbed for them."""
 ROUNDED_ONCE = _names(
     """
     Add AddN AddV2 BiasAdd Div FloorMod LeakyRelu Mod Mul RealDiv Reciprocal Rsqrt Sqrt Square

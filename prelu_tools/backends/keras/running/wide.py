@@ -14,7 +14,7 @@ import numpy as np
 from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.program import Program
 from prelu_tools.backends.keras.running.eagerly import as_written
-from prelu_tools.backends.keras.running.moving import move
+from prelu_tools.backends.keras.running.perturbing import perturb
 from prelu_tools.backends.keras.running.widen import widen
 from prelu_tools.backends.protocol.calls import Tally
 from prelu_tools.backends.quiet import quiet
@@ -42,10 +42,10 @@ class ProgramRunner:
             program: the graph of a model.
             tally: makes the observer of each run; None if none is needed.
             wide: whether to compute in float64.
-            noise: how to move the results of its operators; None for not at all.
+            noise: how to perturb the results of its operators; None for not at all.
 
         Raises:
-            PReLUToolsError: TensorFlow cannot widen or move it.
+            PReLUToolsError: TensorFlow cannot widen or perturb it.
         """
         self.stayed_narrow: tuple[str, ...] = ()
         self._program = program
@@ -59,7 +59,7 @@ class ProgramRunner:
                 if wide:
                     self.stayed_narrow = widen(definition)
                 if noise is not None:
-                    move(definition, noise)
+                    perturb(definition, noise)
                 self._outputs = program.function(
                     program.inputs, list(program.outputs.values()), definition
                 )

@@ -149,14 +149,14 @@ class CandidateJudge:
 
     def output_judge(self) -> OutputJudge:
         """What compares its outputs."""
-        moved = self.perturbed_runs
+        perturbed = self.perturbed_runs
         return OutputJudge(
             self.reference.outputs,
             self.reference.extents,
             self.linked.layouts,
             self.linked.moved,
             self.request.tolerance,
-            None if moved is None else moved.outputs,
+            None if perturbed is None else perturbed.outputs,
         )
 
     def run(self, layers: LayerJudge, observed: bool = True) -> Seen:
@@ -330,7 +330,7 @@ class CandidateJudge:
     def _tolerance_used(self, seen: Seen) -> Tolerance:
         """A calibrated tolerance depends on which runs of the reference were possible."""
         tolerance = self.request.tolerance
-        if tolerance.multiple is not None and self.reference.moved is not None:
+        if tolerance.multiple is not None and self.reference.perturbed is not None:
             return SENSITIVITY
         if tolerance.multiple is None or self.reference.precision == "float64":
             return tolerance

@@ -34,7 +34,7 @@ from prelu_tools.core.results.verification.candidate import Power
 from prelu_tools.core.results.verification.parity import LayerParity, OutputParity, Verdict
 from prelu_tools.graph.copies.instrument import tapped
 from prelu_tools.graph.quantized.meaning import Meaning
-from prelu_tools.graph.quantized.rounding import with_moved_weights, with_rounding
+from prelu_tools.graph.quantized.rounding import with_perturbed_weights, with_rounding
 
 MIN_SNR = 10.0
 """Decibels that each output has to have on given inputs: an error of a tenth of its energy."""
@@ -166,7 +166,7 @@ def _closeness_of_weights(
     wrong = [parity.name for parity in strict if parity.verdict == "fail"]
     if not wrong:
         return found
-    draws = _drawn(plan, with_moved_weights)
+    draws = _drawn(plan, with_perturbed_weights)
     references = plan.reference.outputs
     for mine, name in pair_outputs(references[0], meant[0]):
         if name not in wrong:
@@ -175,10 +175,10 @@ def _closeness_of_weights(
         for run, results in enumerate(meant):
             expected, base = references[run][mine], results[name]
             turned = plan.outputs.to_reference(expected, base, name)
-            moved = [plan.outputs.to_reference(expected, draw[run][name], name) for draw in draws]
+            drawn = [plan.outputs.to_reference(expected, draw[run][name], name) for draw in draws]
             limit = plan.outputs.limit(mine, run, turned)
             allowed = np.asarray(limit.atol + limit.rtol * np.abs(expected))
-            closeness.add(expected, turned, turned, moved, allowed)
+            closeness.add(expected, turned, turned, drawn, allowed)
         found[name] = closeness
     return found
 
@@ -195,8 +195,8 @@ def _closeness_of_kernels(plan: QuantizedPlan) -> dict[str, Closeness]:
         for run, results in enumerate(plan.results):
             base = ends[run][name]
             floor = np.asarray(1e-5 * np.abs(base.astype(np.float64)).max(initial=0.0))
-            moved = [draw[run][name] for draw in draws]
-            closeness.add(base, results[name], base, moved, floor)
+            drawn = [draw[run][name] for draw in draws]
+            closeness.add(base, results[name], base, drawn, floor)
         found[name] = closeness
     return found
 

@@ -68,11 +68,11 @@ class ExpectedOutputs:
     """The number of values, of all outputs, that float64 agrees on."""
 
 
-def expected_outputs(narrow: Outputs, wide: Outputs, moved: PerturbedRuns) -> ExpectedOutputs:
+def expected_outputs(narrow: Outputs, wide: Outputs, perturbed: PerturbedRuns) -> ExpectedOutputs:
     """Use float64 outputs where they equal float32 up to rounding; widens the spreads in place."""
     found = ExpectedOutputs()
     for run, (before, after) in enumerate(zip(narrow, wide, strict=True)):
-        spreads, outputs = moved.outputs[run], dict(before)
+        spreads, outputs = perturbed.outputs[run], dict(before)
         for name, values in before.items():
             extent = found.extents.setdefault(name, Extent())
             if not np.issubdtype(values.dtype, np.floating) or after[name].shape != values.shape:

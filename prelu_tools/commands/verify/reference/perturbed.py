@@ -57,7 +57,7 @@ def run_perturbed(
         source: the reference.
         feeds: its inputs.
         outputs: its outputs for them.
-        noise: how to move it.
+        noise: how to perturb it.
         runs: how often.
         stash: the outputs of its layers; takes their spread too. None if it is not needed.
 
@@ -66,16 +66,16 @@ def run_perturbed(
     """
     found = PerturbedRuns(runs)
     layers = None if stash is None else _Layers(stash)
-    with source.moved_runner(noise, None if layers is None else layers.observe) as runner:
+    with source.perturbed_runner(noise, None if layers is None else layers.observe) as runner:
         pairs = list(enumerate(zip(feeds, outputs, strict=True)))
         for number, (feed, base) in counted(pairs, "running the reference, perturbed by rounding"):
             books = {name: SpreadBook(values) for name, values in base.items()}
             if layers is not None:
                 layers.run = number
             for _ in range(runs):
-                moved = runner.run(feed)
+                result = runner.run(feed)
                 for name, book in books.items():
-                    book.add(moved[name])
+                    book.add(result[name])
             for name, book in books.items():
                 if book.is_elsewhere:
                     raise PReLUToolsError(f"output {name!r} changes completely when perturbed")

@@ -60,7 +60,7 @@ class Reference:
     """Scale and rounding of each layer's output."""
     precision: Literal["float64", "float32"] = "float32"
     """The precision of `outputs` and of the stash."""
-    moved: PerturbedRuns | None = None
+    perturbed: PerturbedRuns | None = None
     """The spread of its outputs in perturbed runs; None if its operators cannot be perturbed."""
     n_searched: int = 0
     """Rows that a search added, in feeds after the others."""
@@ -100,10 +100,10 @@ class Reference:
 
     def perturbed_to(self, unit: float) -> PerturbedRuns | None:
         """The spread of runs that round every result to a coarser unit; run on first use."""
-        if self.moved is None or unit <= SINGLE:
-            return self.moved
+        if self.perturbed is None or unit <= SINGLE:
+            return self.perturbed
         if unit not in self.coarser:
-            runs = self.moved.runs
+            runs = self.perturbed.runs
             noise = Noise(0, unit)
             self.coarser[unit] = run_perturbed(self.source, self.feeds, self.outputs, noise, runs)
         return self.coarser[unit]

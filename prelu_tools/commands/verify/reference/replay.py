@@ -225,7 +225,7 @@ class _Player:
             return
         every = [self._spreads(part, None) for part in parts]
         if all(spreads is not None for spreads in every):
-            reference.moved = PerturbedRuns(
+            reference.perturbed = PerturbedRuns(
                 recording.moved_runs, [s for s in every if s is not None]
             )
         for kind in ("float16", "bfloat16"):
@@ -294,7 +294,7 @@ class _Player:
             if taken is None:
                 continue
             reference.stash.put((reference.precision, number, call.layer, call.call), taken)
-            if call.scale is not None and reference.moved is not None:
+            if call.scale is not None and reference.perturbed is not None:
                 scale = part.take(self._like(call.scale, expected), call.row_axis)
                 if scale is None or not (scale >= 0).all():
                     raise self._damaged("a limit is not a number of 0 or more")

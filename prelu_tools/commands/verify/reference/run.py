@@ -181,13 +181,13 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
 
 
 def _run_moved(reference: Reference, plan: ReferencePlan) -> None:
-    """Run everything moved; where that fails, there is a limit for each tensor only."""
+    """Run everything perturbed; where that fails, there is a limit for each tensor only."""
     if reference.is_random:
         return
     runs = affordable_runs(reference.seconds)
     stash = reference.stash if plan.layers else None
     try:
-        reference.moved = run_perturbed(
+        reference.perturbed = run_perturbed(
             reference.source, reference.feeds, reference.outputs, Noise(plan.seed), runs, stash
         )
     except (PReLUToolsError, KeyError, ValueError) as error:
@@ -196,7 +196,7 @@ def _run_moved(reference: Reference, plan: ReferencePlan) -> None:
             f"the operators of the reference cannot be perturbed ({error}): each output "
             "has one limit for all its values"
         )
-    if reference.moved is not None and runs < RUNS:
+    if reference.perturbed is not None and runs < RUNS:
         reference.notes.append(
             f"the reference takes {reference.seconds:.0f} s: it was run {runs} times with its "
             f"operators perturbed, instead of {RUNS}"
@@ -225,17 +225,17 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
             narrow_parts = tuple(runner.stayed_narrow)
     except (PReLUToolsError, KeyError, ValueError) as error:
         reference.stash.keep(lambda key: key[0] != "float64")
-        if reference.moved is None:
+        if reference.perturbed is None:
             reference.notes.append(
                 f"float64 is not available for the reference ({error}): the default tolerance of "
                 "each type is used"
             )
         return
-    moved = reference.moved
-    if moved is None:
+    perturbed = reference.perturbed
+    if perturbed is None:
         taken = _take_plausible(reference, outputs, seen)
     else:
-        taken = _take_moved(reference, moved, outputs, seen)
+        taken = _take_perturbed(reference, perturbed, outputs, seen)
     if not taken:
         reference.stash.keep(lambda key: key[0] != "float64")
         return
@@ -247,14 +247,14 @@ def _run_wide(reference: Reference, plan: ReferencePlan) -> None:
         )
 
 
-def _take_moved(
+def _take_perturbed(
     reference: Reference,
-    moved: PerturbedRuns,
+    perturbed: PerturbedRuns,
     wide: list[dict[str, Array]],
     seen: list[tuple[int, str, int]],
 ) -> bool:
     """Use float64, value by value, where it equals float32 up to rounding; False if nowhere."""
-    settled = expected_outputs(reference.outputs, wide, moved)
+    settled = expected_outputs(reference.outputs, wide, perturbed)
     for name, (strange, total) in settled.strange.items():
         reference.notes.append(
             f"output {name!r}: {strange:,} of {total:,} values differ in float64 by more than "

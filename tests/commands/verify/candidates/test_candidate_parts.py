@@ -157,7 +157,7 @@ def test_either_model_may_be_random(reference: bool, doubts: list[str], expected
 @pytest.mark.parametrize(
     ("narrow", "unit"), [(None, 2.0**-24), ("float16", 2.0**-11), ("bfloat16", 2.0**-8)]
 )
-def test_the_moved_runs_round_as_the_candidate_does(narrow: str | None, unit: float) -> None:
+def test_the_perturbed_runs_round_as_the_candidate_does(narrow: str | None, unit: float) -> None:
     class Narrow(_Source):
         computes_in = narrow
 
@@ -177,7 +177,7 @@ ROUNDED = "c is float16: its slopes are compared with the reference's slopes rou
 
 
 @pytest.mark.parametrize(
-    ("narrow", "theirs", "mine", "can_move", "notes"),
+    ("narrow", "theirs", "mine", "can_perturb", "notes"),
     [
         ("bfloat16", None, None, True, [COMPUTES.format("bfloat16")]),
         ("float16", None, None, True, [COMPUTES.format("float16")]),
@@ -188,13 +188,13 @@ ROUNDED = "c is float16: its slopes are compared with the reference's slopes rou
     ],
 )  # fmt: skip
 def test_a_candidate_that_computes_in_less_is_told_of(
-    narrow: str | None, theirs: Any, mine: Any, can_move: bool, notes: list[str]
+    narrow: str | None, theirs: Any, mine: Any, can_perturb: bool, notes: list[str]
 ) -> None:
     class Narrow(NumpyModel):
         computes_in = narrow
 
     candidate = Narrow() if theirs is None else Narrow({"a": theirs})
-    reference = NumpyModel(can_move=can_move) if mine is None else NumpyModel({"a": mine})
+    reference = NumpyModel(can_perturb=can_perturb) if mine is None else NumpyModel({"a": mine})
     result = verified(reference, candidate)
     assert [note for note in result.notes if note.startswith("c ")] == notes
 

@@ -299,9 +299,9 @@ def test_the_tolerance_that_was_used_is_told() -> None:
     assert (the_one(result).tolerance, result.reference_precision) == (given, "float32")
     moved = verified(NumpyModel(is_wide=False), NumpyModel())
     assert (the_one(moved).tolerance, moved.notes) == (SENSITIVITY, ())
-    wide = verified(NumpyModel(can_move=False), NumpyModel())
+    wide = verified(NumpyModel(can_perturb=False), NumpyModel())
     assert (the_one(wide).tolerance, wide.reference_precision) == (REQUEST.tolerance, "float64")
-    still = NumpyModel(is_wide=False, can_move=False)
+    still = NumpyModel(is_wide=False, can_perturb=False)
     narrow = verified(still, NumpyModel())
     assert the_one(narrow).tolerance == default_tolerance(np.dtype(np.float32))
     assert narrow.notes == (
@@ -312,7 +312,7 @@ def test_the_tolerance_that_was_used_is_told() -> None:
     )
     one = verified(still, NumpyModel(), samples=1)
     assert the_one(one).tolerance == default_tolerance(np.dtype(np.float32))
-    none = [NumpyModel(is_wide=False, can_move=False, outputs=()) for _ in range(2)]
+    none = [NumpyModel(is_wide=False, can_perturb=False, outputs=()) for _ in range(2)]
     assert the_one(verified(*none, samples=1)).tolerance == REQUEST.tolerance
     half = verified(still, NumpyModel(HALF, dtype="float16"))
     assert the_one(half).tolerance == default_tolerance(np.dtype(np.float16))

@@ -86,7 +86,7 @@ def _measured(monkeypatch: pytest.MonkeyPatch, off: float, runs: int = 1, **verd
     monkeypatch.setattr(module, "_drawn", lambda *given: asked.append(given) or draws)
     plan = _plan(outputs=_Outputs(), reference=SimpleNamespace(outputs=[outputs] * runs))
     found = module._closeness_of_weights(plan, meant, _parities(**verdicts))
-    assert asked in ([], [(plan, module.with_moved_weights)])
+    assert asked in ([], [(plan, module.with_perturbed_weights)])
     assert bool(asked) == ("fail" in verdicts.values())
     return found
 

@@ -1,4 +1,4 @@
-"""The moved runs of a reference: how many, of what, and what they say of outputs and layers."""
+"""The perturbed runs of a reference: how many, of what, and what they say of outputs and layers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STEPS = (np.float32(1e-6), np.float32(-3e-6))
 
 
 class _Moving:
-    """Gives its input, moved by one step after the other, and shows that as a layer's output."""
+    """Gives its input, perturbed by one more step each time, and shows that as a layer's output."""
 
     def __init__(self, change: Callable[[Array], Array] = lambda y: y) -> None:
         self.asked: list[Any] = []
@@ -35,7 +35,7 @@ class _Moving:
         self._change = change
 
     @contextmanager
-    def moved_runner(self, noise: Noise, observe: Any) -> Iterator[Any]:
+    def perturbed_runner(self, noise: Noise, observe: Any) -> Iterator[Any]:
         self.asked.append((noise, observe is not None))
         self._observe = observe
         yield self
@@ -63,7 +63,7 @@ def _run(
     ("seconds", "runs"),
     [(0.0, 6), (3.33, 6), (3.4, 5), (4.0, 5), (4.01, 4), (10.0, 4), (1e9, 4)],
 )
-def test_a_slow_reference_is_moved_less_often(seconds: float, runs: int) -> None:
+def test_a_slow_reference_is_perturbed_less_often(seconds: float, runs: int) -> None:
     assert affordable_runs(seconds) == runs
 
 
@@ -75,7 +75,7 @@ def _spread(x: Array, runs: int, sign: int = 1) -> Any:
 
 
 @pytest.mark.parametrize("runs", [2, 4])
-def test_outputs_are_moved_in_every_run_of_every_input(runs: int) -> None:
+def test_outputs_are_perturbed_in_every_run_of_every_input(runs: int) -> None:
     source = _Moving()
     found = _run(source, X, 3 * X, runs=runs)
     assert (source.asked, source.n_runs, found.runs) == ([(NOISE, False)], 2 * runs, runs)
@@ -85,7 +85,7 @@ def test_outputs_are_moved_in_every_run_of_every_input(runs: int) -> None:
         assert np.array_equal(spreads["z"].scale, _spread(x, runs, -1).scale)
 
 
-def test_an_output_that_becomes_another_one_cannot_be_moved() -> None:
+def test_an_output_that_becomes_another_one_cannot_be_perturbed() -> None:
     class Other(_Moving):
         def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
             return {"y": feeds["x"], "z": 5 - feeds["x"]}
@@ -111,7 +111,7 @@ def _norm(x: Array, factor: int = 1) -> Array:
     return np.hypot(first, second)
 
 
-def test_layers_are_moved_in_every_call_of_every_input() -> None:
+def test_layers_are_perturbed_in_every_call_of_every_input() -> None:
     inputs = X, 3 * X
     stash, source = _stash(*inputs), _Moving()
     _run(source, *inputs, stash=stash)
@@ -180,8 +180,8 @@ def test_a_call_of_one_input_alone_is_none_of_the_others() -> None:
 def test_what_runs_before_the_first_input_is_none_of_them() -> None:
     class Early(_Moving):
         @contextmanager
-        def moved_runner(self, noise: Noise, observe: Any) -> Iterator[Any]:
-            with super().moved_runner(noise, observe):
+        def perturbed_runner(self, noise: Noise, observe: Any) -> Iterator[Any]:
+            with super().perturbed_runner(noise, observe):
                 observe("a", 0, X, 9 * X)
                 yield self
 

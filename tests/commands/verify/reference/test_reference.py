@@ -73,7 +73,12 @@ def test_at_first_nothing_is_known() -> None:
     assert (found.outputs, found.notes, found.doubts) == ([], [], [])
     known = found.extents, found.kinds, found.layer_extents, found.unmoved, found.untaken
     assert known == ({}, {}, {}, {}, {})
-    assert (found.moved, found.known_calls, found.looked_at, found.coarser) == (None, None, 0, {})
+    assert (found.perturbed, found.known_calls, found.looked_at, found.coarser) == (
+        None,
+        None,
+        0,
+        {},
+    )
     assert not found.is_random
 
 
@@ -381,9 +386,9 @@ def test_a_coarser_type_moves_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return PerturbedRuns(9)
 
     monkeypatch.setattr("prelu_tools.commands.verify.reference.reference.run_perturbed", move)
-    moved = PerturbedRuns(4)
-    found = _known(moved=moved)
-    assert found.perturbed_to(SINGLE) is found.perturbed_to(SINGLE / 2) is moved
+    perturbed = PerturbedRuns(4)
+    found = _known(perturbed=perturbed)
+    assert found.perturbed_to(SINGLE) is found.perturbed_to(SINGLE / 2) is perturbed
     coarse = found.perturbed_to(2 * SINGLE)
     assert coarse is not None
     assert coarse.runs == 9

@@ -223,7 +223,7 @@ def test_a_given_tolerance_is_for_the_outputs_as_the_model_gave_them(
         assert found.precision == dtype
         assert _same(found.outputs[0]["y"], factor * _prelu(FOUR).astype(dtype))
         assert found.kinds == {"y": "float32"}
-        assert (found.moved is None) is (dtype == "float32")
+        assert (found.perturbed is None) is (dtype == "float32")
         assert _same(found.activation(0, "a", 0), 2.5 * _prelu(FOUR).astype(np.float64))
         assert (found.spread(0, "a", 0) is None) is (dtype == "float32")
 
@@ -304,8 +304,8 @@ def test_a_candidate_of_a_fixed_batch_is_given_rows() -> None:
         for run, x in enumerate((FOUR[:2], FOUR[2:], FOUND)):
             assert _same(found.activation(run, "a", 0), 2.5 * _prelu(x).astype(np.float64))
             assert _same(found.spread(run, "a", 0), np.full(x.shape, 8.0, np.float32))
-        assert found.moved is not None
-        assert [s["y"].scale.shape for s in found.moved.outputs] == [(2, 3)] * 3
+        assert found.perturbed is not None
+        assert [s["y"].scale.shape for s in found.perturbed.outputs] == [(2, 3)] * 3
         (call,) = found.calls(["a"])
         assert _same(call.x, FOUR[:2])
         assert _same(call.y, _prelu(FOUR[:2]))
@@ -469,9 +469,9 @@ def test_each_value_has_its_limits() -> None:
     expected = Spread(np.float32(2.0) * FOUR**2, border, 3, reach, lost, rough)
     for model, rows in ((NumpyModel(), slice(None)), (NumpyModel(shape=(2, 3)), slice(2))):
         with _replayed(recording, model) as (found, _):
-            assert found.moved is not None
-            assert found.moved.runs == 6
-            one = found.moved.outputs[0]["y"]
+            assert found.perturbed is not None
+            assert found.perturbed.runs == 6
+            one = found.perturbed.outputs[0]["y"]
             assert one.n_flips == 3
             for name in ("scale", "border", "reach", "lost", "rough"):
                 assert _same(getattr(one, name), getattr(expected, name)[rows])
@@ -484,8 +484,8 @@ def test_a_limit_for_all_rows_is_one_for_each(shape: tuple[int, ...]) -> None:
     changes = {"spread": limit, "given": given, "expected": None, "coarser": {}}
     recording = _with_output(_recording(), 0, **changes)
     with _replayed(recording, NumpyModel(shape=(2, 3))) as (found, _):
-        assert found.moved is not None
-        assert [spread["y"].scale.shape for spread in found.moved.outputs] == [
+        assert found.perturbed is not None
+        assert [spread["y"].scale.shape for spread in found.perturbed.outputs] == [
             shape, shape, (2, 3)
         ]  # fmt: skip
 
@@ -494,21 +494,21 @@ def test_a_limit_of_an_output_without_rows_may_be_for_several_values() -> None:
     facts = {"y": OutputFacts("float32", 9.0, 1e-7)}
     limit = np.ones((1, 3), np.float32)
     with _replayed(replace(_limit(limit), outputs=facts)) as (found, _):
-        assert found.moved is not None
-        assert found.moved.outputs[0]["y"].scale.shape == (1, 3)
+        assert found.perturbed is not None
+        assert found.perturbed.outputs[0]["y"].scale.shape == (1, 3)
 
 
 def test_limits_count_where_every_run_has_them() -> None:
     with _replayed() as (found, _):
-        assert found.moved is not None
-        assert [spreads["y"].scale[0, 0] for spreads in found.moved.outputs] == [1.0] * 3
+        assert found.perturbed is not None
+        assert [spreads["y"].scale[0, 0] for spreads in found.perturbed.outputs] == [1.0] * 3
         coarser = {unit: (runs.runs, [s["y"].scale[0, 0] for s in runs.outputs])
                    for unit, runs in found.coarser.items()}  # fmt: skip
         assert coarser == {2.0**-10: (6, [2.0] * 3), 2.0**-7: (6, [4.0] * 3)}
     with _replayed(_recording(moved_runs=0)) as (found, _):
-        assert (found.moved, found.coarser) == (None, {})
+        assert (found.perturbed, found.coarser) == (None, {})
     with _replayed(_with_output(_recording(), 1, spread=None)) as (found, _):
-        assert found.moved is None
+        assert found.perturbed is None
         assert found.spread(0, "a", 0) is None
         assert len(found.coarser) == 2
     only = {"bfloat16": _spread((1, 3), 4.0)}

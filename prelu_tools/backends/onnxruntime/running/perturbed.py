@@ -10,13 +10,13 @@ from prelu_tools.backends.onnxruntime.running.tapped import TappedSession, taps_
 from prelu_tools.backends.protocol.runners import Observer
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.rounding.noise import Noise
-from prelu_tools.graph.copies.moving import moved_model
+from prelu_tools.graph.copies.perturbing import perturbed_model
 from prelu_tools.graph.io.reader import OnnxModel
 from prelu_tools.graph.match.layers import LocatedLayer
 
 
-class MovedRunner:
-    """A session of a moved copy; see `graph/copies/moving.py`."""
+class PerturbedRunner:
+    """A session of a perturbed copy; see `graph/copies/perturbing.py`."""
 
     def __init__(
         self,
@@ -51,8 +51,8 @@ class MovedRunner:
     def _open(self, feeds: Mapping[str, Array]) -> Session | TappedSession:
         model = self._model
         shapes = {name: array.shape for name, array in feeds.items()}
-        moved = moved_model(model.proto, shapes, self._noise)
+        perturbed = perturbed_model(model.proto, shapes, self._noise)
         taps = taps_of(self._located)
         if self._observe is not None and taps:
-            return TappedSession(replace(model, proto=moved), taps, "cpu", self._label)
-        return Session(moved, "cpu", self._label, model.folder)
+            return TappedSession(replace(model, proto=perturbed), taps, "cpu", self._label)
+        return Session(perturbed, "cpu", self._label, model.folder)

@@ -1,4 +1,4 @@
-"""Moved copies of ONNX models: what they move, by how much, and what they leave as it is."""
+"""Moved copies of ONNX models: what they perturb, by how much, and what they leave as it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graph_text import model
 
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.rounding.noise import REACH, SINGLE, Noise
-from prelu_tools.graph.copies.moving import moved_model
+from prelu_tools.graph.copies.perturbing import perturbed_model
 
 N, C, T = 2, 2, 16000
 X = f"float[{N},{C},T] x"
@@ -40,14 +40,14 @@ def proto_of(body: str, opset: int = 18) -> onnx.ModelProto:
     return model(body, X, "float y", constants=PARTS, opset=opset)
 
 
-def moved(proto: onnx.ModelProto, x: Array, seed: int) -> Array:
-    return run(moved_model(proto, {"x": x.shape}, Noise(seed)), x)
+def perturbed(proto: onnx.ModelProto, x: Array, seed: int) -> Array:
+    return run(perturbed_model(proto, {"x": x.shape}, Noise(seed)), x)
 
 
 def farthest(proto: onnx.ModelProto, x: Array, runs: int = 4) -> float:
-    """Of some moved runs, the largest change, relative to the largest value."""
+    """Of some perturbed runs, the largest change, relative to the largest value."""
     right = run(proto, x)
-    off = max(float(np.abs(moved(proto, x, seed) - right).max()) for seed in range(runs))
+    off = max(float(np.abs(perturbed(proto, x, seed) - right).max()) for seed in range(runs))
     return off / float(np.abs(right).max())
 
 
@@ -83,7 +83,7 @@ def test_axes_may_be_attributes_and_inputs(opset: int) -> None:
 def test_sums_that_are_no_numbers_or_nothing_stay_so(value: float) -> None:
     proto = proto_of(SUMS["mean"])
     x = np.full_like(NOISY, value)
-    np.testing.assert_array_equal(moved(proto, x, 0), run(proto, x))
+    np.testing.assert_array_equal(perturbed(proto, x, 0), run(proto, x))
 
 
 NORMS = {
@@ -108,12 +108,12 @@ def test_the_mean_of_a_flat_map_is_off_for_all_of_a_group(body: str, opset: int)
     flat = np.full_like(NOISY, 1.37)
     right = {"b_rows": PARTS["b_rows"], " b)": PARTS["b"][:, None]}
     (expected,) = [b for names, b in right.items() if names in body] or [0.0]
-    change = np.abs(moved(proto, flat, 1) - expected).mean()
+    change = np.abs(perturbed(proto, flat, 1) - expected).mean()
     units = change * np.sqrt(1e-5) / (1.37 * SINGLE / 2 * REACH)
-    assert units > 10  # half units of the mean, beside what moves each value
+    assert units > 10  # half units of the mean, beside what perturbs each value
 
 
 def test_a_double_is_moved_by_its_own_units() -> None:
     body = "d = Cast<to = 11>(x) m = ReduceMean(d, axis) n = Sub(m, m) y = Cast<to = 1>(n)"
-    found = moved(proto_of(body), FLAT, 0)
+    found = perturbed(proto_of(body), FLAT, 0)
     assert np.abs(found).max() < 1e-12

@@ -41,24 +41,24 @@ _STATEFUL = {"StatelessWhile": "While", "StatelessIf": "If", "PartitionedCall":
 _SUMS = ("Sum", "Mean", "AvgPool", "AvgPool3D", "Cumsum")
 
 
-def move(definition: Any, noise: Noise) -> None:
-    """Make a GraphDef move its results, in place; each run otherwise."""
-    rename_functions(definition, "_moved")
+def perturb(definition: Any, noise: Noise) -> None:
+    """Make a GraphDef perturb its results, in place; each run draws other noise."""
+    rename_functions(definition, "_perturbed")
     numbers = count(1)
     for function in definition.library.function:
-        mover = _Mover(noise, function.node_def, True, numbers)
-        mover.move()
+        perturber = _Perturber(noise, function.node_def, True, numbers)
+        perturber.perturb()
         for key, name in function.ret.items():
-            function.ret[key] = mover.now(name)
-    _Mover(noise, definition.node, False, numbers).move()
+            function.ret[key] = perturber.now(name)
+    _Perturber(noise, definition.node, False, numbers).perturb()
     for nodes in holders(definition).values():
         for node in nodes:
             if calls_of(node):  # of bodies that draw random numbers, and so are no longer stateless
                 node.op = _STATEFUL.get(node.op, node.op)
 
 
-class _Mover:
-    """Moves the nodes of a graph, or of a function, whose tensors have longer names."""
+class _Perturber:
+    """Perturbs the nodes of a graph, or of a function, whose tensors have longer names."""
 
     def __init__(self, noise: Noise, nodes: Any, is_function: bool, numbers: count[int]) -> None:
         self._noise = noise
@@ -68,69 +68,75 @@ class _Mover:
         self._kept = {node.name: node for node in nodes}
         self._hidden: set[str] = set()
 
-    def move(self) -> None:
-        """Move them in place."""
+    def perturb(self) -> None:
+        """Perturb them in place."""
         for node in list(self._nodes):
             kind = ""
             if "T" in node.attr and node.attr["T"].WhichOneof("value") == "type":
                 kind = tf.as_dtype(node.attr["T"].type).name
             if kind in _UNITS:
-                self._move_node(node, kind)
+                self._perturb_node(node, kind)
         for node in self._nodes:
             for place, name in enumerate(node.input):
                 node.input[place] = self.now(name, reader=node.name)
 
     def now(self, tensor: str, reader: str = "") -> str:
-        """What a tensor is called now: the first output of a node that was moved is the Mul's."""
+        """What a tensor is called now: the first output of a perturbed node is the Mul's."""
         name, _, port = tensor.partition(":")
         if (
             name not in self._hidden
             or tensor.startswith("^")
-            or reader.startswith(f"{name}/moved_")
+            or reader.startswith(f"{name}/perturbed_")
         ):
             return tensor
         if not port or (port.endswith(":0") and self._is_first(name, port)):
             return f"{name}:z:0" if self._is_function else name
-        return f"{name}/moved_raw:{port}" if port != "0" else name
+        return f"{name}/perturbed_raw:{port}" if port != "0" else name
 
     def _is_first(self, name: str, port: str) -> bool:
         outputs = op_def_registry.get(self._kept[name].op).output_arg
         return port == f"{outputs[0].name}:0"
 
-    def _move_node(self, node: Any, kind: str) -> None:
+    def _perturb_node(self, node: Any, kind: str) -> None:
         operator, once, growth = node.op, 1.0, 0.0
         rank, axes = self._long(node) if kind in ("float32", "float64") else (0, [])
         if operator in LINEAR:
             terms = self._terms(node)
             growth = (plain_sum_growth if operator in _SUMS else sum_growth)(terms)
-            self._move_input(node, LINEAR[operator], kind, (1.0, term_growth(terms)))
+            self._perturb_input(node, LINEAR[operator], kind, (1.0, term_growth(terms)))
         elif operator in ROUNDS_INSIDE:
             sizes = self._shape(node.name)
             growth = plain_sum_growth(max(sizes, default=_UNKNOWN))
             places = max(sizes[1:3], default=2) if "Resize" in operator else 2
-            self._move_input(node, 0, kind, (float(places), 0.0))
+            self._perturb_input(node, 0, kind, (float(places), 0.0))
         elif operator in KERNELS or operator in RELATIVE_TO_ONE:
             once = _KERNEL
         elif operator not in ROUNDED_ONCE:
             return
         if operator.startswith("Resize") and operator != "ResizeNearestNeighbor":
             kind = "float32"  # whatever it takes
-        self._move_output(node, kind, self._amount(kind, once, growth), rank, axes)
+        self._perturb_output(node, kind, self._amount(kind, once, growth), rank, axes)
 
-    def _move_output(self, node: Any, kind: str, amount: float, rank: int, axes: list[int]) -> None:
+    def _perturb_output(
+        self, node: Any, kind: str, amount: float, rank: int, axes: list[int]
+    ) -> None:
         name = node.name
         outputs = op_def_registry.get(node.op).output_arg
-        node.name = f"{name}/moved_raw"
+        node.name = f"{name}/perturbed_raw"
         self._kept[node.name] = node
         self._hidden.add(name)
         raw = self._of(node.name, outputs[0].name)
         if axes:
-            nodes = Nodes(self._nodes, f"{name}/moved_long", kind, self._is_function, self._seeds())
-            raw = nodes.moved(node.input[0], axes, rank, raw, node.op == "Softmax")
+            nodes = Nodes(
+                self._nodes, f"{name}/perturbed_long", kind, self._is_function, self._seeds()
+            )
+            raw = nodes.perturbed(node.input[0], axes, rank, raw, node.op == "Softmax")
         if node.op in RELATIVE_TO_ONE:
-            offset = self._random(f"{name}/moved_offset", raw, kind, 0.0, self._amount(kind, 1.0))
-            raw = self._add(f"{name}/moved_added", "AddV2", kind, "z", raw, offset)
-        factor = self._random(f"{name}/moved_noise", raw, kind, 1.0, amount)
+            offset = self._random(
+                f"{name}/perturbed_offset", raw, kind, 0.0, self._amount(kind, 1.0)
+            )
+            raw = self._add(f"{name}/perturbed_added", "AddV2", kind, "z", raw, offset)
+        factor = self._random(f"{name}/perturbed_noise", raw, kind, 1.0, amount)
         self._add(name, "Mul", kind, "z", raw, factor)
         if "_output_shapes" in node.attr:
             kept = self._nodes[-1].attr["_output_shapes"]
@@ -153,11 +159,13 @@ class _Mover:
         terms = math.prod(float(shape[axis] or math.inf) for axis in axes)
         return len(shape), sorted(axes) if shape and terms > MANY else []
 
-    def _move_input(self, node: Any, place: int, kind: str, roundings: tuple[float, float]) -> None:
+    def _perturb_input(
+        self, node: Any, place: int, kind: str, roundings: tuple[float, float]
+    ) -> None:
         tensor = self.now(node.input[place])
-        name = f"{node.name}/moved_in"
+        name = f"{node.name}/perturbed_in"
         factor = self._random(
-            f"{name}/moved_noise", tensor, kind, 1.0, self._amount(kind, *roundings)
+            f"{name}/perturbed_noise", tensor, kind, 1.0, self._amount(kind, *roundings)
         )
         node.input[place] = self._add(name, "Mul", kind, "z", tensor, factor)
 
@@ -166,16 +174,18 @@ class _Mover:
 
     def _random(self, name: str, like: str, kind: str, middle: float, amount: float) -> str:
         """Random numbers around a middle, in the shape of a tensor."""
-        shape = self._add(f"{name}/moved_shape", "Shape", kind, "output", like, out_type=tf.int32)
-        drawn = self._nodes.add(name=f"{name}/moved_drawn", op="RandomUniform", input=[shape])
+        shape = self._add(
+            f"{name}/perturbed_shape", "Shape", kind, "output", like, out_type=tf.int32
+        )
+        drawn = self._nodes.add(name=f"{name}/perturbed_drawn", op="RandomUniform", input=[shape])
         drawn.attr["T"].type = tf.int32.as_datatype_enum
         drawn.attr["dtype"].type = tf.as_dtype(kind).as_datatype_enum
         drawn.attr["seed"].i = self._noise.seed + 1
         drawn.attr["seed2"].i = next(self._numbers)
         drawn_name = self._of(drawn.name, "output")
-        wide = self._constant(f"{name}/moved_wide", kind, 2 * amount)
-        low = self._constant(f"{name}/moved_low", kind, middle - amount)
-        scaled = self._add(f"{name}/moved_scaled", "Mul", kind, "z", drawn_name, wide)
+        wide = self._constant(f"{name}/perturbed_wide", kind, 2 * amount)
+        low = self._constant(f"{name}/perturbed_low", kind, middle - amount)
+        scaled = self._add(f"{name}/perturbed_scaled", "Mul", kind, "z", drawn_name, wide)
         return self._add(name, "AddV2", kind, "z", scaled, low)
 
     def _constant(self, name: str, kind: str, value: float) -> str:

@@ -51,7 +51,7 @@ _POOL = (1 << 20) + 7  # random numbers that are drawn once and reused from othe
 _SMALLEST_HALF = 2.0**-14  # the smallest normal number of float16
 
 
-class Moving(OperatorMode):  # type: ignore[no-untyped-call]
+class Perturbing(OperatorMode):  # type: ignore[no-untyped-call]
     """Perturbs the results of operators while it is entered."""
 
     def __init__(self, noise: Noise) -> None:
@@ -62,7 +62,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         self._pool = torch.rand(_POOL, generator=self._generator).mul_(2).sub_(1)
 
     def operator(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """See `OperatorMode.operator`: moved by what is known of it."""
+        """See `OperatorMode.operator`: perturbed by what is known of it."""
         schema = func._schema
         name = schema.name.partition("::")[2].rstrip("_")
         if name in TIES:
@@ -90,13 +90,13 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         if name in INTERPOLATED:
             return self._around(func, args, kwargs, _places(args), 1.0)
         if name in ROUNDED_ONCE:
-            return self._move(func(*args, **kwargs), 1.0)
+            return self._perturb(func(*args, **kwargs), 1.0)
         if name in LOGS:
             return self._around(func, args, kwargs, 1.0, KERNELS)
         if name in GATES:
             return self._gate(func, args, kwargs)
         if name in UNARY:
-            return self._move(func(*args, **kwargs), KERNELS)
+            return self._perturb(func(*args, **kwargs), KERNELS)
         return self._around(func, args, kwargs, 2.0, sum_growth(_largest_axis(*args)))
 
     def _shuffled(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -111,30 +111,30 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         return values, order[places]
 
     def _around(self, func: Any, args: Any, kwargs: Any, before: float, growth: float) -> Any:
-        """An operator that rounds inside too: what goes in is moved, and what comes out."""
+        """An operator that rounds inside too: what goes in is perturbed, and what comes out."""
         written = _written(func, args, kwargs)
         args, kwargs = pytree.tree_map(
-            lambda x: x if id(x) in written else self._moved(x, before), (args, kwargs)
+            lambda x: x if id(x) in written else self._perturbed(x, before), (args, kwargs)
         )
-        return self._move(func(*args, **kwargs), 1.0, growth)
+        return self._perturb(func(*args, **kwargs), 1.0, growth)
 
     def _linear(self, func: Any, terms: float, args: Any, kwargs: Any) -> Any:
-        """The terms of a product are moved by way of one factor."""
+        """The terms of a product are perturbed by way of one factor."""
         place = 1 if func._schema.name.startswith(("aten::add", "aten::badd")) else 0
-        moved = self._moved(args[place], 1.0, term_growth(terms))
-        args = (*args[:place], moved, *args[place + 1 :])
-        return self._move(func(*args, **kwargs), 1.0, sum_growth(terms))
+        perturbed = self._perturbed(args[place], 1.0, term_growth(terms))
+        args = (*args[:place], perturbed, *args[place + 1 :])
+        return self._perturb(func(*args, **kwargs), 1.0, sum_growth(terms))
 
     def _sum(self, func: Any, args: Any, kwargs: Any) -> Any:
         result = func(*args, **kwargs)
         if not isinstance(args[0], torch.Tensor) or not args[0].is_floating_point():
-            return self._move(result, 1.0)
+            return self._perturb(result, 1.0)
         terms = args[0].numel() / max(result.numel(), 1)
         information = torch.finfo(result.dtype)
         size = func(args[0].abs(), *args[1:], **kwargs).clamp_(max=information.max)
         unit = information.eps
         result.addcmul_(size, self._draw(size), value=self._noise.amount(unit, 0.0, 1.0))
-        return self._move(result, 1.0, plain_sum_growth(terms))
+        return self._perturb(result, 1.0, plain_sum_growth(terms))
 
     def _long_sum(self, name: str, x: Any, args: Any, result: Any) -> Any:
         """What adds up many terms is off by how these round, which is measured."""
@@ -169,7 +169,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
     def _one_by_one(
         self, rows: torch.Tensor, shape: Sequence[int], running: bool = False
     ) -> torch.Tensor:
-        """Shares by which sums of rows are moved, in their shape: see `one_by_one`."""
+        """Shares by which sums of rows are perturbed, in their shape: see `one_by_one`."""
         scales = 1 + torch.rand(SCALES, generator=self._generator)
         found = torch.from_numpy(one_by_one(rows.detach().numpy(), scales.tolist(), running))
         drawn = self._draw(
@@ -185,7 +185,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         terms = result.shape[args[1]] if result.ndim else 1
         unit = torch.finfo(result.dtype).eps
         at_random = self._noise.amount(unit, 0.0, 1.0)
-        moved = func(result * self._draw(result) * at_random, *args[1:])
+        perturbed = func(result * self._draw(result) * at_random, *args[1:])
         alike = self._noise.amount(unit, 0.0, 2 * plain_sum_growth(terms))
         if terms > MANY and result.dtype == torch.float32:
             rows = args[0].movedim(args[1], -1)
@@ -195,7 +195,7 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         if result.ndim:
             ramp = ramp.view([-1 if axis == args[1] % result.ndim else 1
                               for axis in range(result.ndim)])  # fmt: skip
-        return self._move((result + moved).addcmul_(result * ramp, self._draw(result)), 1.0)
+        return self._perturb((result + perturbed).addcmul_(result * ramp, self._draw(result)), 1.0)
 
     def _relative_to_one(self, func: Any, args: Any, kwargs: Any) -> Any:
         """What subtracts a logarithm of a sum of 1 and more is off by a unit of 1."""
@@ -207,21 +207,21 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         """Places run from -1 to 1, and 1 is added to them."""
         grid = args[1]
         unit = torch.finfo(grid.dtype).eps
-        moved = grid + (1 + grid.abs()) * self._draw(grid) * self._noise.amount(unit, 1.0, 3.0)
-        return self._move(func(args[0], moved, *args[2:], **kwargs), 1.0, 2.0)
+        perturbed = grid + (1 + grid.abs()) * self._draw(grid) * self._noise.amount(unit, 1.0, 3.0)
+        return self._perturb(func(args[0], perturbed, *args[2:], **kwargs), 1.0, 2.0)
 
     def _gate(self, func: Any, args: Any, kwargs: Any) -> Any:
         """A factor times a value from 0 to 1, which kernels make of 1 and what is near -1."""
         largest = torch.finfo(args[0].dtype).max
         size = args[0].clamp(-largest, largest)
-        result = self._move(func(*args, **kwargs), KERNELS)
+        result = self._perturb(func(*args, **kwargs), KERNELS)
         unit = torch.finfo(result.dtype).eps
         return result.addcmul_(size, self._draw(size), value=self._noise.amount(unit, 1.0))
 
     def _normalise(self, func: Any, args: Any, norm: Norm) -> Any:
         """Mean and variance are off for all of a group at once: more where it is far from 0."""
         places = dict(zip(norm.places, (None, None), strict=True))
-        x = self._moved(args[0], 1.0)
+        x = self._perturbed(args[0], 1.0)
         bare = [places.get(place, value) for place, value in enumerate(args)]
         result, mean, scale, *rest = func(x, *bare[1:])
         unit = torch.finfo(result.dtype).eps
@@ -235,29 +235,29 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
             wide = wide + self._one_by_one(squares.square(), norm.shape) / 2
         grouped = result.reshape((*norm.shape[:2], -1)) if len(norm.shape) == 3 else result
         grouped = grouped * (1 + wide) + off * away
-        result = self._move(grouped.reshape(result.shape).to(result.dtype), 1.0)
+        result = self._perturb(grouped.reshape(result.shape).to(result.dtype), 1.0)
         weight, bias = (args[place] for place in norm.places)
         shape = (1, -1, *(1 for _ in x.shape[2:]))
         if func._schema.name == "aten::native_layer_norm":
             shape = tuple(args[1])
         for factor, apply in ((weight, torch.mul), (bias, torch.add)):
             if factor is not None:
-                result = self._move(apply(result, factor.reshape(shape)), 1.0)
+                result = self._perturb(apply(result, factor.reshape(shape)), 1.0)
         return (result, mean, scale, *rest)
 
-    def _move(self, result: Any, once: float, growth: float = 0.0) -> Any:
+    def _perturb(self, result: Any, once: float, growth: float = 0.0) -> Any:
         """Perturb results in place: an operator may have written into its arguments."""
         for tensor in pytree.tree_leaves(result):
             if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
-                self._move_in_place(tensor, once, growth)
+                self._perturb_in_place(tensor, once, growth)
             elif isinstance(tensor, torch.Tensor) and tensor.is_complex():
                 tensor.mul_(1 + self._complex(tensor, once, growth))
         return result
 
-    def _move_in_place(self, tensor: torch.Tensor, once: float, growth: float) -> None:
+    def _perturb_in_place(self, tensor: torch.Tensor, once: float, growth: float) -> None:
         information = torch.finfo(tensor.dtype)
         amount = self._noise.amount(information.eps, once, growth)
-        size = tensor.clamp(information.min, information.max)  # infinity moved down would be NaN
+        size = tensor.clamp(information.min, information.max)  # infinity - infinity would be NaN
         if self._noise.unit > information.eps:  # subnormal numbers have a fixed spacing
             size = size.abs_().clamp_(min=_SMALLEST_HALF)
         tensor.addcmul_(size, self._draw(tensor), value=amount)
@@ -267,13 +267,13 @@ class Moving(OperatorMode):  # type: ignore[no-untyped-call]
         amount = self._noise.amount(torch.finfo(parts.dtype).eps, once, growth)
         return torch.view_as_complex(self._draw(parts).contiguous() * amount)
 
-    def _moved(self, value: Any, once: float, growth: float = 0.0) -> Any:
-        """A moved copy of what goes in."""
+    def _perturbed(self, value: Any, once: float, growth: float = 0.0) -> Any:
+        """A perturbed copy of what goes in."""
         if not isinstance(value, torch.Tensor) or not (
             value.is_floating_point() or value.is_complex()
         ):
             return value
-        return self._move(value.clone(), once, growth)
+        return self._perturb(value.clone(), once, growth)
 
     def _draw(self, like: torch.Tensor) -> torch.Tensor:
         """Random numbers from -1 to 1 in the shape and type of a tensor."""

@@ -1,4 +1,4 @@
-"""A reference whose operators are moved: which of its runs are taken, and what is said of them."""
+"""A reference whose operators are perturbed: which of its runs count, and what is said of them."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def _run(
 def test_values_are_those_of_float64_with_how_far_rounding_takes_them() -> None:
     found, seen = _run(NumpyModel())
     assert (found.precision, found.notes) == ("float64", [])
-    assert found.moved is not None
-    assert found.moved.runs == 6
+    assert found.perturbed is not None
+    assert found.perturbed.runs == 6
     assert [y["y"].dtype.name for y in found.outputs] == ["float64"] * 2
     assert np.array_equal(found.outputs[0]["y"], prelu({"x": TWO["x"].astype(np.float64)})["y"])
     assert set(seen) == {("float64", 0), ("float64", 1), ("spread", 0), ("spread", 1)}
@@ -71,47 +71,49 @@ def test_layers_that_nobody_asks_for_are_not_kept() -> None:
     observed: list[Any] = []
 
     class Noting(NumpyModel):
-        def moved_runner(self, noise: Any, observe: Any = None) -> Any:
+        def perturbed_runner(self, noise: Any, observe: Any = None) -> Any:
             observed.append(observe)
-            return super().moved_runner(noise, observe)
+            return super().perturbed_runner(noise, observe)
 
     found, seen = _run(Noting(), plan=replace(WIDE, layers=False))
     assert (found.precision, seen, found.layer_extents) == ("float64", {}, {})
     assert observed == [None]
 
 
-def test_nothing_is_moved_where_no_float64_is_asked_for() -> None:
+def test_nothing_is_perturbed_where_no_float64_is_asked_for() -> None:
     found, seen = _run(NumpyModel(), plan=PLAN)
-    assert (found.precision, found.moved) == ("float32", None)
+    assert (found.precision, found.perturbed) == ("float32", None)
     assert set(seen) == {("float32", 0), ("float32", 1)}
 
 
-def test_a_random_reference_is_not_moved() -> None:
+def test_a_random_reference_is_not_perturbed() -> None:
     draws = iter(np.float32(n) for n in range(999))
     found, _ = _run(NumpyModel(change=lambda _layer, y: y + next(draws)))
     assert found.is_random
-    assert found.moved is None
+    assert found.perturbed is None
     assert not [note for note in found.notes if "perturbed" in note]
 
 
-def test_a_slow_reference_is_moved_less_often_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_reference_is_perturbed_less_often_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[float] = []
     monkeypatch.setattr(module, "affordable_runs", lambda seconds: asked.append(seconds) or 3)
     found, _ = _run(NumpyModel())
     assert asked == [found.seconds]
-    assert found.moved is not None
-    assert found.moved.runs == 3
+    assert found.perturbed is not None
+    assert found.perturbed.runs == 3
     assert found.notes == [
         "the reference takes 0 s: it was run 3 times with its operators perturbed, instead of 6"
     ]
 
 
 @pytest.mark.parametrize("error", [PReLUToolsError("no"), KeyError("no"), ValueError("no")])
-def test_a_reference_that_fails_while_it_is_moved(error: Exception) -> None:
+def test_a_reference_that_fails_while_it_is_perturbed(error: Exception) -> None:
     class Failing(NumpyModel):
         @contextmanager
-        def moved_runner(self, noise: Any, observe: Any = None) -> Iterator[Any]:
-            with super().moved_runner(noise, observe) as inner:
+        def perturbed_runner(self, noise: Any, observe: Any = None) -> Iterator[Any]:
+            with super().perturbed_runner(noise, observe) as inner:
                 runs = iter(range(RUNS))  # all of the first input's
 
                 class Runner:
@@ -123,7 +125,7 @@ def test_a_reference_that_fails_while_it_is_moved(error: Exception) -> None:
                 yield Runner()
 
     found, seen = _run(Failing())
-    assert (found.moved, found.precision) == (None, "float64")
+    assert (found.perturbed, found.precision) == (None, "float64")
     assert found.notes == [
         f"the operators of the reference cannot be perturbed ({error}): each output has one limit "
         "for all its values"
@@ -137,7 +139,7 @@ def test_a_layer_that_float64_does_not_show_is_known_from_float32() -> None:
             return super().wide_runner()
 
     found, _ = _run(Blind(), TWO)
-    assert found.moved is not None
+    assert found.perturbed is not None
     assert (found.precision, found.layer_extents) == ("float64", {"a": Extent(5.0, None)})
 
 
@@ -187,19 +189,19 @@ def test_parts_that_stay_narrow_are_named(count: int) -> None:
 
 
 def test_what_float64_lacks_is_said_where_nothing_else_tells_rounding() -> None:
-    for can_move, n_notes in ((True, 0), (False, 2)):
-        found, seen = _run(NumpyModel(is_wide=False, can_move=can_move), ALL)
+    for can_perturb, n_notes in ((True, 0), (False, 2)):
+        found, seen = _run(NumpyModel(is_wide=False, can_perturb=can_perturb), ALL)
         assert (found.precision, len(found.notes)) == ("float32", n_notes)
         assert ("float32", 0) in seen
-        assert ("spread", 0) in seen or not can_move
+        assert ("spread", 0) in seen or not can_perturb
 
 
 def test_the_seed_moves_it() -> None:
     plans = [replace(WIDE, seed=seed) for seed in (1, 1, 2)]
-    first, same, other = (_run(NumpyModel(), plan=plan)[0].moved for plan in plans)
+    first, same, other = (_run(NumpyModel(), plan=plan)[0].perturbed for plan in plans)
     assert first is not None
     assert same is not None
     assert other is not None
-    scales = [moved.outputs[0]["y"].scale for moved in (first, same, other)]
+    scales = [perturbed.outputs[0]["y"].scale for perturbed in (first, same, other)]
     assert np.array_equal(scales[0], scales[1])
     assert not np.array_equal(scales[0], scales[2])

@@ -49,48 +49,48 @@ _ALONG_AN_AXIS = {"Softmax", "LogSoftmax"}  # since opset 13
 _KERNEL = 4.0  # rounding errors of a function's kernel
 
 
-def moved_model(
+def perturbed_model(
     proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], noise: Noise
 ) -> onnx.ModelProto:
-    """The model, moved; each run of a session of it is moved otherwise.
+    """A perturbed copy of the model; each run of a session draws other noise.
 
     Args:
-        proto: the model; its functions are not moved inside.
+        proto: the model; its functions are not perturbed inside.
         shapes: of its inputs, by which the terms of sums are counted.
         noise: how far, and the seed.
     """
     copy = with_shapes(proto, shapes)
     copy.graph.value_info.extend(proto.graph.value_info)
     copy = inferred(copy)
-    mover, whole = _Mover(noise), GraphView(OnnxModel(copy, None), typed=True)
+    perturber, whole = _Perturber(noise), GraphView(OnnxModel(copy, None), typed=True)
     for view in reversed(list(nested_views(whole))):  # bodies before what is around them
-        mover.move(view)
+        perturber.perturb(view)
     _free_sizes(copy.graph, proto.graph)
     return copy
 
 
 def _free_sizes(graph: onnx.GraphProto, original: onnx.GraphProto) -> None:
-    """Let the sizes of a moved graph, and of the bodies in it, be free again that were."""
+    """Let the sizes of a perturbed graph, and of the bodies in it, be free again that were."""
     for one, other in zip(all_graphs(graph), all_graphs(original), strict=True):
         del one.value_info[:], one.input[:], one.output[:]
         one.input.extend(other.input)
         one.output.extend(other.output)
 
 
-class _Mover:
+class _Perturber:
     def __init__(self, noise: Noise) -> None:
         self._noise = noise
         self._numbers = count(1)
 
-    def move(self, view: GraphView) -> None:
-        """Move the nodes of a graph, in place."""
+    def perturb(self, view: GraphView) -> None:
+        """Perturb the nodes of a graph, in place."""
         nodes = []
         for node in view.graph.node:
-            nodes += [node] if _is_exact(node) else self._moved(node, view)
+            nodes += [node] if _is_exact(node) else self._perturbed(node, view)
         del view.graph.node[:]
         view.graph.node.extend(nodes)
 
-    def _moved(self, node: onnx.NodeProto, view: GraphView) -> list[onnx.NodeProto]:
+    def _perturbed(self, node: onnx.NodeProto, view: GraphView) -> list[onnx.NodeProto]:
         """The node with nodes before and after it that perturb its inputs and outputs."""
         operator, terms = node.op_type, _terms(node, view)
         rank = len(view.shape(node.input[0]) or ()) if node.input else 0
@@ -102,28 +102,28 @@ class _Mover:
         once, growth = 1.0, 0.0
         if operator in LINEAR:
             growth = (sum_growth if operator in _WEIGHTED else plain_sum_growth)(terms)
-            self._move_input(node, 0, view, before, (1.0, term_growth(terms)))
+            self._perturb_input(node, 0, view, before, (1.0, term_growth(terms)))
         elif operator == "GridSample":
-            self._move_grid(node, view, before)
+            self._perturb_grid(node, view, before)
             growth = 3.0
         elif operator == "Resize":
             places = max(2.0, float(max(_sizes(view, node.output[0]), default=_UNKNOWN)))
-            self._move_input(node, 0, view, before, (places, 0.0))
+            self._perturb_input(node, 0, view, before, (places, 0.0))
         elif operator in KERNELS or operator in GATES or operator in RELATIVE_TO_ONE:
             once = _KERNEL
             if operator == "LogSoftmax":
-                self._move_input(node, 0, view, before, (1.0, 0.0))
+                self._perturb_input(node, 0, view, before, (1.0, 0.0))
         elif operator not in ROUNDED_ONCE:
             growth = plain_sum_growth(terms)
             for place in range(len(node.input)):
-                self._move_input(node, place, view, before, (2.0, 0.0))
+                self._perturb_input(node, place, view, before, (2.0, 0.0))
         x = node.input[0] if node.input else ""
         for place, name in enumerate(node.output):
             kind = view.element_type(name) or 0
             unit = _UNITS.get(kind)
             if not name or unit is None:
                 continue
-            raw = f"{name}/before_moving"
+            raw = f"{name}/before_perturbing"
             node.output[place] = raw
             if terms > MANY and operator in ADDED and narrow:
                 raw = self._long_sum(node, view, rank, kind, behind) or raw
@@ -137,7 +137,9 @@ class _Mover:
         return [*before, node, *behind]
 
     def _nodes(self, name: str, view: GraphView) -> Nodes:
-        return Nodes(f"{name}/moved", view.model.opset, self._noise.seed * 31 + next(self._numbers))
+        return Nodes(
+            f"{name}/perturbed", view.model.opset, self._noise.seed * 31 + next(self._numbers)
+        )
 
     def _long_sum(
         self,
@@ -161,10 +163,10 @@ class _Mover:
             off = nodes.add("Reshape", off, nodes.add("Shape", raw))
         wide = nodes.add("Cast", raw, to=TensorProto.FLOAT)
         is_logarithm = node.op_type in LOGARITHMS
-        moved = nodes.add("Add", wide, off) if is_logarithm else nodes.moved(wide, off)
-        moved = nodes.add("Cast", moved, to=kind)
+        perturbed = nodes.add("Add", wide, off) if is_logarithm else nodes.perturbed(wide, off)
+        perturbed = nodes.add("Cast", perturbed, to=kind)
         behind += nodes.made
-        return moved
+        return perturbed
 
     def _normalised(
         self, node: onnx.NodeProto, view: GraphView, rank: int, terms: float
@@ -173,7 +175,7 @@ class _Mover:
         name = node.output[0]
         kind = view.element_type(name) or TensorProto.FLOAT
         before: list[onnx.NodeProto] = []
-        self._move_input(node, 0, view, before, (1.0, 0.0))
+        self._perturb_input(node, 0, view, before, (1.0, 0.0))
         nodes = self._nodes(name, view)
         amount = self._noise.amount(_UNITS[TensorProto.FLOAT], 0.0, plain_sum_growth(terms) / 2)
         once = self._noise.amount(_UNITS.get(kind, 0.0), 1.0)
@@ -181,7 +183,7 @@ class _Mover:
         nodes.made.append(helper.make_node("Cast", [result], [name], to=kind))
         return [*before, *nodes.made]
 
-    def _move_input(
+    def _perturb_input(
         self,
         node: onnx.NodeProto,
         place: int,
@@ -193,22 +195,22 @@ class _Mover:
         kind = view.element_type(name) or 0
         if kind not in _UNITS:
             return
-        moved = f"{name}/moved_{next(self._numbers)}"
+        perturbed = f"{name}/perturbed_{next(self._numbers)}"
         amount = self._noise.amount(_UNITS[kind], *roundings)
-        before += self._scaled(name, moved, kind, amount)
-        node.input[place] = moved
+        before += self._scaled(name, perturbed, kind, amount)
+        node.input[place] = perturbed
 
-    def _move_grid(
+    def _perturb_grid(
         self, node: onnx.NodeProto, view: GraphView, before: list[onnx.NodeProto]
     ) -> None:
         """Places run from -1 to 1, and 1 is added to them."""
         name = node.input[1]
         kind = view.element_type(name) or 0
         if kind in _UNITS:
-            moved = f"{name}/moved_{next(self._numbers)}"
+            perturbed = f"{name}/perturbed_{next(self._numbers)}"
             amount = 2 * self._noise.amount(_UNITS[kind], 1.0, 3.0)
-            before += self._offset(name, "", moved, kind, amount)
-            node.input[1] = moved
+            before += self._offset(name, "", perturbed, kind, amount)
+            node.input[1] = perturbed
 
     def _scaled(self, raw: str, name: str, kind: int, amount: float) -> Iterator[onnx.NodeProto]:
         """Name = raw * (1 + noise)."""
