@@ -187,9 +187,7 @@ def compare(path: Path, known: list[Answer], names: Sequence[str] = ()) -> Diffe
             share, wrong = _judge(value, expected, answer.rounding[place])
             worst = max(worst, share)
             if wrong:
-                return Difference(
-                    worst, f"output {place} is off by {share:.2g} of its largest value"
-                )
+                return Difference(worst, f"output {place} {_in_words(share)}")
     return Difference(worst, None)
 
 
@@ -225,6 +223,12 @@ def _judge(value: Array, expected: Array, rounding: float) -> tuple[float, bool]
     scale = max(float(np.nanmax(np.abs(expected), initial=0.0)), 1e-30)
     error = _largest(value, expected)
     return error / scale, error > GROSS * scale and error > MULTIPLE * rounding
+
+
+def _in_words(share: float) -> str:
+    if np.isinf(share):
+        return "is not finite in the same places as the framework's"
+    return f"is off by {share:.2g} of its largest value"
 
 
 def _short(error: Exception) -> str:

@@ -114,6 +114,15 @@ def test_a_page_names_what_is_open_once_for_each_net(tmp_path: Path) -> None:
     assert report.open_points([row | {"candidate": "export", "outcome": "right"}]) == ""
 
 
+def test_a_page_lists_only_nets_with_something_else_than_right_files() -> None:
+    rows = [
+        {"net": net, "outcome": outcome}
+        for net, outcome in (("torch/A", "right"), ("torch/B", "right"), ("torch/B", "missed"))
+    ]
+    assert [line.split(" | ")[0] for line in report.by_net(rows).splitlines()[2:]] == ["| torch/B"]
+    assert report.by_net(rows[:2]) == ""
+
+
 def test_tables_go_between_the_marks_of_a_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("head\n<!-- results -->\nold\n<!-- /results -->\ntail\n")
