@@ -18,7 +18,7 @@ ULPS = 4.0
 CALIBRATED = Tolerance(0.0, 0.0, False, "calibrated", multiple=MULTIPLE, ulps=ULPS)
 FACTOR = 16.0
 """Times the rounding of a value that the perturbed runs show. The worst honest pair was at 14 of
-them: see docs/verify.md."""
+them: see docs/limits.md."""
 SENSITIVITY = Tolerance(0.0, 0.0, False, "sensitivity", multiple=FACTOR, ulps=FACTOR / 2)
 """Used in place of `CALIBRATED` if there are perturbed runs of the reference."""
 QUANTIZED = Tolerance(0.0, 0.0, False, "quantized")
