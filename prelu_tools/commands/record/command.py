@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -57,7 +58,8 @@ from prelu_tools.graph.io.metadata import stated_source
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.io.writer import refuse_existing, replacing
 
-_LARGE = 50_000_000  # bytes; from 50 MiB on GitHub warns, from 100 MiB on it refuses a file
+_LARGE = 5_000_000  # bytes: each new version adds as much to every clone
+_FEW = 4
 
 
 def record(
@@ -143,16 +145,15 @@ def _read_from(label: str) -> RecordedFile | None:
     return RecordedFile(base_name(label), file.as_posix(), sha256_of(file))
 
 
-def _large(n_bytes: int) -> Reason | None:
-    """A note where a file is too large to commit."""
-    if n_bytes <= _LARGE:
-        return None
-    return Reason(
-        f"{n_bytes / 1e6:,.0f} MB is too large to commit (GitHub warns from {_LARGE / 1e6:.0f} MB "
-        "on): record fewer rows (--samples 4 --max-size 5) or smaller sizes (--input), or use Git "
-        "LFS",
-        "record_is_large",
-    )
+def _large(n_bytes: int, n_samples: int) -> Iterator[Reason]:
+    """A note where a file is large for a repository."""
+    if n_bytes > _LARGE:
+        fewer = f"fewer samples (--samples {_FEW}) or " if n_samples > _FEW else ""
+        yield Reason(
+            f"{n_bytes / 1e6:.1f} MB is large for a file in Git: record {fewer}smaller sizes "
+            "(--input), or use Git LFS",
+            "record_is_large",
+        )
 
 
 def _write(path: Path, recording: Recording) -> None:
@@ -257,7 +258,7 @@ def _result(
 ) -> RecordResult:
     book = reference.coverage
     n_bytes = request.output.stat().st_size
-    notes: list[str] = [*reference.notes, *filter(None, [_large(n_bytes)])]
+    notes: list[str] = [*reference.notes, *_large(n_bytes, reference.n_samples)]
     return RecordResult(
         source=made.source,
         producer=made.producer,
