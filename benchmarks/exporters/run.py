@@ -25,6 +25,7 @@ from benchmarks.exporters.convert import inputs
 from benchmarks.exporters.facts import Facts, latencies, read_facts
 from benchmarks.exporters.models import FAST, MODELS, OURS, QUICK, ROUTES, Model
 from benchmarks.exporters.watch import Watched, watch
+from benchmarks.pages import put
 from prelu_tools.commands.optimize.equality import processor
 
 HEAD = (
@@ -117,15 +118,8 @@ def document(rows: Sequence[Row], quick: bool) -> str:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
     warning = "**A quick try of the code: times mean nothing.**\n\n" if quick else ""
     return (
-        "# The same models through every exporter\n\n"
-        f"{warning}{versions}; {processor()}, {os.cpu_count()} cores. *For onnxruntime*: "
-        "with `--target onnxruntime-cpu`. *Files*: that the model consists of. *Slopes named*: "
-        "PReLU layers whose slopes have the name of the source's parameter, of those that can be "
-        "recognised. *Largest difference*: the largest difference of an output from the "
-        "framework's float32 result. "
-        "*Latency*: on onnxruntime, one thread, relative to the first exporter's file. *Time* and "
-        "*memory*: of the whole process; for prelu-tools without verification.\n\n"
-        f"{table(rows)}\n"
+        f"{warning}Measured with {versions}, on {processor()}, {os.cpu_count()} cores.\n\n"
+        f"{table(rows)}"
     )
 
 
@@ -148,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{model.title}: done", file=sys.stderr, flush=True)
     text = document(rows, options.quick)
     if options.output:
-        options.output.write_text(text)
+        put(options.output, "table", text)
     print(text)
     return 0
 

@@ -3,11 +3,11 @@
     python tests/mutation/run.py                    # every module of plan.toml
     python tests/mutation/run.py core.parity ...    # some
     python tests/mutation/run.py core.parity --survivors
-    python tests/mutation/run.py --share 5 --seed 1  # 5 % of all; the same for the same seed
+    python tests/mutation/run.py --share 5 --seed 1  # 5% of all; the same for the same seed
 
 What was found stays in build/mutants, by the text of the function and of the change: a run that was
 broken off goes on, after a change of a function its mutants are tried again, and after a change of
-the tests those that survived. Exit code 1 where fewer than 90 % were killed, or a survivor is not
+the tests those that survived. Exit code 1 where fewer than 90% were killed, or a survivor is not
 in equivalent.toml.
 """
 
@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parts += _try(name, group, chosen, until)
     for part in parts:
         _say(part, chosen.survivors)
+    print(_table(parts))
     return _conclude(parts)
 
 
@@ -194,16 +195,38 @@ def _serve(
         queue.put(failed)
 
 
-def _say(part: Part, survivors: bool) -> None:
-    counts = Counter(part.outcomes.values())
-    killed = sum(counts[kind] for kind in KILLED)
-    untried = len(part.mutants) - len(part.outcomes)
+def _counts(part: Part) -> Counter[str]:
+    """How many mutants there are, and what became of them."""
     named = sum(_is_equivalent(part.module, mutant) for mutant in part.survivors)
+    return Counter(
+        mutants=len(part.mutants),
+        killed=sum(outcome in KILLED for outcome in part.outcomes.values()),
+        equivalent=named,
+        survived=len(part.survivors) - named,
+    )
+
+
+def _table(parts: Sequence[Part]) -> str:
+    """One line for each package, and one for all, in Markdown: the table of docs/reliability.md."""
+    sums: dict[str, Counter[str]] = {}
+    for part in parts:
+        for name in (part.module.rpartition(".")[0], "all"):
+            sums.setdefault(name, Counter()).update(_counts(part))
+    return "\n".join(
+        f"| {name} | {n['mutants']:,} | {n['killed']:,} ({n['killed'] / max(n['mutants'], 1):.1%}) "
+        f"| {n['equivalent']} | {n['survived']} |"
+        for name, n in sorted(sums.items(), key=lambda item: (item[0] == "all", item[0]))
+    )
+
+
+def _say(part: Part, survivors: bool) -> None:
+    n = _counts(part)
+    untried = len(part.mutants) - len(part.outcomes)
     rest = f", {untried} not tried" if untried else ""
     print(
-        f"{part.module:22} {len(part.mutants):5} mutants, {killed:5} killed "
-        f"({killed / max(len(part.mutants), 1):5.1%}), {named} equivalent, "
-        f"{len(part.survivors) - named} survived{rest}",
+        f"{part.module:22} {n['mutants']:5} mutants, {n['killed']:5} killed "
+        f"({n['killed'] / max(n['mutants'], 1):5.1%}), {n['equivalent']} equivalent, "
+        f"{n['survived']} survived{rest}",
         flush=True,
     )
     for mutant in part.survivors if survivors else ():
