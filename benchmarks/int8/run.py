@@ -77,8 +77,8 @@ def measure(net: Int8Net, folder: Path, seconds: float, tune: bool) -> dict[str,
 def table(found: Sequence[dict[str, Any]], caption: str) -> str:
     """The rows as Markdown."""
     lines = [
-        "| net | float32 | plain int8 | `quantize` | of plain | LeakyRelu int8 | ReLU int8 | "
-        "over ReLU | SNR plain | SNR `quantize` |",
+        "| net | float32 | plain int8 | `quantize` | vs. plain | LeakyRelu int8 | ReLU int8 | "
+        "vs. ReLU | SNR plain | SNR `quantize` |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in found:
@@ -86,7 +86,7 @@ def table(found: Sequence[dict[str, Any]], caption: str) -> str:
         cells = [
             row["title"], *(_time(ms[key]) for key in ("float", "plain", "int8")),
             f"{row['of_plain']:.2f}", *(_time(ms[key]) for key in ("leaky", "relu")),
-            f"{100 * (row['of_relu'] - 1):+.0f} %", _decibels(row["snr_plain"]),
+            f"{100 * (row['of_relu'] - 1):+.0f}%", _decibels(row["snr_plain"]),
             _decibels(row["snr"]),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
@@ -94,10 +94,10 @@ def table(found: Sequence[dict[str, Any]], caption: str) -> str:
 
 
 def summary(found: Sequence[dict[str, Any]]) -> str:
-    """What the rows say of the marks: twice as fast as plain quantization, 30 % over ReLU."""
+    """What the rows say of the marks: twice as fast as plain quantization, 30% over ReLU."""
     fast = [row for row in found if row["of_plain"] <= 0.5]
     slower = [f"{row['title']} {row['of_plain']:.2f}" for row in found if row not in fast]
-    dear = [f"{row['title']} {100 * (row['of_relu'] - 1):.0f} %" for row in found
+    dear = [f"{row['title']} {100 * (row['of_relu'] - 1):.0f}%" for row in found
             if row["of_relu"] > 1.3]  # fmt: skip
     pairs = [(row["title"], ours - plain) for row in found
              for ours, plain in zip(row["snr"], row["snr_plain"], strict=True)
@@ -105,9 +105,9 @@ def summary(found: Sequence[dict[str, Any]]) -> str:
     lost = [f"{title} {-gain:.1f} dB" for title, gain in pairs if gain < 0]
     words = [
         f"{len(fast)} of {len(found)} nets take at most half the time of plain quantization"
-        + (f"; the others: {', '.join(slower)}" if slower else ""),
-        f"{len(found) - len(dear)} cost at most 30 % more than ReLU in int8"
-        + (f"; the others: {', '.join(dear)}" if dear else ""),
+        + (f". The others: {', '.join(slower)}" if slower else ""),
+        f"{len(found) - len(dear)} take at most 30% longer than ReLU in int8"
+        + (f". The others: {', '.join(dear)}" if dear else ""),
         f"outputs that lose SNR compared with plain quantization: {', '.join(lost) or 'none'}",
     ]
     return "\n".join(f"- {line[0].upper()}{line[1:]}." for line in words)
@@ -141,8 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(found[-1]), flush=True)
     caption = (
         f"{machine()}, one thread on a machine with {os.cpu_count()} cores, a batch of one; "
-        "medians of interleaved rounds, in processor time of the thread. SNR compared with "
-        "floating point on held-out rows, one figure for each output. Weights of MTCNN's nets are "
+        "medians of interleaved rounds, in CPU time of the thread. SNR compared with floating "
+        "point on held-out images, one figure for each output. Weights of MTCNN's nets are "
         "trained; those of the others are drawn with the statistics of trained ones "
         "(`benchmarks/nets/start.py`). Calibrated on synthetic images with the "
         "spectrum of natural ones."

@@ -110,10 +110,10 @@ def digits(folder: Path) -> Iterator[str]:
     scores = {}
     for key, proto in models.items():
         classes = run(proto, test)[0].argmax(axis=1)
-        scores[key] = f"{100 * float((classes == labels).mean()):.2f} %"
+        scores[key] = f"{100 * float((classes == labels).mean()):.2f}%"
     output = result.outputs[0]
     yield (
-        f"| digits | {len(test)} rows | accuracy ({scores['float']} in floating point) | "
+        f"| digits | {len(test)} images | accuracy ({scores['float']} in floating point) | "
         f"{scores['plain']} | {scores.get('int8', '-')} | {output.snr_plain:.1f} dB | "
         f"{output.snr:.1f} dB | {result.verdict} |"
     )
@@ -135,7 +135,7 @@ def mtcnn(name: str, folder: Path) -> Iterator[str]:
         ratios = [10 * np.log10((a**2).sum() / ((a - b) ** 2).sum())
                   for a, b in zip(expected, found, strict=True)]  # fmt: skip
         same = [float(((found[i][:, 1] > 0.6) == (expected[i][:, 1] > 0.6)).mean()) for i in scores]
-        alike[key] = f"{100 * same[0]:.3f} %"
+        alike[key] = f"{100 * same[0]:.3f}%"
         snr[key] = f"{', '.join(f'{r:.1f}' for r in ratios)} dB"
     yield (
         f"| {BY_NAME[name].title} | {len(rows) - half} crops | decisions as in floating point | "
