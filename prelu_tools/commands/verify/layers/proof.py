@@ -20,7 +20,7 @@ from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification.parity import LayerParity, Verdict
 
 NOT_PROVEN = "layer_not_proven"
-_UNNEEDED = "a PReLU that the reference does not have; every output agrees"
+_UNNEEDED = "a PReLU that the reference does not have; the compared outputs agree"
 _UNWATCHED = "without --no-layers, verify searches for it by its values"
 
 
@@ -92,7 +92,7 @@ def _unsearched(layer: LayerParity, is_renamed: bool) -> LayerParity:
         return _passed(layer, _UNNEEDED)
     found, text = Found(where=_UNWATCHED), str(layer.difference)
     if _asks(layer, NOT_FOUND):
-        text = f"{layer.name}: not found in the candidate, although no output differs"
+        text = f"{layer.name}: not found in the candidate, although no compared output differs"
         return _doubtful(layer, text, found, NOT_FOUND)
     if is_renamed and _asks(layer, DIFFER):
         text = f"{text}, and another layer of the candidate has its slopes"
@@ -179,7 +179,7 @@ def _by_values(layer: LayerParity, found: Found, search: LayerSearch) -> LayerPa
         if not unreached and reference.source.is_unread(layer.name, reference.feeds[0]):
             words = "no output of the reference depends on it, and the candidate does not have it"
             return _passed(known, words)
-        text = f"{layer.name}: not found in the candidate, although every output agrees"
+        text = f"{layer.name}: not found in the candidate, although the compared outputs agree"
         return _doubtful(known, text, found, NOT_FOUND)
     known = replace(known, found="values", node=found.makers[0].node)
     text = f"{layer.name}: {in_words(found)}"

@@ -110,7 +110,7 @@ def judge_quantized(plan: QuantizedPlan, placement: Mapping[str, str]) -> Quanti
         _parity(plan, parity, weights.get(parity.name), kernels.get(parity.name))
         for parity in plan.outputs.compare(plan.results)
     )
-    agreed = all(parity.verdict != "fail" for parity in parities)
+    agreed = bool(parities) and all(parity.verdict != "fail" for parity in parities)
     found = layers.parities(placement, agreed) if plan.layers else ()
     notes = [
         *_notes(plan),

@@ -127,8 +127,8 @@ def test_a_layer_that_is_missing_is_no_node() -> None:
     reference = NumpyModel({"a": SLOPES, "b": np.ones((1, 3), np.float32)})
     report = the_one(verified(reference, NumpyModel()))
     assert report.reasons == (
-        "b: not found in the candidate, although every output agrees (the tensors of this kind "
-        "of candidate cannot be searched)",
+        "b: not found in the candidate, although the compared outputs agree (the tensors of this "
+        "kind of candidate cannot be searched)",
     )
     assert (report.verdict, report.first_divergence) == ("inconclusive", None)
     assert the_one(verified(NumpyModel(), reference)).verdict == "pass"
@@ -347,6 +347,17 @@ def test_an_output_that_only_one_side_has_fails() -> None:
         assert (report.verdict, [code_of(reason) for reason in report.reasons]) == ("fail", [code])
         assert [output.verdict for output in report.outputs] == ["pass"]
         assert [(one.code, one.name, one.fails) for one in report.interface] == [(code, "z", True)]
+
+
+def test_without_a_common_output_nothing_agrees() -> None:
+    """A layer that is not found then fails: no output says that its like is there."""
+    report = the_one(verified(NumpyModel(TWO), NumpyModel({"a": TWO["a"]}, outputs=("z", "w"))))
+    assert (report.verdict, report.outputs) == ("fail", ())
+    assert [(layer.name, layer.verdict) for layer in report.layers] == [
+        ("a", "pass"),
+        ("b", "fail"),
+    ]
+    assert report.reasons[0] == "b: missing in the candidate"
 
 
 def test_a_provider_that_nobody_knows_is_a_usage_error_or_none() -> None:

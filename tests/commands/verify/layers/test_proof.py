@@ -89,7 +89,7 @@ def test_one_prelu_more_changes_nothing() -> None:
         before.judge.parities({})[1],
         verdict="pass",
         difference=None,
-        note="a PReLU that the reference does not have; every output agrees",
+        note="a PReLU that the reference does not have; the compared outputs agree",
     )
     assert after.search.tensors.asked == []
 
@@ -177,7 +177,7 @@ def test_a_layer_that_is_nowhere_is_in_doubt() -> None:
     first, second = case.settled()
     assert (first.verdict, first.difference, code_of(first.difference)) == (
         "inconclusive",
-        f"a: not found in the candidate, although every output agrees ({CAN.format(1)})",
+        f"a: not found in the candidate, although the compared outputs agree ({CAN.format(1)})",
         "layer_not_found",
     )
     assert (first.found, first.n_slopes, first.parameter) == ("nowhere", 3, "a.weight")
@@ -344,12 +344,12 @@ def test_without_looking_equal_slopes_pass_and_others_fail() -> None:
     words = "a: 3 of 3 slopes differ, the largest difference at index 1: -1, expected -0.5"
     assert _unsearched(wrong) == [("fail", words, "slopes_differ", None)]
     more = Case([flat()], [flat(), flat("b")])
-    note = "a PReLU that the reference does not have; every output agrees"
+    note = "a PReLU that the reference does not have; the compared outputs agree"
     assert _unsearched(more)[1] == ("pass", None, None, note)
 
 
 def test_without_looking_a_layer_that_is_missing_is_in_doubt() -> None:
-    words = f"a: not found in the candidate, although no output differs {ASK}"
+    words = f"a: not found in the candidate, although no compared output differs {ASK}"
     assert _unsearched(Case([flat()])) == [("inconclusive", words, "layer_not_found", None)]
 
 

@@ -187,7 +187,7 @@ def test_a_call_that_only_one_side_makes_is_not_proven(tmp_path: Path) -> None:
     lost = _net(tmp_path, "l", body.format("q = PRelu(n, b)"), nothing=nothing)
     found = verify(lost, once)
     assert (found.code, found.json["reason_codes"]) == (3, ["layer_not_found"])
-    assert "not found in the candidate, although every output agrees" in " ".join(
+    assert "not found in the candidate, although the compared outputs agree" in " ".join(
         found.json["reasons"]
     )
     assert "tensors of the candidate were compared with it" in " ".join(found.json["reasons"])
@@ -201,7 +201,9 @@ def test_what_no_output_depends_on_is_no_failure_on_either_side(tmp_path: Path) 
     assert "b: no output of the reference depends on it" in _notes(found)
     found = verify(plain, more)
     assert found.code == 0
-    assert "b: a PReLU that the reference does not have; every output agrees" in _notes(found)
+    assert "b: a PReLU that the reference does not have; the compared outputs agree" in _notes(
+        found
+    )
     assert verify(more, more).code == 0
     for command in ("export", "optimize"):
         made = cli(command, more, "-o", tmp_path / f"{command}.onnx", *_quick(command))
@@ -365,8 +367,8 @@ def test_without_layers_what_is_not_found_gives_no_verdict(body: str, tmp_path: 
     assert _unwatched(reference, net) == (3, ["layer_not_found"])
     (reason,) = verify(reference, net, "--no-layers").json["reasons"]
     assert reason.endswith(
-        "b: not found in the candidate, although no output differs (without --no-layers, verify "
-        "searches for it by its values)"
+        "b: not found in the candidate, although no compared output differs (without --no-layers, "
+        "verify searches for it by its values)"
     )
 
 
