@@ -29,18 +29,23 @@ def write_page(lines: str, page: Path, begin: str = _BEGIN) -> None:
 
 
 def of_shapes(table: Mapping[str, Any]) -> str:
-    """The table of slope shapes, in Markdown, with the versions of the runtimes before it."""
+    """The table of slope shapes, in Markdown, with the versions of the runtimes before it.
+
+    Shapes with the same answers share a row.
+    """
     names = list(table["versions"])
     lines = [
         "Measured with",
         "",
         *(f"- {version}" for version in table["versions"].values()),
         "",
-        f"| input | slope | written as | {' | '.join(names)} |",
+        f"| input | slopes | written as | {' | '.join(names)} |",
         f"|---|---|---|{'---|' * len(names)}",
     ]
+    alike: dict[tuple[str, ...], list[str]] = {}
     for row in table["rows"]:
         answers = [_WORDS[row["answers"].get(name)] for name in names]
-        cells = [row["input"], f"`{row['slope']}`", WAYS[row["way"]], *answers]
-        lines.append(f"| {' | '.join(cells)} |")
+        alike.setdefault((row["input"], WAYS[row["way"]], *answers), []).append(f"`{row['slope']}`")
+    for (seen, way, *answers), slopes in alike.items():
+        lines.append(f"| {' | '.join([seen, ', '.join(slopes), way, *answers])} |")
     return "\n".join(lines)
