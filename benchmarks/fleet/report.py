@@ -14,10 +14,14 @@ _TABLE = (
     "| command | models | how | total, s | ms per model | relative to one command per model "
     "| CPU of the main process, ms per model | peak memory of the main process, MB |"
 )
+_GROWTH = (
+    "| command | how | models | start, s | total, ms | CPU of the main process, ms | its wait for "
+    "the disk, ms | its memory, KB | result, bytes |"
+)
 
 
 def lines(known: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A table of all, then how a run over more models grows."""
+    """A table of all, then one of what each additional model takes."""
     yield _TABLE
     yield "|:--|--:|:--|--:|--:|--:|--:|--:|"
     order = sorted(
@@ -42,11 +46,11 @@ def lines(known: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         grown = [one for one in order if (one["command"], one["way"]) == (command, way)]
         if way != "alone" and len(grown) > 1:
             text.append(growth(grown))
-    yield from ["", *text] if text else []
+    yield from ["", _GROWTH, "|:--|:--|--:|--:|--:|--:|--:|--:|--:|", *text] if text else []
 
 
 def growth(grown: Sequence[Mapping[str, Any]]) -> str:
-    """What one more model takes, between the smallest and the largest run."""
+    """A row: what one more model takes, between the smallest and the largest run."""
     first, last = grown[0], grown[-1]
     more = last["models"] - first["models"]
     each = (last["seconds"] - first["seconds"]) / more
@@ -55,11 +59,9 @@ def growth(grown: Sequence[Mapping[str, Any]]) -> str:
     disk = (last["disk_seconds"] - first["disk_seconds"]) / more
     memory = (last["peak_mb"] - first["peak_mb"]) / more
     return (
-        f"- `{first['command']}`, {WAYS[first['way']]}, from {first['models']:,} to "
-        f"{last['models']:,} models: {start:.1f} s to start, {1000 * each:.1f} ms per additional "
-        f"model; of these, the main process takes {1000 * cpu:.2f} ms of CPU and waits "
-        f"{1000 * disk:.2f} ms for the disk; its memory grows by {1000 * memory:.1f} KB per "
-        f"additional model; {last['result_bytes']:,.0f} bytes per result."
+        f"| {first['command']} | {WAYS[first['way']]} | {first['models']:,} to "
+        f"{last['models']:,} | {start:.1f} | {1000 * each:.1f} | {1000 * cpu:.2f} | "
+        f"{1000 * disk:.2f} | {1000 * memory:.1f} | {last['result_bytes']:,.0f} |"
     )
 
 

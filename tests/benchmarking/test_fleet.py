@@ -47,5 +47,5 @@ def test_the_table_and_the_growth() -> None:
         [" 100 ", " one command per model ", " 50.0 ", " 500.0 ", " 1.000 "],
         [" 100 ", " 1 worker process ", " 3.0 ", " 30.0 ", " 0.060 "],
     ]
-    assert "1.0 s to start, 20.0 ms per additional model" in text[-1]
+    assert text[-1].startswith("| inspect | 1 worker process | 50 to 100 | 1.0 | 20.0 |")
     assert growth(known[:0:-1]) == text[-1]
