@@ -84,8 +84,8 @@ def verify(
         bundle: a folder for a minimal reproduction of a failure.
         layout: the axis order, `nchw` or `nhwc`, of `reference`, `candidate` or a model's path.
         strict_special: whether a layer that differs only for infinite or NaN inputs fails.
-        strict_interface: whether any difference in names, types and sizes of inputs and outputs
-            fails.
+        strict_interface: whether any difference in names, types, sizes or axes of inputs and
+            outputs fails.
         strict_warnings: whether a warning fails, such as a record that is older than its model.
         allow_no_prelu: whether models without any PReLU pass if their outputs agree.
         input: the shapes of inputs that a model does not define.

@@ -190,7 +190,7 @@ def equality(report: CandidateReport) -> str:
 
 
 def interface_lines(report: CandidateReport) -> tuple[str, ...]:
-    """Differences in names, types and sizes that no reason of the verdict states already."""
+    """Differences in names, types, sizes and axes that no reason of the verdict states already."""
     return tuple(
         f"interface: {one.words}" for one in report.interface if one.words not in report.reasons
     )

@@ -136,6 +136,12 @@ class KerasTorchSource(TorchSource):
         """The names of the model's variables, as `PReLUCall.sources` has them, by their ids."""
         return self._names
 
+    @property
+    def unnamed(self) -> frozenset[str]:
+        """See `Source.unnamed`: as Keras has it."""
+        self._find_calls()
+        return self._structure.unnamed
+
     def calls(self) -> list[PReLUCall]:
         """The calls of its PReLU layers, in their order."""
         return self._find_calls()

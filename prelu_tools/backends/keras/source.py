@@ -90,6 +90,12 @@ class KerasSource(SourceDefaults):
             *(not_called(path) for path in dict.fromkeys(self._uncalled)),
         )
 
+    @property
+    def unnamed(self) -> frozenset[str]:
+        """See `Source.unnamed`."""
+        self._find_calls()
+        return self._structure.unnamed
+
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`."""
         return self._structure.inputs()

@@ -53,6 +53,7 @@ class Structure:
         self.origin = from_user(options.inputs) if options.inputs else ""
         """Where the sizes are from, if not from the model, and what to do if it rejects them."""
         self._is_keyed: bool | None = None  # None if no call has shown it
+        self._unnamed: frozenset[str] = frozenset()  # of the outputs
         self._specs: list[TensorSpec] | None = None
         self._takes_any_size = False  # whether the user wants others than the model states
 
@@ -166,15 +167,30 @@ class Structure:
         Keys and positions of nested outputs follow each other: `boxes.xy`, `levels.0`.
         """
         inputs = [spec.name for spec in self.inputs()]
-        found = dict(_by_keys("", outputs))
+        found = {name: (value, is_own) for name, is_own, value in _by_keys("", outputs)}
+        names, own = list(found), [name for name, (_, is_own) in found.items() if is_own]
         if not _has_keys(outputs):
-            names = getattr(self._model, "output_names", None) or []
+            names = own = getattr(self._model, "output_names", None) or []
             if len(set(names)) != len(found):
-                names = (
-                    ["output"] if len(found) == 1 else [f"output_{i}" for i in range(len(found))]
-                )
-            found = dict(zip(names, found.values(), strict=True))
-        return distinct_outputs(found, inputs)
+                count, own = len(found), []
+                names = ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
+        values = (value for value, _ in found.values())
+        named = distinct_outputs(dict(zip(names, values, strict=True)), inputs)
+        self._unnamed = frozenset(named) - frozenset(own)
+        return named
+
+    @property
+    def unnamed(self) -> frozenset[str]:
+        """See `Source.unnamed`: what no key, layer or argument of the model is called."""
+        return self._unnamed | self._unnamed_inputs()
+
+    def _unnamed_inputs(self) -> frozenset[str]:
+        names = frozenset(spec.name for spec in self.inputs())
+        if (known := _model_inputs(self._model)) is not None:
+            return names - {tensor.name for tensor in known.values()}
+        if self._is_keyed or isinstance(_built_shape(self._model), Mapping):
+            return frozenset()
+        return names - set(inspect.signature(type(self._model).call).parameters)
 
 
 def _has_keys(outputs: Any) -> bool:
@@ -183,18 +199,21 @@ def _has_keys(outputs: Any) -> bool:
     return isinstance(outputs, Mapping)
 
 
-def _by_keys(prefix: str, outputs: Any) -> Iterator[tuple[str, Any]]:
-    """The tensors that outputs are nested in, with the keys that lead to each."""
+def _by_keys(prefix: str, outputs: Any, is_own: bool = True) -> Iterator[tuple[str, bool, Any]]:
+    """The tensors that outputs are nested in.
+
+    Each with the keys and positions that lead to it, and whether all of these are keys.
+    """
     if isinstance(outputs, Mapping):
         parts = [(str(key), value) for key, value in outputs.items()]
     elif isinstance(outputs, list | tuple):
         parts = [(str(place), value) for place, value in enumerate(outputs)]
     else:
         if outputs is not None:
-            yield prefix.lstrip("."), outputs
+            yield prefix.lstrip("."), is_own, outputs
         return
     for key, value in parts:
-        yield from _by_keys(f"{prefix}.{key}", value)
+        yield from _by_keys(f"{prefix}.{key}", value, is_own and isinstance(outputs, Mapping))
 
 
 def _model_inputs(model: Any) -> dict[str, Any] | None:

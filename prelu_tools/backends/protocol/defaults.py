@@ -65,6 +65,11 @@ class SourceDefaults(ABC):
         return None
 
     @property
+    def unnamed(self) -> frozenset[str]:
+        """None: inputs and outputs have the model's own names."""
+        return frozenset()
+
+    @property
     def searchable(self) -> Searchable | None:
         """None: its tensors cannot be searched."""
         return None

@@ -163,6 +163,14 @@ class Source(Protocol):
         """The record of a source that was run before and cannot be run again; None for others."""
         ...
 
+    @property
+    def unnamed(self) -> frozenset[str]:
+        """The inputs and outputs that the model itself has no name for; known once it has run.
+
+        What they are called here is made up: the output of a torch module that returns a tensor.
+        """
+        ...
+
     def inputs(self) -> Sequence[TensorSpec]:
         """The model's inputs.
 

@@ -196,3 +196,5 @@ class Recording:
     """Reasons why a comparison with it proves nothing."""
     source_file: RecordedFile | None = None
     """What it was read from; None if that is no file, and in records of older versions."""
+    unnamed: frozenset[str] = frozenset()
+    """Inputs and outputs without a name in the source; none in records of older versions."""

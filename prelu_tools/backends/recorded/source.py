@@ -62,6 +62,11 @@ class RecordedSource(SourceDefaults):
         """See `Source.computes_in`: as it was recorded."""
         return self._recording.computes_in
 
+    @property
+    def unnamed(self) -> frozenset[str]:
+        """See `Source.unnamed`: as it was recorded."""
+        return self._recording.unnamed
+
     def inputs(self) -> Sequence[TensorSpec]:
         """See `Source.inputs`: as they were recorded."""
         return self._recording.inputs

@@ -15,7 +15,13 @@ from torch.utils import _pytree as pytree
 from prelu_tools.backends.protocol.failures import from_other, from_user
 from prelu_tools.backends.protocol.freeing import taken_from
 from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, stated_spec
-from prelu_tools.backends.torch.calling import argument_name, as_call, placed
+from prelu_tools.backends.torch.calling import (
+    argument_name,
+    as_call,
+    has_position,
+    names_itself,
+    placed,
+)
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption, SourceOptions, example_sizes
@@ -34,6 +40,8 @@ class Arguments:
     """The structure of `(args, kwargs)`."""
     leaves: tuple[Any, ...]
     """Every leaf of that; a tensor's is its `TensorSpec.name`, wrapped in `_Slot`."""
+    unnamed: frozenset[str] = frozenset()
+    """The tensors without a name in the model: of `*args`, in a list, or called otherwise there."""
     notes: tuple[str, ...] = ()
     """Notes on them for the user."""
     is_assumed: bool = False
@@ -164,8 +172,12 @@ def from_structure(
     structure: pytree.TreeSpec, leaves: Sequence[TensorSpec | Constant]
 ) -> Arguments:
     """The arguments of a program: the structure of `(args, kwargs)`, and its leaves in order."""
+    call = pytree.tree_unflatten(leaves, structure)
+    paths = pytree.tree_flatten_with_path(call)[0]
+    specs = [(path, leaf) for path, leaf in paths if isinstance(leaf, TensorSpec)]
     return Arguments(
-        specs=tuple(leaf for leaf in leaves if isinstance(leaf, TensorSpec)),
+        specs=tuple(spec for _, spec in specs),
+        unnamed=frozenset(spec.name for path, spec in specs if has_position(path)),
         structure=structure,
         leaves=tuple(
             leaf.value if isinstance(leaf, Constant) else _Slot(leaf.name) for leaf in leaves
@@ -221,7 +233,7 @@ def _from_options(
         p.kind is python_inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values()
     ):
         calls = ((), slots)
-    return _arguments(placed(signature, *calls, label), specs)
+    return _arguments(placed(signature, *calls, label), specs, signature)
 
 
 def _from_examples(signature: python_inspect.Signature, given: Any, label: str) -> Arguments:
@@ -244,7 +256,7 @@ def _from_examples(signature: python_inspect.Signature, given: Any, label: str) 
     batch = next((shape[0] for shape in sizes if shape), None)
     specs = [_spec(name, tensor, batch) for name, tensor in found.items()]
     notes = (f"fixed in the graph: {', '.join(fixed)}",) if fixed else ()
-    made = _arguments(slots, specs)
+    made = _arguments(slots, specs, signature)
     return replace(made, notes=notes, is_assumed=True, is_of_example=True)
 
 
@@ -302,8 +314,12 @@ def _sizes_like(shape: Sequence[Dim], example: Sequence[int]) -> tuple[int, ...]
     )
 
 
-def _arguments(call: Any, specs: Sequence[TensorSpec]) -> Arguments:
-    leaves, structure = pytree.tree_flatten(call)
-    order = [leaf.name for leaf in leaves if isinstance(leaf, _Slot)]
+def _arguments(
+    call: Any, specs: Sequence[TensorSpec], signature: python_inspect.Signature
+) -> Arguments:
+    paths, structure = pytree.tree_flatten_with_path(call)
+    slots = [(path, leaf.name) for path, leaf in paths if isinstance(leaf, _Slot)]
+    order = [name for _, name in slots]
     ordered = sorted(one_size_a_name(specs), key=lambda spec: order.index(spec.name))
-    return Arguments(tuple(ordered), structure, tuple(leaves))
+    unnamed = frozenset(name for path, name in slots if not names_itself(path, name, signature))
+    return Arguments(tuple(ordered), structure, tuple(leaf for _, leaf in paths), unnamed)

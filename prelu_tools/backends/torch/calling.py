@@ -70,6 +70,27 @@ def _argument(part: int, key: Any, signature: python_inspect.Signature) -> str:
     return f"input_{key.idx}"
 
 
+def names_itself(path: Sequence[Any], name: str, signature: python_inspect.Signature) -> bool:
+    """Whether a tensor's name is that of its argument, with keys of it only.
+
+    Tensors of `*args`, and those at positions inside an argument, have none.
+    """
+    (part, first, *_) = path
+    if has_position(path):
+        return False
+    if part.idx == 1:
+        return True
+    parameters = list(signature.parameters.values())[: first.idx + 1]
+    variadic = python_inspect.Parameter.VAR_POSITIONAL
+    is_argument = all(parameter.kind is not variadic for parameter in parameters)
+    return is_argument and name == argument_name(path, signature)
+
+
+def has_position(path: Sequence[Any]) -> bool:
+    """Whether a tensor is at a position inside an argument, which only its number tells."""
+    return any(isinstance(key, pytree.SequenceKey) for key in path[2:])
+
+
 def paths_of(structure: pytree.TreeSpec) -> list[list[str]]:
     """For each leaf of `(args, kwargs)` the keys and positions inside its argument."""
     numbered = pytree.tree_unflatten(range(structure.num_leaves), structure)

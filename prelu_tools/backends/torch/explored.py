@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
@@ -48,6 +48,7 @@ class ExploredModule:
         self._by_operators = False  # how its PReLUs are observed
         self._taken: Arguments | None = None
         self._outputs: list[str] = []
+        self._unnamed: frozenset[str] = frozenset()  # of the outputs
         self._uncalled: list[str] = []
 
     def inputs(self) -> Sequence[TensorSpec]:
@@ -116,6 +117,12 @@ class ExploredModule:
         self._uncalled = [name for name, own in missing.items() if not used & own]
         self._known, self._narrow = finder.known, finder.narrow
         self._outputs = list(self._named(outputs))
+        own = {name: is_own for name, is_own, _ in _found_in(outputs)}
+        self._unnamed = frozenset(
+            name
+            for name, (key, is_own) in zip(self._outputs, own.items(), strict=True)
+            if not is_own or name != key
+        )
         return finder.calls
 
     def _explored(
@@ -183,21 +190,32 @@ class ExploredModule:
     def _named(self, outputs: Any) -> dict[str, torch.Tensor]:
         return distinct_outputs(_flatten(outputs), [spec.name for spec in self._arguments().specs])
 
+    @property
+    def unnamed(self) -> frozenset[str]:
+        """See `Source.unnamed`: outputs at positions, and inputs that are no arguments."""
+        self._find_calls()
+        return self._unnamed | self._arguments().unnamed
+
 
 def _flatten(outputs: Any) -> dict[str, torch.Tensor]:
     """Outputs by name, whatever they are nested in, in the order in which they are exported."""
+    return {name: tensor for name, _, tensor in _found_in(outputs)}
+
+
+def _found_in(outputs: Any) -> Iterator[tuple[str, bool, torch.Tensor]]:
+    """Each output with its name, and whether that is made of keys and fields only."""
     if isinstance(outputs, torch.Tensor):
-        return {"output": outputs}
+        yield "output", False, outputs
+        return
+    fields = getattr(outputs, "_fields", None)
+    has_keys = isinstance(outputs, Mapping) or fields is not None
     if isinstance(outputs, Mapping):
         parts = [(str(key), value) for key, value in outputs.items()]
     else:
-        names = getattr(outputs, "_fields", None)
-        parts = [(names[i] if names else f"output_{i}", value) for i, value in enumerate(outputs)]
-    flat: dict[str, torch.Tensor] = {}
+        parts = [(fields[i] if fields else f"output_{i}", value) for i, value in enumerate(outputs)]
     for name, value in parts:
         if isinstance(value, torch.Tensor):
-            flat[name] = value
+            yield name, has_keys, value
         elif value is not None:
-            inner = _flatten(value)
-            flat |= {f"{name}.{key}": tensor for key, tensor in inner.items()}
-    return flat
+            for key, is_own, tensor in _found_in(value):
+                yield f"{name}.{key}", has_keys and is_own, tensor

@@ -182,6 +182,7 @@ def _recording(
         n_parameters=source.n_parameters,
         computes_in=source.computes_in,
         inputs=tuple(source.inputs()),
+        unnamed=source.unnamed,
         outputs={name: _facts(reference, looked, name) for name in reference.outputs[0]},
         layers=layers,
         runs=tuple(kept.runs),

@@ -273,7 +273,7 @@ def _in_any_order(
     orders = [replace(linked, links=links) for links in other_links(linked.links)]
     try:
         judged = judge(reference, linked, provider, request)
-        if judged.report.verdict != "fail":
+        if judged.report.verdict != "fail" or _agrees(judged.report):
             return judged
     except PReLUToolsError:
         if not orders:
@@ -282,19 +282,26 @@ def _in_any_order(
     for other in orders:
         with suppress(PReLUToolsError):
             found = judge(reference, other, provider, request)
-            if found.report.verdict == "pass" or judged is None:
-                found.notes += (_moved_note(other, found.report.verdict == "pass"),)
+            agrees = _agrees(found.report)
+            if agrees or judged is None:
+                found.notes += (_moved_note(other, agrees),)
                 return found
     return judge(reference, linked, provider, request) if judged is None else judged
 
 
-def _moved_note(linked: Linked, passes: bool) -> str:
+def _agrees(report: CandidateReport) -> bool:
+    """Whether it passes, or fails by `--strict-interface` only."""
+    strict = {one.words for one in report.interface if not one.fails}
+    return report.verdict == "pass" or (bool(report.reasons) and strict.issuperset(report.reasons))
+
+
+def _moved_note(linked: Linked, agrees: bool) -> str:
     moved = [
         f"{link.candidate} as {list(link.permutation)}"
         for link in linked.links
         if tuple(sorted(link.permutation)) != link.permutation
     ]
-    does = "passes" if passes else "runs"
+    does = "matches" if agrees else "runs"
     return Reason(
         f"{linked.label}: its shapes do not determine its axis order; it {does} with the "
         f"reference's axes permuted for its inputs: {', '.join(moved)}",

@@ -295,10 +295,10 @@ class VerifyRequest:
     )  # fmt: skip
     strict_interface: bool = option(
         FLAG,
-        "Fail if names, types or sizes of inputs and outputs differ; by default, only a missing "
-        "or additional output, or a change between integer and float, fails.",
+        "Fail if names, types, sizes or axes of inputs and outputs differ; by default, only a "
+        "missing or additional output, or a change between integer and float, fails.",
         default=False, example="false",
-        key_help="fail if names, types or sizes of inputs and outputs differ",
+        key_help="fail if names, types, sizes or axes of inputs and outputs differ",
     )  # fmt: skip
     strict_warnings: bool = option(
         FLAG,

@@ -52,7 +52,31 @@ def test_generated_names_become_plain(keras: Any, number: int, names: list[str])
     inputs = [keras.Input((3,)) for _ in range(number)]
     joined = keras.layers.Add()(inputs) if number > 1 else inputs[0]
     model = keras.Model(inputs, keras.layers.PReLU()(joined))
-    assert [spec.name for spec in source_of(model).inputs()] == names
+    source = source_of(model)
+    assert [spec.name for spec in source.inputs()] == names
+    assert source.unnamed == set(names)  # the output is called like its layer
+
+
+def test_what_a_keras_model_has_no_name_for(keras: Any) -> None:
+    x = keras.Input((3,), name="x")
+    y = keras.layers.PReLU(name="act")(x)
+    outputs = {"box": {"xy": y}, "levels": [y + 1]}
+    assert source_of(keras.Model(x, outputs)).unnamed == {"levels.0"}
+    assert source_of(keras.Model(x, [y, y])).unnamed == {"output_0", "output_1"}
+    stack = keras.Sequential([keras.Input((3,), name="x"), keras.layers.PReLU()])
+    assert source_of(stack).unnamed == {"output"}
+
+    class Net(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = keras.layers.PReLU()
+
+        def call(self, image: Any) -> Any:
+            return self.act(image)
+
+    shape = ("batch", 3)
+    assert source_of(Net(), InputOption("image", shape)).unnamed == {"output"}
+    assert source_of(Net(), InputOption("photo", shape)).unnamed == {"photo", "output"}
 
 
 def test_a_model_that_was_never_called_needs_the_option(keras: Any) -> None:

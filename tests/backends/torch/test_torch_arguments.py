@@ -110,6 +110,19 @@ def test_nested_arguments_are_inputs_by_their_keys(nets: Path) -> None:
     assert list(found.slopes) == ["act", "act_1"]  # the same input twice is one call
 
 
+def test_tensors_at_positions_have_no_names() -> None:
+    import torch
+
+    from prelu_tools.backends.torch.arguments import arguments_of
+    from prelu_tools.core.options import SourceOptions
+
+    one = torch.zeros(2, 3)
+    given = ({"mask": one, "levels": [one]}, one)
+    found = arguments_of(lambda batch, *more: None, lambda: given, SourceOptions(), "net")
+    assert [spec.name for spec in found.specs] == ["batch.mask", "batch.levels.0", "more_0"]
+    assert found.unnamed == {"batch.levels.0", "more_0"}
+
+
 def test_arguments_may_be_named_and_left_out(nets: Path) -> None:
     assert list(export(f"{nets}:ByName").inputs) == ["x", "mask"]
     shaped = export(f"{nets}:ByName", "--input", "x:batch,3,length")
@@ -177,26 +190,29 @@ def test_the_sizes_to_type_have_the_channels_of_the_first_layer(layers: str, siz
 
 
 @pytest.mark.parametrize(
-    ("forward", "names", "is_known"),
+    ("forward", "names", "unnamed"),
     [
-        (lambda x, y=None: None, ["x"], True),
-        (lambda x, y=None: None, ["y", "x"], True),
-        (lambda x: None, ["input"], False),
-        (lambda x, gain: None, ["x", "y"], False),
-        (lambda *xs: None, ["a", "b"], True),
-        (lambda x, **rest: None, ["x", "a"], True),
+        (lambda x, y=None: None, ["x"], set()),
+        (lambda x, y=None: None, ["y", "x"], set()),
+        (lambda x: None, ["input"], None),
+        (lambda x, gain: None, ["x", "y"], None),
+        (lambda *xs: None, ["a", "b"], {"a", "b"}),
+        (lambda x, *more: None, ["x", "a"], {"a"}),
+        (lambda x, **rest: None, ["x", "a"], set()),
     ],
 )
 def test_a_shape_belongs_to_an_argument_of_its_name(
-    forward: Any, names: list[str], is_known: bool
+    forward: Any, names: list[str], unnamed: set[str] | None
 ) -> None:
     from prelu_tools.backends.torch.arguments import arguments_of
     from prelu_tools.core.errors import UsageError
     from prelu_tools.core.options import InputOption, SourceOptions
 
     options = SourceOptions(inputs=tuple(InputOption(name, (1, 3)) for name in names))
-    if is_known:
-        assert {one.name for one in arguments_of(forward, None, options, "net").specs} == {*names}
+    if unnamed is not None:
+        found = arguments_of(forward, None, options, "net")
+        assert {one.name for one in found.specs} == {*names}
+        assert found.unnamed == unnamed
         return
     words = f"^--input {names[-1]}: net has no such input; it takes x"
     with pytest.raises(UsageError, match=words):

@@ -228,19 +228,25 @@ class _Pair(NamedTuple):
 
 
 @pytest.mark.parametrize(
-    ("result", "names"),
+    ("result", "names", "n_unnamed"),
     [
-        (lambda x: x, ["output"]),
-        (lambda x: (x, x + 1), ["output_0", "output_1"]),
-        (lambda x: [x], ["output_0"]),
-        (lambda x: {"z": x, "a": x + 1}, ["z", "a"]),
-        (lambda x: _Pair(x, x + 1), ["first", "second"]),
-        (lambda x: {"a": (x, None), "b": x}, ["a.output_0", "b"]),
+        (lambda x: x, ["output"], 1),
+        (lambda x: (x, x + 1), ["output_0", "output_1"], 2),
+        (lambda x: [x], ["output_0"], 1),
+        (lambda x: {"z": x, "output": x + 1}, ["z", "output"], 0),
+        (lambda x: _Pair(x, x + 1), ["first", "second"], 0),
+        (lambda x: {"a": (x, None), "b": x}, ["a.output_0", "b"], 1),
+        (lambda x: {"a": {"b": x}, "a.b": x}, ["a.b"], 0),
+        (lambda x: {"x": x, "b": x}, ["x_1", "b"], 1),
     ],
 )
-def test_outputs_have_names_whatever_they_are_nested_in(result: Any, names: list[str]) -> None:
+def test_outputs_have_names_whatever_they_are_nested_in(
+    result: Any, names: list[str], n_unnamed: int
+) -> None:
     net = _Net(lambda self, x: result(self.act(x)), act=_prelu([0.5]))
-    with source_of(net, _vector(2)).runner() as runner:
+    source = source_of(net, _vector(2))
+    assert source.unnamed == set(names[:n_unnamed])
+    with source.runner() as runner:
         found = runner.run({"x": np.array([[-1.0, 1.0]], np.float32)})
     assert list(found) == names
     assert found[names[0]].tolist() == [[-0.5, 1.0]]

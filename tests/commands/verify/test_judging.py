@@ -139,7 +139,10 @@ def test_orders_are_tried_until_one_passes(
         asked.append(name)
         if name not in verdicts:
             raise PReLUToolsError(f"{name} does not run")
-        return SimpleNamespace(report=SimpleNamespace(verdict=verdicts[name]), notes=(name,))
+        report = SimpleNamespace(
+            verdict=verdicts[name], reasons=("an output differs",), interface=()
+        )
+        return SimpleNamespace(report=report, notes=(name,))
 
     monkeypatch.setattr(command, "judge", judge)
     given: Any = "the reference", _linked(FIRST, LAST), "cpu", REQUEST
@@ -150,7 +153,7 @@ def test_orders_are_tried_until_one_passes(
         first, *more = command._in_any_order(*given).notes
         assert first == chosen
         assert [code_of(note) for note in more] == ["axis_order_tried"] * (chosen != "same")
-        assert all(("it passes" in note) is (verdicts[chosen] == "pass") for note in more)
+        assert all(("it matches" in note) is (verdicts[chosen] == "pass") for note in more)
     assert asked == tried
 
 
@@ -167,11 +170,11 @@ def test_without_another_order_what_does_not_run_raises(monkeypatch: pytest.Monk
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize(("passes", "does"), [(True, "passes"), (False, "runs")])
-def test_the_order_that_counts_is_named(passes: bool, does: str) -> None:
+@pytest.mark.parametrize(("agrees", "does"), [(True, "matches"), (False, "runs")])
+def test_the_order_that_counts_is_named(agrees: bool, does: str) -> None:
     links = (InputLink("x", "image", LAST), InputLink("v", "v", (0, 1)),
              InputLink("z", "other", FIRST))  # fmt: skip
-    note = command._moved_note(Linked("c", cast(Any, None), links, Layouts()), passes)
+    note = command._moved_note(Linked("c", cast(Any, None), links, Layouts()), agrees)
     assert note == (
         f"c: its shapes do not determine its axis order; it {does} with the reference's axes "
         "permuted for its inputs: image as [0, 2, 3, 1], other as [0, 3, 1, 2]"

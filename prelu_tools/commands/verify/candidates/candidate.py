@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
@@ -44,6 +44,7 @@ from prelu_tools.core.results.verification.candidate import CandidateReport, Pow
 from prelu_tools.core.results.verification.parity import (
     InterfaceDifference,
     LayerParity,
+    OutputParity,
     SpecialValue,
 )
 from prelu_tools.core.rounding.tolerance import (
@@ -96,7 +97,7 @@ class CandidateJudge:
         outputs = self.output_judge()
         parities = outputs.compare(seen.results)
         fails = not parities or any(parity.verdict == "fail" for parity in parities)
-        interface = self.interface(seen.results[0])
+        interface = self.interface(outputs, parities, seen)
         self.note_randomness(seen)
         self._note_types(seen)
         special = self._special(seen)
@@ -195,14 +196,16 @@ class CandidateJudge:
             for layers.run, feed in counted(numbered, "observing its layers"):
                 tapped.run(feed, observe)
 
-    def interface(self, results: Mapping[str, Array]) -> tuple[InterfaceDifference, ...]:
+    def interface(
+        self, outputs: OutputJudge, parities: Iterable[OutputParity], seen: Seen
+    ) -> tuple[InterfaceDifference, ...]:
         """How its inputs and outputs differ from the reference's."""
-        reference = self.reference
-        specs = reference.source.inputs(), self.source.inputs()
-        pairs = pair_outputs(reference.outputs[0], results)
+        reference, results = self.reference, seen.results[0]
+        models, expected = (reference.source, self.source), reference.outputs[0]
+        links = outputs.links(results, parities)
         return (
-            *compare_inputs(*specs, self.linked.links),
-            *compare_outputs(reference.outputs[0], reference.kinds, results, pairs),
+            *compare_inputs(models, self.linked.links),
+            *compare_outputs(models, expected, reference.kinds, results, links),
         )
 
     def note_randomness(self, seen: Seen) -> None:

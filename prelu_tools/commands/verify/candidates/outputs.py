@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.arrays import Array
@@ -17,6 +18,17 @@ from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import FACTOR, Extent, Limit, limit_of
 
 Results = Sequence[Mapping[str, Array]]
+
+
+class OutputLink(NamedTuple):
+    """Which output of a candidate is which of the reference."""
+
+    reference: str
+    """The reference's name of it."""
+    candidate: str
+    """The candidate's name of it."""
+    permutation: Permutation
+    """From the reference's axis order to the candidate's."""
 
 
 class OutputJudge:
@@ -110,29 +122,52 @@ class OutputJudge:
             remark=_remark(comparison),
         )
 
+    def links(
+        self, results: Mapping[str, Array], parities: Iterable[OutputParity]
+    ) -> list[OutputLink]:
+        """The outputs that both sides have, each with the axis order in which it agrees.
+
+        Where it does not, no order is known.
+
+        Args:
+            results: those of the first run.
+            parities: what `compare` found.
+        """
+        failed = {parity.name for parity in parities if parity.verdict == "fail"}
+        reference, links = self._references[0], []
+        for mine, theirs in pair_outputs(reference, results):
+            same, found = tuple(range(results[theirs].ndim)), results[theirs]
+            order = same if theirs in failed else self._order(reference[mine], found, theirs)
+            links.append(OutputLink(mine, theirs, order))
+        return links
+
     def to_reference(self, reference: Array, candidate: Array, name: str) -> Array:
-        """The candidate's output in the reference's axis order.
+        """The candidate's output in the reference's axis order."""
+        return candidate.transpose(inverse(self._order(reference, candidate, name)))
+
+    def _order(self, reference: Array, candidate: Array, name: str) -> Permutation:
+        """From the reference's axis order to the candidate's; the same one where none fits.
 
         An output is moved where an input of its rank was, or the user says so: a head of a detector
         ([N, boxes, 4]) has no channels first or last, whatever becomes of the picture. Where its
         shape leaves several orders open, the first run that tells them apart decides.
         """
         fitting = AxisAlignment.between(reference.shape, candidate.shape)
+        same, given = tuple(range(candidate.ndim)), self._layouts.permutation(reference.ndim)
         if reference.ndim < 3 or not fitting:
-            return candidate
-        same, given = tuple(range(reference.ndim)), self._layouts.permutation(reference.ndim)
+            return same
         if reference.ndim not in self._moved and (same in fitting or given not in fitting):
-            return candidate
+            return same
         fitting = fitting.only(given)
         if len(fitting) == 1:
-            return candidate.transpose(inverse(fitting[0]))
+            return fitting[0]
         order = self._orders.get(name)
         if order is None or order not in fitting:
             distances = fitting.distances(reference, candidate)
             order = min(distances, key=distances.__getitem__)
             if distances[order] < max(distances.values()):
                 self._orders[name] = order
-        return candidate.transpose(inverse(order))
+        return order
 
 
 def pair_outputs(

@@ -59,7 +59,7 @@ class Findings:
     layers: tuple[LayerParity, ...]
     """Each PReLU layer, compared."""
     interface: tuple[InterfaceDifference, ...]
-    """Names, types and sizes that differ."""
+    """Names, types, sizes and axes that differ."""
     tolerance: Tolerance
     """What differences may be."""
     is_random: bool

@@ -24,6 +24,7 @@ class QuantizedCandidateJudge(CandidateJudge):
         layers = LayerJudge(self.reference, (), self.linked.layouts, CALIBRATED)
         seen = self.run(layers, observed=False)
         self.note_randomness(seen)
+        outputs = self.output_judge()
         plan = QuantizedPlan(
             reference=self.reference,
             source=graph,
@@ -31,7 +32,7 @@ class QuantizedCandidateJudge(CandidateJudge):
             meaning=meaning,
             provider=self.provider,
             feeds=self.feeds,
-            outputs=self.output_judge(),
+            outputs=outputs,
             results=seen.results,
             given=self.request.inputs_file is not None and self.request.samples is None,
             layers=self.request.layers,
@@ -48,7 +49,7 @@ class QuantizedCandidateJudge(CandidateJudge):
             outputs=judgement.outputs,
             layers=judgement.layers,
             power=judgement.power if self.request.power else None,
-            interface=self.interface(seen.results[0]),
+            interface=self.interface(outputs, judgement.outputs, seen),
             tolerance=QUANTIZED,
             is_random=self.is_random(seen),
         ))  # fmt: skip

@@ -107,6 +107,6 @@ class CandidateReport:
     power: Power | None = None
     """The share of planted faults that were caught; None if it was not measured."""
     interface: tuple[InterfaceDifference, ...] = ()
-    """Names, types and sizes of inputs and outputs that differ from the reference's."""
+    """Names, types, sizes and axes of inputs and outputs that differ from the reference's."""
     seconds: float = field(default=0.0, compare=False)
     """How long the check took; 0 if that is not known."""

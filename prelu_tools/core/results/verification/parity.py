@@ -155,7 +155,7 @@ class InterfaceDifference:
     name: str
     """The reference's name for it; with `[axis]` for a size."""
     code: str
-    """What differs: `input_type`, `input_size_fixed`, `output_missing`, ..."""
+    """What differs: `input_type`, `input_axes`, `input_size_fixed`, `output_missing`, ..."""
     expected: str
     """What the reference has."""
     found: str
@@ -173,6 +173,8 @@ class InterfaceDifference:
             return f"{what}: the reference has no such output"
         if self.code.endswith("renamed"):
             return f"{self.part} {self.found!r} is called {self.name!r} in the reference"
+        if self.code.endswith("axes"):
+            return f"{what} has the reference's axes permuted as {self.found}"
         if self.code.endswith("fixed"):
             return f"{what} is fixed to {self.found}; the reference accepts any size"
         return f"{what} is {self.found} ({self.expected} in the reference)"

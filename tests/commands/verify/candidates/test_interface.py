@@ -1,7 +1,8 @@
-"""Names, types and sizes of inputs and outputs: what is said, and what fails."""
+"""Names, types, sizes and axes of inputs and outputs: what is said, and what fails."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,10 +10,12 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from running import Outcome
 from text_nets import COLUMN, candidate, save, verify
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.candidates.interface import compare_inputs, compare_outputs
+from prelu_tools.commands.verify.candidates.outputs import OutputLink
 from prelu_tools.commands.verify.inputs.linking import InputLink, Layouts
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.unchecked import fixed_sizes
@@ -25,16 +28,40 @@ def _spec(name: str, *shape: Dim, dtype: str = "float32") -> TensorSpec:
     return TensorSpec(name, dtype, shape, tuple(d if isinstance(d, int) else 2 for d in shape))
 
 
+def _models(
+    left: Sequence[TensorSpec] = (),
+    right: Sequence[TensorSpec] = (),
+    unnamed: tuple[Collection[str], Collection[str]] = ((), ()),
+) -> Any:
+    return tuple(
+        SimpleNamespace(inputs=lambda specs=specs: specs, unnamed=names)
+        for specs, names in zip((left, right), unnamed, strict=True)
+    )
+
+
 def _inputs(left: TensorSpec, right: TensorSpec, *order: int) -> Codes:
     link = InputLink(left.name, right.name, order or tuple(range(len(left.shape))))
-    return [(one.code, one.words) for one in compare_inputs([left], [right], [link])]
+    return [(one.code, one.words) for one in compare_inputs(_models([left], [right]), [link])]
+
+
+def _link(mine: str, theirs: str, *order: int) -> OutputLink:
+    return OutputLink(mine, theirs, order or (0,))
 
 
 def test_inputs_that_are_the_same() -> None:
     picture = _spec("x", "batch", 3, "h", "w")
     assert _inputs(picture, picture) == []
     assert _inputs(_spec("x", 1, 3, 4, 5), picture) == []  # it takes more than it has to
-    assert _inputs(picture, _spec("x", "n", "h", "w", 3), 0, 2, 3, 1) == []
+
+
+def test_other_axes_of_an_input() -> None:
+    last = _inputs(_spec("x", "batch", 3, "h", "w"), _spec("x", "n", "h", "w", 3), 0, 2, 3, 1)
+    assert last == [("input_axes", "input 'x' has the reference's axes permuted as [0, 2, 3, 1]")]
+    cube = _spec("x", "n", 3, 3, 3)
+    assert _inputs(cube, cube) == []
+    assert _inputs(cube, cube, 0, 3, 1, 2) == [
+        ("input_axes", "input 'x' has the reference's axes permuted as [0, 3, 1, 2]")
+    ]
 
 
 def test_what_is_another_one_of_an_input() -> None:
@@ -43,11 +70,12 @@ def test_what_is_another_one_of_an_input() -> None:
     assert fixed == [
         ("input_renamed", "input 'image' is called 'x' in the reference"),
         ("input_type", "input 'x' is float16 (float32 in the reference)"),
+        ("input_axes", "input 'x' has the reference's axes permuted as [0, 2, 3, 1]"),
         ("input_size_fixed", "input 'x[0]' is fixed to 1; the reference accepts any size"),
         ("input_size_fixed", "input 'x[3]' is fixed to 64; the reference accepts any size"),
     ]
-    found = list(compare_inputs([picture, _spec("t", 1)], [picture],
-                                [InputLink("x", "x", (0, 1, 2, 3))]))  # fmt: skip
+    models = _models([picture, _spec("t", 1)], [picture])
+    found = list(compare_inputs(models, [InputLink("x", "x", (0, 1, 2, 3))]))
     assert [(one.code, one.words) for one in found] == [
         ("input_missing", "input 't' of the reference is missing")
     ]
@@ -65,14 +93,15 @@ def test_what_is_another_one_of_an_input() -> None:
 )  # fmt: skip
 def test_a_number_that_became_a_real_one_fails(wanted: str, found: str, fails: bool) -> None:
     left, right = {"y": np.zeros(2)}, {"y": np.zeros(2, found)}
-    (one,) = compare_outputs(left, {"y": wanted}, right, [("y", "y")])
+    (one,) = compare_outputs(_models(), left, {"y": wanted}, right, [_link("y", "y")])
     assert (one.code, one.expected, one.found, one.fails) == ("output_type", wanted, found, fails)
 
 
 def test_outputs_of_one_type_are_no_difference() -> None:
     left, right = {"y": np.zeros(2)}, {"y": np.zeros(2, np.float32)}
-    assert list(compare_outputs(left, {"y": "float32"}, right, [("y", "y")])) == []
-    (one,) = compare_outputs(left, {"y": "float32"}, {"z": right["y"]}, [("y", "z")])
+    kinds = {"y": "float32"}
+    assert list(compare_outputs(_models(), left, kinds, right, [_link("y", "y")])) == []
+    (one,) = compare_outputs(_models(), left, kinds, {"z": right["y"]}, [_link("y", "z")])
     assert (one.code, one.words, one.fails) == (
         "output_renamed",
         "output 'z' is called 'y' in the reference",
@@ -80,9 +109,26 @@ def test_outputs_of_one_type_are_no_difference() -> None:
     )
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_name_that_a_model_does_not_have_cannot_differ(side: int) -> None:
+    left, right = _spec("x", 3), _spec("image", 3)
+    unnamed = (("x", "y"), ()) if side == 0 else ((), ("image", "z"))
+    models = _models([left], [right], unnamed)
+    assert list(compare_inputs(models, [InputLink("x", "image", (0,))])) == []
+    values = {"y": np.zeros(2)}, {"y": "float64"}, {"z": np.zeros(2)}
+    assert list(compare_outputs(models, *values, [_link("y", "z")])) == []
+    assert [one.code for one in compare_outputs(models, *values, [])] == [
+        "output_missing", "output_additional"
+    ]  # fmt: skip
+
+
 # Whole models
 
 _SHAPE = "float[{},3,4,5]"
+
+
+def _codes(found: Outcome) -> list[str]:
+    return [one["code"] for one in candidate(found)["interface"]]
 
 
 def _net(path: Path, body: str = "y = PRelu(x, a)", batch: object = "N", out: str = "") -> Path:
@@ -157,6 +203,10 @@ def test_every_size_may_be_free(tmp_path: Path) -> None:
                 a=COLUMN.reshape(3))  # fmt: skip
     found = verify(left, last)
     assert found.code == 0, found.json["reasons"]
+    assert _codes(found) == ["input_axes", "output_axes"]
+    strict = verify(left, last, "--strict-interface")
+    assert (strict.code, strict.json["reason_codes"]) == (1, ["input_axes", "output_axes"])
+    assert "axis_order_tried" in strict.json["note_codes"]
     wrong = save(tmp_path / "w.onnx", "y = PRelu(x, a)", "float[n,c,h,w] x", "float[n,c,h,w] y",
                  a=COLUMN * 2)  # fmt: skip
     assert verify(left, wrong).code == 1
@@ -165,22 +215,24 @@ def test_every_size_may_be_free(tmp_path: Path) -> None:
 def test_everything_that_differs_is_told_with_both_sides() -> None:
     left = [_spec("gone", "n", 3), _spec("x", "batch", 3, "w", 5)]
     right = [_spec("image", "n", 3, 64, "h", dtype="float16")]
-    inputs = list(compare_inputs(left, right, [InputLink("x", "image", (0, 1, 2, 3))]))
+    inputs = list(compare_inputs(_models(left, right), [InputLink("x", "image", (0, 2, 1, 3))]))
     assert [astuple(one) for one in inputs] == [
         ("input", "gone", "input_missing", "gone", "none", False),
         ("input", "x", "input_renamed", "x", "image", False),
         ("input", "x", "input_type", "float32", "float16", False),
-        ("input", "x[2]", "input_size_fixed", "w", "64", False),
+        ("input", "x", "input_axes", "[0, 1, 2, 3]", "[0, 2, 1, 3]", False),
+        ("input", "x[2]", "input_size_fixed", "w", "3", False),
     ]
     mine = {name: np.zeros(1) for name in ("gone", "y", "n", "same")}
     theirs = {"z": np.zeros(1, np.float32), "n": np.zeros(1, np.int64), "more": np.zeros(1),
               "same": np.zeros(1)}  # fmt: skip
-    pairs = [("y", "z"), ("n", "n"), ("same", "same")]
-    outputs = list(compare_outputs(mine, {"n": "float32"}, theirs, pairs))
+    links = [_link("y", "z"), _link("n", "n", 0, 2, 1), _link("same", "same")]
+    outputs = list(compare_outputs(_models(), mine, {"n": "float32"}, theirs, links))
     assert [astuple(one) for one in outputs] == [
         ("output", "gone", "output_missing", "gone", "none", True),
         ("output", "more", "output_additional", "none", "more", True),
         ("output", "y", "output_renamed", "y", "z", False),
         ("output", "y", "output_type", "float64", "float32", False),
         ("output", "n", "output_type", "float32", "int64", True),
+        ("output", "n", "output_axes", "[0, 1, 2]", "[0, 2, 1]", False),
     ]

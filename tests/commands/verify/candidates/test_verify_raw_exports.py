@@ -66,6 +66,25 @@ def test_the_export_of_torch_passes_and_fails_with_two_slopes_exchanged(torch_ex
     assert any("prelu1: channels 0 and 1 swapped" in reason for reason in spoilt["reasons"])
 
 
+@pytest.mark.torch
+def test_a_name_that_a_module_does_not_give_is_no_difference(
+    torch_export: Path, tmp_path: Path
+) -> None:
+    source, record = sample("torch_layers.py:PerChannel").source, tmp_path / "net.npz"
+    assert cli("record", source, "-o", record, "-q").code == 0
+    other = onnx.load(torch_export)
+    (given,) = other.graph.input
+    node = next(node for node in other.graph.node if given.name in node.input)
+    node.input[list(node.input).index(given.name)] = given.name = "renamed"
+    onnx.save(other, tmp_path / "other.onnx")
+    options = ("--strict-interface", "--quick", "--format", "json")
+    for reference in (source, record):
+        found = cli("verify", reference, torch_export, tmp_path / "other.onnx", *options)
+        good, renamed = (one["reason_codes"] for one in found.json["candidates"])
+        assert good == ["input_size_fixed"]  # its batch
+        assert renamed == ["input_renamed", "input_size_fixed"]
+
+
 @pytest.fixture(scope="module")
 def keras_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five ops a layer, minus the slopes, in [H, W, C] order."""

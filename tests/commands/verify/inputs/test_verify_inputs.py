@@ -134,7 +134,7 @@ def test_shapes_that_leave_a_doubt_are_tried_in_every_order(tmp_path: Path) -> N
     right = save_convolution(tmp_path / "right.onnx", "nhwc")
     doubt = cli("verify", left, right)
     assert doubt.code == 0
-    assert "its shapes do not determine its axis order; it passes with" in doubt.words
+    assert "its shapes do not determine its axis order; it matches with" in doubt.words
     for layouts in (
         ("--layout", "reference=nchw", "--layout", "candidate=nhwc"),
         ("--layout", f"{left}=nchw", "--layout", f"{right}=nhwc"),

@@ -49,8 +49,8 @@ class _Judge(QuantizedCandidateJudge):
     def output_judge(self) -> Any:
         return "outputs"
 
-    def interface(self, results: Any) -> Any:
-        return ("interface", results)
+    def interface(self, *given: Any) -> Any:
+        return ("interface", *given)
 
     def is_random(self, seen: Any) -> bool:
         return seen is self.seen
@@ -88,7 +88,7 @@ def test_every_answer_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     assert judge.seen.doubts == ["random", "a doubt", "untried"]
     assert found.seen is judge.seen
     assert (found.outputs, found.layers) == (JUDGEMENT.outputs, JUDGEMENT.layers)
-    assert found.interface == ("interface", {"y": 1})
+    assert found.interface == ("interface", "outputs", JUDGEMENT.outputs, judge.seen)
     assert (found.power, found.tolerance, found.is_random) == ("power", QUANTIZED, True)
 
 
