@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from prelu_tools.backends.protocol.recording import Recording
 from prelu_tools.backends.recorded.format import read_recording
 from prelu_tools.batch.init.options import INPUT, settled, toml
 from prelu_tools.batch.init.python_files import PythonModel, python_models
@@ -21,7 +23,7 @@ _WEIGHTS = (".pt", ".pth", ".safetensors", ".weights.h5")
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """An ONNX file with PReLU."""
+    """An ONNX file."""
 
     path: Path
     """The file."""
@@ -35,6 +37,10 @@ class OnnxFile:
     """The hash of that file, or of its own weights, as far as it says."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """With which options, by their keys in a check."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """All of its metadata."""
+    has_prelu: bool = True
+    """Whether a PReLU was found in it."""
 
     @property
     def made_from(self) -> tuple[Stated, str, str] | None:
@@ -56,6 +62,10 @@ class Reference:
     """Other options that a check with it needs, by their keys."""
     withheld: Mapping[str, Any] = field(default_factory=dict)
     """Those that only the user can switch on."""
+    paired_by: str = "name"
+    """See `InitCheck`."""
+    recording: Recording | None = None
+    """What is in it, if it is a record."""
 
 
 class References:
@@ -67,7 +77,7 @@ class References:
         Args:
             folder: the folder.
             files: all files in it, as seen from it.
-            models: the ONNX files with PReLU among these.
+            models: the ONNX files among these.
         """
         self._folder, self._files, self._named_by_models = (
             folder,
@@ -92,11 +102,11 @@ class References:
             return found
         same = [path for path in (*self._records, *self._models) if path.stem == model.path.stem]
         if (file := nearest(model.path, same)) is not None:
-            return Reference(file.as_posix())
+            return self._file(file, "name")
         named = self._named(model, is_only)
         models = [path for path in self._models if path.suffix or (self._folder / path).is_dir()]
         if named is None and is_only and len(models) == 1:
-            return Reference(models[0].as_posix())
+            return self._file(models[0], "only_pair")
         lacks_weights = model.stated and model.stated.weights and named and "@" not in named.label
         return None if lacks_weights else named
 
@@ -105,15 +115,24 @@ class References:
         said, place = model.stated, model.path
         if said is None:
             return None
-        found = nearest(place, [path for path, of in self._records.items() if of == said])
+        found = nearest(
+            place, [path for path, made in self._records.items() if stated(made.source) == said]
+        )
         if found is not None:
-            return Reference(found.as_posix())
+            return self._file(found, "metadata")
         source = self._stated_model(said, model)
-        if source is None or not model.options:
+        if source is None:
+            return None
+        source = replace(source, paired_by="metadata")
+        if not model.options:
             return source
         used, withheld = settled(model.options, partial(self._named_by_models.custom, beside=place))
         inputs = tuple(used.pop(INPUT, source.inputs))
         return replace(source, inputs=inputs, options=used, withheld=withheld)
+
+    def _file(self, path: Path, paired_by: str) -> Reference:
+        """A record, or a model that needs no Python."""
+        return Reference(path.as_posix(), paired_by=paired_by, recording=self._records.get(path))
 
     def _stated_model(self, said: Stated, model: OnnxFile) -> Reference | None:
         place = model.path
@@ -130,12 +149,13 @@ class References:
         named = [one for one in self._python if one.fits(model.path.stem)]
         place = nearest(model.path, [one.path for one in named])
         python = [one for one in named if one.path == place]
+        paired_by = "name"
         if not named and is_only and len(self._python) == 1:
-            python = [*self._python]
+            python, paired_by = [*self._python], "only_pair"
         if not python:
             return None
         weights = _weights(model.path, python[0].path, self._files, any_name=is_only)
-        return _reference(python[0], weights, model.inputs)
+        return replace(_reference(python[0], weights, model.inputs), paired_by=paired_by)
 
 
 def _reference(
@@ -155,16 +175,13 @@ def _file_sources(files: Iterable[Path]) -> list[Path]:
 
 def _records(
     folder: Path, files: Iterable[Path], models: Sequence[Path]
-) -> Iterator[tuple[Path, Stated | None]]:
-    """The records next to a model, or called after one, and what each is a record of."""
+) -> Iterator[tuple[Path, Recording]]:
+    """The records next to a model, or called after one."""
     folders, stems = {path.parent for path in models}, {path.stem for path in models}
     for path in files:
         if path.suffix == ".npz" and (path.parent in folders or path.stem in stems):
-            try:
-                recording = read_recording(folder / path, path.as_posix())
-            except PReLUToolsError:
-                continue
-            yield path, stated(recording.source)
+            with suppress(PReLUToolsError):
+                yield path, read_recording(folder / path, path.as_posix())
 
 
 def _weights(model: Path, source: Path, files: Sequence[Path], any_name: bool) -> Path | None:

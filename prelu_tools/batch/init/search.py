@@ -11,13 +11,15 @@ from pathlib import Path
 
 import onnx
 
+from prelu_tools.backends.source_spec import base_name
+from prelu_tools.batch.init.doubts import doubts_of, mentions_prelu
 from prelu_tools.batch.init.options import toml, valid_options
-from prelu_tools.batch.init.references import MODELS, OnnxFile, References
+from prelu_tools.batch.init.references import MODELS, OnnxFile, Reference, References
 from prelu_tools.batch.init.stated import stated
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.export import InitCheck, LeftOut
 from prelu_tools.graph.io.inputs import tensor_inputs
-from prelu_tools.graph.io.metadata import stated_options, stated_source
+from prelu_tools.graph.io.metadata import properties, stated_options, stated_source
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.quantized.noticing import located_layers
 from prelu_tools.graph.quantized.operators import is_quantizing
@@ -26,6 +28,9 @@ _SKIPPED = ("__pycache__", "node_modules", "site-packages")
 _FAITHFUL = ("fast", "opt", "optimized", "sim", "simplified", "slim", "clean", "portable")
 _ENOUGH_FOR_A_GLOB = 4
 _NARROW = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
+
+Family = tuple[OnnxFile, list[OnnxFile]]
+"""A file and its variants."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +57,20 @@ def search(folder: Path) -> Found:
     left_out: list[LeftOut] = []
     models = list(_onnx_files(folder, files, left_out))
     references = References(folder, files, [model.path for model in models])
-    families = list(_families(models))
+    families = _families([model for model in models if model.has_prelu])
     checks = []
-    for base, variants in families:
-        check = _check(base, variants, references, len(families) == 1)
+    for base, variants in (*families, *_without_prelu(models, families)):
+        is_only = len(families) == 1 if base.has_prelu else len(models) == 1
+        found = references.of(base, is_only)
+        if not base.has_prelu and found is not None:
+            is_lost = not base.is_narrow and mentions_prelu(found, folder)
+            found = found if is_lost else None
+        check = _check(base, variants, found)
         if check is not None:
             checks.append(check)
-            continue
-        why = "no source has this name"
-        if base.stated is not None:
-            why = f"it was exported from {base.stated.label}, which was not found here"
-        left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
+        else:
+            why = _why_left_out(base)
+            left_out += [LeftOut(model.path.as_posix(), why) for model in (base, *variants)]
     used = {check.reference for check in checks}
     unpaired = tuple(one for one in left_out if one.path not in used)
     return Found(tuple(_as_globs(folder, checks)), unpaired, tuple(checks))
@@ -94,10 +102,7 @@ def _onnx_files(folder: Path, files: Iterable[Path], left_out: list[LeftOut]) ->
             continue
         try:
             model = read_model(folder / path)
-            if located_layers(model):
-                yield _opened(path, model.proto)
-            else:
-                left_out.append(LeftOut(path.as_posix(), "it has no PReLU"))
+            yield replace(_opened(path, model.proto), has_prelu=bool(located_layers(model)))
         except PReLUToolsError as error:
             left_out.append(LeftOut(path.as_posix(), f"it cannot be read: {error}"))
 
@@ -107,7 +112,8 @@ def _opened(path: Path, proto: onnx.ModelProto) -> OnnxFile:
     types = {value.type.tensor_type.elem_type for value in proto.graph.input}
     is_narrow = bool(types & _NARROW) or any(map(is_quantizing, proto.graph.node))
     options = valid_options(stated_options(proto))
-    return OnnxFile(path, _shapes(proto.graph), is_narrow, stated(source), sha256, options)
+    shapes, said = _shapes(proto.graph), properties(proto)
+    return OnnxFile(path, shapes, is_narrow, stated(source), sha256, options, said)
 
 
 def _shapes(graph: onnx.GraphProto) -> tuple[str, ...] | None:
@@ -116,7 +122,35 @@ def _shapes(graph: onnx.GraphProto) -> tuple[str, ...] | None:
     return tuple(one.text for one in found) if all(one.shape for one in found) else None
 
 
-def _families(models: Sequence[OnnxFile]) -> Iterator[tuple[OnnxFile, list[OnnxFile]]]:
+def _why_left_out(model: OnnxFile) -> str:
+    if not model.has_prelu:
+        return "it has no PReLU"
+    if model.stated is not None:
+        return f"it was exported from {model.stated.label}, which was not found here"
+    return "no source has this name"
+
+
+def _without_prelu(models: Sequence[OnnxFile], families: Sequence[Family]) -> list[Family]:
+    """Files without PReLU as families of their own, except copies, which are added to theirs."""
+    alone: list[Family] = []
+    for model in models:
+        if not model.has_prelu:
+            near = (
+                f for f in families if _base(model, [f[0]]) == f[0].path or _is_twin(model, f[0])
+            )
+            family = next((f for f in near if _is_faithful(model, f[0])), None)
+            if family is not None:
+                family[1].append(model)
+            else:
+                alone.append((model, []))
+    return alone
+
+
+def _is_twin(model: OnnxFile, other: OnnxFile) -> bool:
+    return model.made_from is not None and model.made_from == other.made_from
+
+
+def _families(models: Sequence[OnnxFile]) -> list[Family]:
     """Each file that is not a variant of another one; and its variants.
 
     A variant is called after the other file next to it, or was made from the same source.
@@ -130,8 +164,10 @@ def _families(models: Sequence[OnnxFile]) -> Iterator[tuple[OnnxFile, list[OnnxF
         variants.setdefault(base, [])
         if base != model.path:
             variants[base].append(model)
-    for base in sorted(variants):
-        yield by_path[base], sorted(variants[base], key=lambda one: one.path)
+    return [
+        (by_path[base], sorted(variants[base], key=lambda one: one.path))
+        for base in sorted(variants)
+    ]
 
 
 def _base(model: OnnxFile, models: Iterable[OnnxFile]) -> Path:
@@ -147,28 +183,30 @@ def _base(model: OnnxFile, models: Iterable[OnnxFile]) -> Path:
 
 
 def _check(
-    base: OnnxFile, variants: Sequence[OnnxFile], references: References, is_only: bool
+    base: OnnxFile, variants: Sequence[OnnxFile], found: Reference | None
 ) -> InitCheck | None:
     """The check of an ONNX file and its variants, where something is there to compare them with."""
-    faithful = [v.path.as_posix() for v in variants if _is_faithful(v, base)]
-    others = tuple(v.path.as_posix() for v in variants if v.path.as_posix() not in faithful)
-    label = base.path.as_posix()
-    found = references.of(base, is_only)
-    if found is not None:
-        candidates = (label, *faithful)
-        return InitCheck(
-            base.path.stem,
-            found.label,
-            candidates,
-            others,
-            found.inputs,
-            needed=found.needed,
-            options=found.options,
-            withheld=found.withheld,
-        )
-    if faithful:
-        return InitCheck(base.path.stem, label, tuple(faithful), others)
-    return None
+    faithful = [variant for variant in variants if _is_faithful(variant, base)]
+    if found is None and not faithful:
+        return None
+    if found is None:  # the file is compared with its variants
+        found, candidates = Reference(base.path.as_posix()), faithful
+    else:
+        candidates = [base, *faithful]
+    made = found.recording
+    return InitCheck(
+        base.path.stem,
+        found.label,
+        tuple(model.path.as_posix() for model in candidates),
+        tuple(model.path.as_posix() for model in variants if model not in faithful),
+        found.inputs,
+        needed=found.needed,
+        options=found.options,
+        withheld=found.withheld,
+        paired_by=found.paired_by,
+        record_of=None if made is None else base_name(made.source),
+        notes=tuple(doubts_of(found, candidates)),
+    )
 
 
 def _is_faithful(variant: OnnxFile, base: OnnxFile) -> bool:
@@ -177,7 +215,7 @@ def _is_faithful(variant: OnnxFile, base: OnnxFile) -> bool:
         return False
     words = re.split(r"[-_.]", variant.path.stem[len(base.path.stem) :].lower())
     is_named = all(word in _FAITHFUL for word in words if word)
-    return is_named or (variant.made_from is not None and variant.made_from == base.made_from)
+    return is_named or _is_twin(variant, base)
 
 
 def _as_globs(folder: Path, checks: Sequence[InitCheck]) -> Iterator[InitCheck]:
@@ -198,6 +236,8 @@ def _as_globs(folder: Path, checks: Sequence[InitCheck]) -> Iterator[InitCheck]:
                     reference=pattern,
                     candidates=candidates,
                     n_models=len(group),
+                    paired_by=max(check.paired_by for check in group),
+                    notes=tuple(one for check in group for one in check.notes),
                 )
                 continue
         yield from (replace(check, n_models=1) for check in group)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from prelu_tools.core.options import InputOption
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.optimization import OptimizeResult
-from prelu_tools.core.results.reasons import warnings_of
+from prelu_tools.core.results.reasons import Reason, warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.result import VerifyResult
 
@@ -130,6 +130,13 @@ class InitCheck:
     """Options that the export was run with, by their keys in the list; `input` is in `inputs`."""
     withheld: Mapping[str, Any] = field(default_factory=dict)
     """Such options that a model file cannot switch on: they are in a comment."""
+    paired_by: str = "name"
+    """What the candidates belong to the reference by: `metadata`, that of the files, `name`, or
+    `only_pair`, where nothing else is in the folder."""
+    record_of: str | None = None
+    """If the reference is a record: of what."""
+    notes: tuple[Reason, ...] = ()
+    """What is already known to speak against the pair; nothing has been run."""
 
 
 @dataclass(frozen=True)
@@ -156,3 +163,8 @@ class InitResult:
     """Models without a check, and models of the list that are not there."""
     ignored: tuple[str, ...] = ()
     """Files that the checks need and git ignores: a checkout lacks them."""
+
+    @property
+    def warnings(self) -> tuple[Reason, ...]:
+        """Those of all checks."""
+        return tuple(one for check in self.checks for one in check.notes)

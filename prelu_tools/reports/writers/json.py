@@ -171,7 +171,8 @@ def _doctor(result: DoctorResult, _style: Style) -> dict[str, Any]:
 
 
 def _init(result: InitResult, _style: Style) -> dict[str, Any]:
-    return {"kind": "init", **_fields(result)}
+    checks = [_coded(check) for check in result.checks]
+    return {"kind": "init", **_fields(result), "checks": checks, "warnings": result.warnings}
 
 
 def _record(result: RecordResult, _style: Style) -> dict[str, Any]:

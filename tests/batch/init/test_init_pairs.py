@@ -97,7 +97,7 @@ def test_where_every_class_needs_arguments_the_checks_to_complete_are_written() 
     found = cli("init")
     assert found.code == 0
     assert "give size and depth and uncomment the check of sized.onnx" in found.words
-    assert "0 checks, 1 to complete; prelu-tools verify runs them once they are" in found.words
+    assert "0 checks, 1 to complete, not run yet next: prelu-tools verify (once they" in found.words
     text = Path("prelu-tools.toml").read_text()
     label = "nets.py:Sized(size=SIZE, depth=DEPTH)@epoch-3.pt"
     assert f'# reference = "{label}"' in text
@@ -193,3 +193,15 @@ def test_records_are_offered_where_a_framework_is_needed(tmp_path: Path) -> None
     text = Path("prelu-tools.toml").read_text()
     assert "# To check without the framework: prelu-tools record" in text
     assert "# Give record the" not in text
+
+
+def test_a_record_is_said_to_take_the_place_of_its_model() -> None:
+    save_dense(Path("net.onnx"))
+    assert cli("record", "net.onnx", "-o", "net.npz", "-q").code == 0
+    save_nets("other.onnx", "other-fast.onnx")
+    found = init()
+    assert [one["record_of"] for one in found.json["checks"]] == ["net.onnx", None]
+    Path("prelu-tools.toml").unlink()
+    said = cli("init", "--force").words
+    assert "record net.npz: used in place of net.onnx" in said
+    assert "other.npz" not in said

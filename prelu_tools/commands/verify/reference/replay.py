@@ -39,6 +39,7 @@ from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import Extent, resolution_of
+from prelu_tools.graph.io.metadata import properties
 
 _OF_RUNS = ("input_one_value", "no_negative_input")  # notes that depend on which runs are taken
 
@@ -108,7 +109,12 @@ def replaying(
         )
         reference.notes += turned.notes
         if recording.source_file is not None:
-            reference.notes += stale_notes(source.label, recording.source_file, opened)
+            said = {
+                item.label: properties(item.source.graph.model.proto)
+                for item in opened
+                if item.source.graph is not None
+            }
+            reference.notes += stale_notes(source.label, recording.source_file, said)
         reference.untaken = turned.doubts
         yield reference, settled
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from prelu_tools.backends.protocol.recording import RecordedFile
-from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.hashing import sha256_of
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH, properties
+from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH
 
 _SAVED_MODEL = "saved_model.pb"
 
 
-def stale_notes(record: str, made_of: RecordedFile, opened: Sequence[Linked]) -> Iterator[Reason]:
+def stale_notes(
+    record: str, made_of: RecordedFile, candidates: Mapping[str, Mapping[str, str]]
+) -> Iterator[Reason]:
     """Whether the source's file has changed since it was recorded.
 
     Args:
         record: the record's file.
         made_of: the recorded source, as the file states it; untrusted.
-        opened: the candidates.
+        candidates: the metadata of each, by its label.
     """
     changed = _changed(Path(record).parent, made_of)
     if changed is not None:
@@ -30,12 +31,11 @@ def stale_notes(record: str, made_of: RecordedFile, opened: Sequence[Linked]) ->
             f"{changed} has changed since {record} was recorded: record it again",
             "record_is_stale",
         )
-    for item in opened:
-        said = {} if item.source.graph is None else properties(item.source.graph.model.proto)
+    for label, said in candidates.items():
         is_other = said.get(SOURCE_HASH, made_of.sha256) != made_of.sha256
         if is_other and said.get(SOURCE) == made_of.source:
             yield Reason(
-                f"{item.label} was exported from another version of {made_of.source} than "
+                f"{label} was exported from another version of {made_of.source} than "
                 f"{record} was recorded from: export or record it again",
                 "candidate_of_other_version",
             )

@@ -282,7 +282,7 @@ def test_what_was_drawn_is_said_as_of_a_live_model(monkeypatch: pytest.MonkeyPat
         ("turn_plan", source, opened, Domain((SPEC,), {}, whole=True, rows=rows),
          {"is_searched": False}),
         ("search_branches", source, found.feeds, "plan"),
-        ("stale_notes", "net.npz", made_of, opened),
+        ("stale_notes", "net.npz", made_of, {}),
     ]  # fmt: skip
     asked.clear()
     with _replayed(_recording()):
