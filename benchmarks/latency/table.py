@@ -29,10 +29,30 @@ LABELS = {
 }
 """What the variants are called."""
 
+_LEGEND = """\
+`make bench` times nets with PReLU as their exporter, other tools and `optimize` write them, and
+makes this page. The nets and their weights are in `benchmarks/nets/`. Before version 1.27,
+onnxruntime's PRelu kernel was fast, so there is less to gain
+([what PReLU costs, and why](../performance.md)).
+
+All files of a net are timed in one process, in rounds of short bursts, in a new order each round.
+Ratios are taken within a round. The tables show medians over rounds and, in brackets, 95%
+confidence intervals (bootstrap over rounds).
+
+- *Best peer*: the fastest of four files: the exporter's (*raw export*), those that onnxsim and
+  onnxslim make from it, and the one that onnxruntime's optimizer writes at its highest level
+  (*onnxruntime offline*).
+- *Bound*: the same net with ReLU instead of PReLU.
+- *Extra cost left*: (prelu-tools - bound) / (best peer - bound). If the best peer does not
+  measurably cost more than the bound, there is *nothing to gain*.
+- *Mean*: without nets that have nothing to gain, and without digits and the two SRResNets, which
+  are regression checks only.
+- *Equal outputs*: equal to the raw export's bit for bit, on four inputs of both signs."""
+
 
 def document(runs: Sequence[Results], chart: str | None = None) -> str:
     """Render all tables; ``runs`` with the onnxruntime that counts first."""
-    parts = ["# What PReLU costs on onnxruntime, before and after `optimize`", _legend()]
+    parts = ["# What PReLU costs on onnxruntime, before and after `optimize`", _LEGEND]
     if any(run.quick for run in runs):
         parts.insert(1, "**A quick try of the code: these figures mean nothing.**")
     if chart:
@@ -42,21 +62,6 @@ def document(runs: Sequence[Results], chart: str | None = None) -> str:
     if len(runs) > 1:
         parts += ["## PReLU relative to ReLU, on each onnxruntime version", _kernel(runs)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _legend() -> str:
-    return (
-        "All files of a net are timed in one process, in rounds of short bursts, in a new order "
-        "each round. Ratios are taken within a round; the tables show medians over rounds, with "
-        "95 % intervals by bootstrap over rounds. *Best peer* is the fastest of the exporter's "
-        "file (*raw export*), onnxsim's, onnxslim's and onnxruntime's own offline optimization at "
-        "its highest level. The *bound* is the same net with ReLU instead of PReLU. *Extra cost "
-        "left* is (prelu-tools - bound) / (best peer - bound); if the best peer does not "
-        "measurably cost more than the bound, there is nothing to gain. The mean leaves out such "
-        "nets, and digits and the two SRResNets, which are only regression checks. "
-        "*Equal outputs* are equal to the raw export's bit for bit, on four inputs of both signs. "
-        "Nets and weights: `benchmarks/nets/`."
-    )
 
 
 def _sections(run: Results) -> list[str]:
@@ -152,7 +157,10 @@ def _kernel(runs: Sequence[Results]) -> str:
                 row.append(f"{ratio(single[net], variant, BOUND).value:.2f}" if known else "")
         rows.append(row)
     heads = [f"{LABELS[v]}, {run.onnxruntime}" for run in runs for v in ("raw", OURS)]
-    lead = "Latency relative to the same net with ReLU, one thread, batch 1:"
+    lead = (
+        "Latency relative to the same net with ReLU, one thread, batch 1, each version on the "
+        "processor named above:"
+    )
     return f"{lead}\n\n{_markdown(['net', *heads], rows)}"
 
 

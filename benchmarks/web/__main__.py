@@ -125,7 +125,7 @@ def main() -> None:
     given = parser.parse_args()
     words = (
         f"One thread, median of {given.rounds} interleaved rounds; onnxruntime-web "
-        f"{installed('to time it').words}; {machine()}."
+        f"{installed('to time it').versions}; {machine()}."
     )
     print(words)
     tables = []

@@ -172,7 +172,7 @@ class Versions(Protocol):
     """What was found."""
 
     @property
-    def words(self) -> str:
+    def versions(self) -> str:
         """Its version, and those of what it needs."""
         ...
 
@@ -206,7 +206,7 @@ def find_outside(row: Row, purpose: str) -> str:
     Raises:
         PReLUToolsError: see `Outside.installed`.
     """
-    return cast(Outside, importlib.import_module(row.module)).installed(purpose).words
+    return cast(Outside, importlib.import_module(row.module)).installed(purpose).versions
 
 
 def is_installed(package: str) -> bool:

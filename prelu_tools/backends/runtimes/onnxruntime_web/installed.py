@@ -42,8 +42,8 @@ class Installed:
     """The package's version."""
 
     @property
-    def words(self) -> str:
-        """Both versions."""
+    def versions(self) -> str:
+        """Both of them, in words."""
         return f"{self.version}, node {self.node_version}"
 
 
