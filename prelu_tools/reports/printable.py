@@ -22,8 +22,19 @@ _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udf
 
 
 # What steers a reader of logs: GitHub's `::name ...::` and `##[name]`, Azure's and TeamCity's own.
-# A table may break a line anywhere, so they are spelled out everywhere.
-_COMMANDS = re.compile(r":(?=:[A-Za-z][\w-]*(?: [^\n]*?)?::)|#(?=#(?:\[|vso\[|teamcity\[))")
+# A table may break a line anywhere, so they are spelled out everywhere; what closes a command may
+# be in another text of the line. In a C++ name (`std::vector::at`) only those are that GitHub's
+# runner knows (its ActionCommandManager.cs).
+_GITHUB = (
+    "add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|internal-set-repo-path|notice|"
+    "remove-matcher|save-state|set-env|set-output|stop-commands|warning"
+)
+_COMMANDS = re.compile(
+    rf":(?=:(?:{_GITHUB})(?:$|\s|::))"
+    r"|(?<!\S):(?=:[A-Za-z][\w-]*(?: [^\n]*?)?::)"
+    r"|#(?=#(?:\[|vso\[|teamcity\[))",
+    re.IGNORECASE,
+)
 
 
 def printable(text: str) -> str:

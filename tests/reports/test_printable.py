@@ -24,6 +24,10 @@ from prelu_tools.reports.printable import cleaned, printable
         ("two\nlines", "two\\nlines"),
         ("::error::x", "\\x3a:error::x"),
         ("a::warning file=b,line=1::x", "a\\x3a:warning file=b,line=1::x"),
+        ("::error", "\\x3a:error"),
+        ("a::error x", "a\\x3a:error x"),
+        ("a::Error::x", "a\\x3a:Error::x"),
+        ("a ::other::x", "a \\x3a:other::x"),
         ("a ##[error]x", "a \\x23#[error]x"),
         ("##vso[task.complete]", "\\x23#vso[task.complete]"),
         ("##teamcity[x]", "\\x23#teamcity[x]"),
@@ -34,7 +38,19 @@ def test_what_steers_is_spelled_out(text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "conv/act:0", "std::vector", "## a title", "a::b", "層 é ✓", "back\\slash"]
+    "text",
+    [
+        "",
+        "conv/act:0",
+        "std::vector",
+        "onnxruntime::Model::Model(int) x::y",
+        "(a::errors::b)",
+        "c10::Error: no",
+        "## a title",
+        "a::b",
+        "層 é ✓",
+        "back\\slash",
+    ],
 )
 def test_the_rest_is_as_it_was(text: str) -> None:
     assert printable(text) == text
