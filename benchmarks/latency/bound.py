@@ -139,8 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(lines[-1], flush=True)
     known = [each for each in found if each is not None]
     words = (
-        f"The first three columns show ReLU / prelu-tools / the exporter's file ({machine()}, one "
-        "thread); ms is the processor time of the shortest run."
+        "*kernels*, *MB read and written* and *ms* are for ReLU / prelu-tools / the exporter's "
+        f"file ({machine()}, one thread). *ms* is the processor time of the shortest run."
     )
     if known:
         left, least = (sum(each) / len(known) for each in zip(*known, strict=True))
