@@ -35,7 +35,7 @@ from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.optimization import OptimizeResult
 from prelu_tools.core.results.verification.result import VerifyResult
-from prelu_tools.graph.io.inputs import tensor_inputs
+from prelu_tools.graph.io.inputs import tensor_inputs, tensor_outputs
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.io.placement import placing
 from prelu_tools.graph.io.writer import refuse_existing, write_model
@@ -106,6 +106,7 @@ def export(
         data_path=str(request.output.with_name(written.data.name)) if written.data else None,
         n_data_bytes=written.n_data_bytes,
         inputs=tensor_inputs(model.proto.graph),
+        outputs=tensor_outputs(model.proto.graph),
     )
 
 

@@ -9,12 +9,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from prelu_tools.core.options import InputOption
+from prelu_tools.core.options import Dim, InputOption
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.optimization import OptimizeResult
 from prelu_tools.core.results.reasons import Reason, warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.result import VerifyResult
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """An output, as a file states it."""
+
+    name: str
+    """Its name."""
+    shape: tuple[Dim, ...] | None
+    """Its sizes; names, or expressions of names, of dynamic ones. None if the file states none."""
+    dtype: str
+    """The numpy name of its type."""
+
+    @property
+    def text(self) -> str:
+        """NAME:DIMS, as inputs have it."""
+        if not self.shape:
+            return f"{self.name} ({'scalar' if self.shape == () else 'any shape'})"
+        return f"{self.name}:{','.join(map(str, self.shape))}"
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,8 @@ class ExportResult(Shown):
     """How its layers were rewritten for onnxruntime's CPU provider; None for PRelu nodes."""
     inputs: tuple[InputOption, ...] = ()
     """The inputs of the file; a size that is a name is dynamic."""
+    outputs: tuple[ModelOutput, ...] = ()
+    """Its outputs."""
 
     def _in_short(self) -> str:
         held = "not verified" if self.verification is None else "verified"

@@ -1,11 +1,14 @@
-"""The inputs that a graph states."""
+"""The inputs and outputs that a graph states."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import onnx
 
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import InputOption, free_size
+from prelu_tools.core.results.export import ModelOutput
 
 
 def tensor_inputs(graph: onnx.GraphProto) -> tuple[InputOption, ...]:
@@ -40,6 +43,21 @@ def input_of(value: onnx.ValueInfoProto) -> InputOption:
             f"input {value.name!r} is of type {kind.elem_type}, which is not supported"
         ) from error
     return InputOption(value.name, tuple(sizes), str(dtype))
+
+
+def tensor_outputs(graph: onnx.GraphProto) -> tuple[ModelOutput, ...]:
+    """Names, shapes and types of a graph's outputs that are tensors of a type of numpy's."""
+    found = []
+    for value in graph.output:
+        kind = value.type.tensor_type
+        with suppress(KeyError, ValueError, TypeError):
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+            shape = tuple(
+                dim.dim_value if is_known(dim) else dim.dim_param or "?" for dim in kind.shape.dim
+            )
+            stated = shape if kind.HasField("shape") else None
+            found.append(ModelOutput(value.name, stated, str(dtype)))
+    return tuple(found)
 
 
 def is_known(dim: onnx.TensorShapeProto.Dimension) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from prelu_tools.core.options import InputOption
-from prelu_tools.core.results.export import ExportResult
+from prelu_tools.core.results.export import ExportResult, ModelOutput
 from prelu_tools.core.results.verification.parity import OutputParity
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.core.rounding.figures import times
@@ -31,7 +31,7 @@ def view(result: ExportResult, style: Style) -> Section:
 
 
 def _blocks(result: ExportResult, style: Style) -> Iterator[Block]:
-    lines: list[Text] = [_inputs(result.inputs)] if result.inputs else []
+    lines: list[Text] = list(_interface(result.inputs, result.outputs))
     if result.data_path is not None:
         lines.append(("weights in ", Name(result.data_path), f", {result.n_data_bytes:,} bytes"))
     lines += [f"{route.route} rejected it: {route.reason}" for route in result.refused]
@@ -46,13 +46,21 @@ def _blocks(result: ExportResult, style: Style) -> Iterator[Block]:
     yield as_details(checked, style)
 
 
-def _inputs(inputs: Sequence[InputOption]) -> Text:
-    """The inputs as `--input` has them, with what is dynamic: a fixed size is seen at once."""
-    shown: list[str] = [f"input{'s' if len(inputs) > 1 else ''} "]
-    for one in inputs:
-        shown += [" " if one is inputs[0] else ", ", Name(one.text), f" {one.dtype}"]
+def _interface(inputs: Sequence[InputOption], outputs: Sequence[ModelOutput]) -> Iterator[Text]:
+    """The inputs as `--input` has them, with what is dynamic, and the outputs likewise."""
+    words: dict[str, Sequence[InputOption | ModelOutput]] = {"input": inputs, "output": outputs}
+    heads = {word: f"{word}{'s' if len(of) > 1 else ''}" for word, of in words.items() if of}
+    width = max(map(len, heads.values()), default=0) + 2
+    for word, head in heads.items():
+        shown: list[str] = [f"{head:{width}}"]
+        for number, one in enumerate(words[word]):
+            shown += [", " if number else "", Name(one.text), f" {one.dtype}"]
+        yield (*shown, *(_free(inputs) if word == "input" else ()))
+
+
+def _free(inputs: Sequence[InputOption]) -> tuple[str, ...]:
     free = dict.fromkeys(size for one in inputs for size in one.shape if isinstance(size, str))
-    return (*shown, *(("; dynamic: ", Name(", ".join(free))) if free else ("; fixed sizes",)))
+    return ("; dynamic: ", Name(", ".join(free))) if free else ("; fixed sizes",)
 
 
 def as_details(checked: VerifyResult, style: Style) -> Section:

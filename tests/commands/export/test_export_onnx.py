@@ -17,6 +17,7 @@ from tiny_models import save_relu
 from versions import slow_kernel
 
 from prelu_tools.backends.onnxruntime.running.session import newest_ir_version
+from prelu_tools.graph.io.inputs import tensor_outputs
 
 FIVE = "r = Relu(x) n = Neg(x) m = Relu(n) s = Mul(m, a) y = Add(r, s)"
 
@@ -56,6 +57,24 @@ def test_the_same_file_gives_the_same_bytes_wherever_it_lies(tmp_path: Path) -> 
         source = save(folder / "old.onnx", FIVE, a=-COLUMN)
         found.append(_export(source, "-q")[1].read_bytes())
     assert found[0] == found[1]
+
+
+def test_inputs_and_outputs_are_listed(tmp_path: Path) -> None:
+    outputs = "float[N,3,h,w] y, float s, float t, int64[4] n"
+    body = "y = PRelu(x, a) s = ReduceSum <keepdims=0>(y) t = Identity(s) n = Shape(y)"
+    source = save(tmp_path / "old.onnx", body, "float[N,3,h,w] x", outputs, a=COLUMN)
+    proto = onnx.load(source)
+    proto.graph.output[2].type.tensor_type.ClearField("shape")
+    onnx.save(proto, source)
+    found, _ = _export(source, "--no-verify")
+    assert "input x:N,3,h,w float32; dynamic: N, h, w outputs y:N,3,h,w float32, " in found.words
+    assert "s (scalar) float32" in found.words
+    found, _ = _export(source, "--no-verify", "--force", "--format", "json")
+    assert [(one["name"], one["shape"], one["dtype"]) for one in found.json["outputs"]][:2] == [
+        ("y", ["N", 3, "h", "w"], "float32"), ("s", [], "float32")
+    ]  # fmt: skip
+    stated = tensor_outputs(proto.graph)
+    assert [one.text for one in stated] == ["y:N,3,h,w", "s (scalar)", "t (any shape)", "n:4"]
 
 
 def test_metadata_that_is_not_ours_stays(tmp_path: Path) -> None:

@@ -17,7 +17,13 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import slope_health, slope_statistics
 from prelu_tools.core.process.timing import Latency, Ratio
 from prelu_tools.core.results.comparison import CompareResult, LayerChange
-from prelu_tools.core.results.export import DoctorItem, DoctorResult, ExportResult, RefusedRoute
+from prelu_tools.core.results.export import (
+    DoctorItem,
+    DoctorResult,
+    ExportResult,
+    ModelOutput,
+    RefusedRoute,
+)
 from prelu_tools.core.results.inspection import (
     Finding,
     InspectResult,
@@ -243,9 +249,10 @@ def exported(verification: VerifyResult | None = None) -> ExportResult:
     inputs = (
         InputOption("image", ("batch", 3, "h", 112)), InputOption("mask", ("batch", 112), "bool"),
     )  # fmt: skip
+    outputs = (ModelOutput("embedding", ("batch", "2*h"), "float16"),)
     return ExportResult(
         "nets.py:Net", "net.onnx", 1234, 18, "torch 2.13.0", layers, 24, verification, notes,
-        refused, "net.onnx.data", 3_000_000_000, inputs=inputs,
+        refused, "net.onnx.data", 3_000_000_000, inputs=inputs, outputs=outputs,
     )  # fmt: skip
 
 
