@@ -57,6 +57,25 @@ class InputOption:
 
 
 @dataclass(frozen=True)
+class ModelOutput:
+    """An output, as a file states it."""
+
+    name: str
+    """Its name."""
+    shape: tuple[Dim, ...] | None
+    """Its sizes; names, or expressions of names, of dynamic ones. None if the file states none."""
+    dtype: str
+    """The numpy name of its type."""
+
+    @property
+    def text(self) -> str:
+        """NAME:DIMS, as inputs have it."""
+        if not self.shape:
+            return f"{self.name} ({'scalar' if self.shape == () else 'any shape'})"
+        return f"{self.name}:{','.join(map(str, self.shape))}"
+
+
+@dataclass(frozen=True)
 class OtherInputs:
     """The inputs of the model that a source is compared with."""
 

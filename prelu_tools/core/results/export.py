@@ -9,31 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from prelu_tools.core.options import Dim, InputOption
+from prelu_tools.core.options import InputOption, ModelOutput
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.optimization import OptimizeResult
 from prelu_tools.core.results.reasons import Reason, warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.result import VerifyResult
-
-
-@dataclass(frozen=True)
-class ModelOutput:
-    """An output, as a file states it."""
-
-    name: str
-    """Its name."""
-    shape: tuple[Dim, ...] | None
-    """Its sizes; names, or expressions of names, of dynamic ones. None if the file states none."""
-    dtype: str
-    """The numpy name of its type."""
-
-    @property
-    def text(self) -> str:
-        """NAME:DIMS, as inputs have it."""
-        if not self.shape:
-            return f"{self.name} ({'scalar' if self.shape == () else 'any shape'})"
-        return f"{self.name}:{','.join(map(str, self.shape))}"
 
 
 @dataclass(frozen=True)

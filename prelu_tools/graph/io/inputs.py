@@ -7,8 +7,7 @@ from contextlib import suppress
 import onnx
 
 from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.options import InputOption, free_size
-from prelu_tools.core.results.export import ModelOutput
+from prelu_tools.core.options import InputOption, ModelOutput, free_size
 
 
 def tensor_inputs(graph: onnx.GraphProto) -> tuple[InputOption, ...]:

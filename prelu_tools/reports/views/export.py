@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from prelu_tools.core.options import InputOption
-from prelu_tools.core.results.export import ExportResult, ModelOutput
+from prelu_tools.core.options import InputOption, ModelOutput
+from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.verification.parity import OutputParity
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.core.rounding.figures import times

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prelu_tools.core.options import InputOption
+from prelu_tools.core.options import InputOption, ModelOutput
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import slope_health, slope_statistics
 from prelu_tools.core.process.timing import Latency, Ratio
@@ -21,7 +21,6 @@ from prelu_tools.core.results.export import (
     DoctorItem,
     DoctorResult,
     ExportResult,
-    ModelOutput,
     RefusedRoute,
 )
 from prelu_tools.core.results.inspection import (
