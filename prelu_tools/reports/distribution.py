@@ -1,14 +1,14 @@
 """The distribution of slopes: one scale for all layers, and the count in each cell.
 
-The scale always includes 0 (where PReLU is ReLU) and 1 (where it is the identity), so that layers,
-models and pictures can be compared with each other. Outliers do not squeeze the rest: the scale
-ends one span beyond the 1st and 99th percentiles, and slopes farther out are counted in the
-outermost cells.
+The scale is that of the data. It always includes 0, where PReLU is ReLU, and it includes 1, where
+PReLU is the identity, if slopes come near it. Outliers do not squeeze the rest: slopes more than a
+span beyond the 1st and 99th percentiles (of fewer than a hundred slopes: beyond the second smallest
+and the second largest) are off the scale, and counted in the outermost cells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,10 @@ from prelu_tools.core.prelu.statistics import quantile
 from prelu_tools.core.results.inspection import LayerReport
 
 _TAIL = 0.01
+_FEW = 10  # of fewer slopes, none is an outlier
+_NARROWEST = 0.01  # closer to 0 than that, slopes do what 0 does
+_EMPTY = 1 / 3  # the share of the scale that may be empty so that 1 is on it
+_APART = 0.1  # of the span, between the last slope on the scale and those that are off it
 _ENOUGH = 65536  # slopes of one layer that are looked at to find the tails
 _FARTHEST = 1e150  # beyond it a span would overflow
 
@@ -29,11 +33,16 @@ class Scale:
     low: float
     """Where it begins; 0 or less."""
     high: float
-    """Where it ends; 1 or more."""
+    """Where it ends; 0 or more."""
     cut_low: bool
     """Whether slopes are below it."""
     cut_high: bool
     """Whether slopes are above it."""
+
+    @property
+    def marks(self) -> tuple[float, ...]:
+        """What to mark on it: 0, and 1 if it goes that far."""
+        return (0.0, 1.0) if self.high >= 1 else (0.0,)
 
     def cell(self, value: float, n_cells: int) -> int:
         """The cell that a finite value falls into, from 0; the outermost one for what is beyond."""
@@ -63,10 +72,23 @@ def common_scale(reports: Iterable[LayerReport]) -> Scale:
         return Scale(0.0, 1.0, cut_low=False, cut_high=False)
     smallest = min(float(values.min()) for values in finite)
     largest = max(float(values.max()) for values in finite)
+    inner_low, inner_high = _inner(finite)
+    span = max(inner_high - inner_low, _NARROWEST)
+    kept = [0.0]
+    for values in finite:
+        near = values[(values >= inner_low - span) & (values <= inner_high + span)]
+        kept += [float(near.min()), float(near.max())] if near.size else []
+    cut_low, cut_high = smallest < min(kept), largest > max(kept)
+    low = min(kept) - _APART * span * cut_low
+    high = max(max(kept) + _APART * span * cut_high, low + _NARROWEST)
+    if high < 1 and 1 - high <= _EMPTY * (1 - low):
+        high = 1.0
+    return Scale(low, high, cut_low, cut_high)
+
+
+def _inner(finite: Sequence[Array]) -> tuple[float, float]:
+    """From where to where all but the outermost slopes and 0 are."""
     some = np.concatenate([values[:: -(-values.size // _ENOUGH)] for values in finite])
     some = some.clip(-_FARTHEST, _FARTHEST)
-    inner_low, inner_high = min(0.0, quantile(some, _TAIL)), max(1.0, quantile(some, 1 - _TAIL))
-    span = inner_high - inner_low
-    low = max(min(0.0, smallest), inner_low - span)
-    high = min(max(1.0, largest), inner_high + span)
-    return Scale(low, high, cut_low=smallest < low, cut_high=largest > high)
+    tail = max(_TAIL, 1 / (some.size - 1)) if some.size >= _FEW else 0.0
+    return min(0.0, quantile(some, tail)), max(0.0, quantile(some, 1 - tail))

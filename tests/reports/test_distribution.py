@@ -11,8 +11,28 @@ from made_results import layer
 from prelu_tools.reports.distribution import Scale, common_scale
 
 
-def test_the_scale_holds_zero_and_one_whatever_the_slopes_are() -> None:
-    assert common_scale([layer("a", [0.2, 0.3])]) == Scale(0.0, 1.0, False, False)
+@pytest.mark.parametrize(
+    ("slopes", "low", "high"),
+    [
+        pytest.param([-0.09, 0.13], -0.09, 0.13, id="around zero"),
+        pytest.param([0.2, 0.3], 0.0, 0.3, id="above zero"),
+        pytest.param([-0.3, -0.2], -0.3, 0.0, id="below zero"),
+        pytest.param([0.25] * 4, 0.0, 0.25, id="all equal"),
+        pytest.param([-0.5, 0.4], -0.5, 0.4, id="far from one"),
+        pytest.param([-0.5, 0.6], -0.5, 1.0, id="near one"),
+        pytest.param([0.1, 1.25], 0.0, 1.25, id="beyond one"),
+        pytest.param([0.0] * 4, 0.0, 0.01, id="all zero"),
+        pytest.param([-1e-5, 1e-5], -1e-5, 0.01 - 1e-5, id="as good as zero"),
+    ],
+)
+def test_the_scale_is_of_the_data_with_zero_and_with_one_where_that_is_near(
+    slopes: list[float], low: float, high: float
+) -> None:
+    scale = common_scale([layer("a", slopes)])
+    assert (scale.low, scale.high) == (pytest.approx(low), pytest.approx(high))
+    assert not scale.cut_low
+    assert not scale.cut_high
+    assert scale.marks == ((0.0, 1.0) if high >= 1 else (0.0,))
 
 
 def test_the_scale_holds_every_slope_of_every_layer() -> None:
@@ -23,16 +43,22 @@ def test_the_scale_holds_every_slope_of_every_layer() -> None:
 def test_a_few_slopes_far_out_do_not_squeeze_the_rest() -> None:
     many = np.linspace(0, 1, 500)
     scale = common_scale([layer("a", [*many, 900.0]), layer("b", [*many, -900.0])])
-    assert scale == Scale(pytest.approx(-1.0, abs=0.02), pytest.approx(2.0, abs=0.02), True, True)
+    assert scale == Scale(pytest.approx(-0.1, abs=0.02), pytest.approx(1.1, abs=0.02), True, True)
+
+
+def test_the_outermost_slope_of_ten_or_more_may_be_one_of_these() -> None:
+    scale = common_scale([layer("a", [*[0.25] * 9, 3.0])])
+    assert scale == Scale(0.0, pytest.approx(0.275), False, True)
+    assert common_scale([layer("a", [*[0.25] * 8, 3.0])]) == Scale(0.0, 3.0, False, False)
 
 
 def test_where_far_out_is_common_the_scale_goes_there() -> None:
-    assert common_scale([layer("a", [0.1, 0.2, 40.0])]).high == 40.0
+    assert common_scale([layer("a", [*[0.25] * 10, 40.0, 40.0])]).high == 40.0
 
 
 def test_what_is_not_finite_does_not_count() -> None:
     report = layer("a", [math.nan, math.inf, -0.5, -math.inf])
-    assert common_scale([report]) == Scale(-0.5, 1.0, False, False)
+    assert common_scale([report]) == Scale(-0.5, 0.0, False, False)
     scale = common_scale([layer("a", [math.nan])])
     assert scale == Scale(0.0, 1.0, False, False)
     assert scale.counts(np.array([math.nan, 0.1]), 4).tolist() == [1, 0, 0, 0]

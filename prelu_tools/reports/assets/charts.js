@@ -81,7 +81,7 @@ const Charts = (() => {
         legend: { show: false },
         select: { show: false },
         cursor: { y: false, points: { show: false }, drag: { x: false, y: false, setScale: false } },
-        padding: [8, 8, 0, 0],
+        padding: [8, 16, 0, 0],
         ...options,
       },
       data,

@@ -91,6 +91,15 @@ def test_zero_and_one_are_lines() -> None:
     assert 'id="line-1"' in picture
 
 
+def test_where_slopes_stay_far_from_one_its_line_is_left_out() -> None:
+    result = model(layer("a", [-0.09, 0.0, 0.13]))
+    picture = _svg(result)
+    assert 'id="line-0"' in picture
+    assert 'id="line-1"' not in picture
+    (axes,) = figure(result).axes
+    assert axes.get_ylim() == pytest.approx((-0.0988, 0.1388))
+
+
 def test_the_axes_hold_every_layer_and_the_whole_scale() -> None:
     (axes,) = figure(model(layer("a", [-0.5, 0.1]), layer("b", [0.5, 2.0]), layer("c", 0.1))).axes
     assert axes.get_ylim() == pytest.approx((-0.6, 2.1))

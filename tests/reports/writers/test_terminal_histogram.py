@@ -63,6 +63,14 @@ def test_ends_at_zero_and_one_are_named_once() -> None:
     assert labels(scale, 5, 0) == "0   1"
 
 
+def test_a_scale_that_ends_before_one_has_no_mark_there() -> None:
+    scale = Scale(-0.1, 0.15, False, False)
+    assert ruler(scale, 25) == "└─────────┼─────────────┘"
+    assert labels(scale, 25, 4).split() == ["-0.1", "0", "0.15"]
+    line = next(iter(histograms([layer("a", [-0.1, 0.0, 0.15])], 80)))
+    assert "magenta" not in {span.style for span in line.spans}
+
+
 def test_an_end_with_slopes_beyond_it_says_so() -> None:
     line = labels(Scale(-0.5, 3.0, True, True), 40, 6)
     assert line.split() == ["<-0.5", "0", "1", ">3"]

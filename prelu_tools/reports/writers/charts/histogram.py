@@ -1,4 +1,4 @@
-"""Histograms in the terminal: one line a layer, all on one scale, 0 and 1 marked below."""
+"""Histograms in the terminal: one line a layer, all on one scale, with 0 and 1 marked."""
 
 from __future__ import annotations
 
@@ -64,17 +64,18 @@ def blocks(counts: Array) -> str:
 
 def _colours(scale: Scale, n_cells: int) -> list[str]:
     """A colour a cell: below 0, between, above 1."""
-    zero, one = scale.cell(0.0, n_cells), scale.cell(1.0, n_cells)
+    zero = scale.cell(0.0, n_cells)
+    one = scale.cell(1.0, n_cells) if 1.0 in scale.marks else n_cells
     return [
         _BELOW if cell < zero else _ABOVE if cell > one else _BETWEEN for cell in range(n_cells)
     ]
 
 
 def ruler(scale: Scale, n_cells: int) -> str:
-    """A line with a mark at either end, at 0 and at 1."""
+    """A line with a mark at either end, at 0, and at 1 if it is on the scale."""
     marks = ["─"] * n_cells
     marks[0], marks[-1] = "└", "┘"
-    for value in (0.0, 1.0):
+    for value in scale.marks:
         cell = scale.cell(value, n_cells)
         marks[cell] = {0: "├", n_cells - 1: "┤"}.get(cell, "┼")
     return "".join(marks)
@@ -84,10 +85,10 @@ def labels(scale: Scale, n_cells: int, indent: int) -> str:
     """The numbers below the ruler; 0 and 1 first, the ends if there is room left."""
     low = f"{'<' if scale.cut_low else ''}{scale.low:.3g}"
     high = f"{'>' if scale.cut_high else ''}{scale.high:.3g}"
-    wanted = [("0", scale.cell(0.0, n_cells)), ("1", scale.cell(1.0, n_cells))]
+    wanted = [(f"{value:g}", scale.cell(value, n_cells)) for value in scale.marks]
     if scale.low < 0 or scale.cut_low:
         wanted.append((low, 0))
-    if scale.high > 1 or scale.cut_high:
+    if scale.high not in scale.marks or scale.cut_high:
         wanted.append((high, n_cells - 1))
     line = [" "] * (indent + n_cells + len(high))
     for text, cell in wanted:

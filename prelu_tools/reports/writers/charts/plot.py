@@ -51,6 +51,7 @@ _SAYS = {
     "leaky": "all between 0 and 1",
 }
 _NO_WORD = "#5b6770"
+_MARKS = {0.0: "0: ReLU", 1.0: "1: identity"}
 _MOST_POINTS, _FEWEST_A_LAYER = 6000, 20
 _MOST_NAMES, _LONGEST_NAME, _UPRIGHT_FROM = 80, 28, 15
 _SETTINGS: dict[Any, Any] = {
@@ -103,10 +104,10 @@ def figure(result: InspectResult) -> Figure:
     scale = common_scale(result.layers)
     margin = 0.04 * (scale.high - scale.low)
     axes.set_ylim(scale.low - margin, scale.high + margin)
-    for value, label in ((0.0, "0: ReLU"), (1.0, "1: identity")):
+    for value in scale.marks:
         axes.axhline(value, color="#444444", linewidth=0.9, zorder=1, gid=f"line-{value:g}")
         axes.annotate(
-            label,
+            _MARKS[value],
             (1.0, value),
             xycoords=("axes fraction", "data"),
             xytext=(4, 0),
