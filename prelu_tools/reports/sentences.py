@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from prelu_tools.core.results.batch import BatchResult
+from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.reasons import WARNINGS, code_of
 from prelu_tools.core.results.verification.candidate import CandidateReport, Power, Tolerance
 from prelu_tools.core.results.verification.parity import (
@@ -91,6 +91,13 @@ def own_reasons(result: VerifyResult) -> tuple[str, ...]:
 def plain_notes(notes: Iterable[str], start: str = "note: ") -> Iterator[str]:
     """The notes that are no warnings."""
     return (f"{start}{note}" for note in notes if code_of(note) not in WARNINGS)
+
+
+def other_warnings(result: VerifyResult | BatchEntry) -> tuple[str, ...]:
+    """The warnings that no reason says: with `--strict-warnings`, all of them are reasons."""
+    return tuple(
+        one for one in result.warnings if not any(why.startswith(one) for why in result.reasons)
+    )
 
 
 def warning_lines(warnings: Iterable[str]) -> tuple[Text, ...]:

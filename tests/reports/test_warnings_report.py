@@ -34,6 +34,16 @@ def test_every_format_of_a_check_and_of_a_list_says_it(form: str, found: Any) ->
         assert told.count(_MARKS[form]) > untold.count(_MARKS[form])
 
 
+@pytest.mark.parametrize("form", [*formats_of("verify"), "notebook"])
+def test_a_warning_that_is_the_reason_of_a_failure_is_shown_once(form: str) -> None:
+    why = f"{_SAID} (strict)"
+    strict = dataclasses.replace(_PASSED, verdict="fail", reasons=(Reason(why, "has_warnings"),))
+    for result in (strict, checks_of(entry_of("net", strict, 7))):
+        told = render(result, form, Style())
+        assert why in told
+        assert form == "json" or _MARKS[form] not in told
+
+
 _MARKS = {
     "table": "warning  ",
     "markdown": "**warning**",

@@ -48,7 +48,7 @@ def demand_file(path: Path) -> None:
     """Reject what is not there, or cannot be looked at.
 
     Raises:
-        PReLUToolsError: it is so, or it is not the file itself but git-LFS's pointer to it.
+        PReLUToolsError: it is so, or it is a Git LFS pointer to the file.
     """
     try:
         path.stat()

@@ -15,7 +15,7 @@ from prelu_tools.commands.verify.reference.stale import stale_notes
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.hashing import sha256_of
 from prelu_tools.core.python_code import read_code
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import Reason, as_reason, warnings_of
 from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH
 
 _WORD = "prelu"  # PReLU, MyPReLU, aten.prelu
@@ -50,7 +50,8 @@ def doubts_of(reference: Reference, models: Sequence[OnnxFile]) -> Iterator[Reas
     if made is None:
         yield from _of_other_versions(label, said)
     elif made.source_file is not None:
-        yield from stale_notes(label, made.source_file, said)
+        notes = stale_notes(label, made.source_file, said)
+        yield from map(as_reason, warnings_of(notes))
 
 
 def _of_other_versions(label: str, said: Mapping[str, Mapping[str, str]]) -> Iterator[Reason]:

@@ -79,7 +79,7 @@ def conclude(
         reasons += [as_reason(text).within(where) for text in differences(agreement.outputs)]
     of_reports = (gate(r, request) for gate in (hits_gate, power_gate) for r in reports)
     notes = tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)]))
-    gates = [coverage_gate(coverage, request), *of_reports, warnings_gate(notes, request)]
+    gates = [coverage_gate(coverage, request), *of_reports, *warnings_gate(notes, request)]
     for verdict, reason in filter(None, gates):
         verdicts.append(verdict)
         reasons.append(reason)

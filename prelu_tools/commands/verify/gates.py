@@ -72,12 +72,8 @@ def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict
     )
 
 
-def warnings_gate(notes: Sequence[str], request: VerifyRequest) -> tuple[Verdict, str] | None:
-    """Whether no note is a warning: None, or a verdict and why."""
-    if not request.strict_warnings or not (found := warnings_of(notes)):
-        return None
-    return "fail", Reason(
-        f"--strict-warnings allows no warning, but there {'is' if len(found) == 1 else 'are'} "
-        f"{len(found)}",
-        "has_warnings",
-    )
+def warnings_gate(notes: Sequence[str], request: VerifyRequest) -> list[tuple[Verdict, str]]:
+    """A failure for each note that is a warning, with its sentence, if none is allowed."""
+    found = warnings_of(notes) if request.strict_warnings else ()
+    why = [f"{found[0]} (--strict-warnings makes warnings fail)", *found[1:]] if found else []
+    return [("fail", Reason(text, "has_warnings")) for text in why]

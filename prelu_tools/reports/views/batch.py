@@ -34,6 +34,7 @@ from prelu_tools.reports.sentences import (
     coverage_share,
     headline,
     headline_of,
+    other_warnings,
     power_share,
     worst_difference,
 )
@@ -152,7 +153,7 @@ def _word(entry: BatchEntry, seen: InspectSummary | None = None) -> Word:
 def _warnings_of_all(entries: Sequence[BatchEntry]) -> Iterator[Text]:
     """What makes each check prove less than it seems to."""
     for entry in entries:
-        for note in cleaned(entry.warnings, LONGEST):
+        for note in cleaned(other_warnings(entry), LONGEST):
             yield (Word("warning"), "  ", Name(entry.name), f": {note}")
 
 

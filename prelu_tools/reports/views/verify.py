@@ -44,6 +44,7 @@ from prelu_tools.reports.sentences import (
     interface_lines,
     n_wrong,
     of_rounding,
+    other_warnings,
     own_reasons,
     plain_notes,
     power_details,
@@ -87,7 +88,7 @@ def view(result: VerifyResult, style: Style) -> Section:
     details += tuple(_run_details(result))
     folded = Section("Details", (Lines(details),), folded=True)
     blocks = (subjects, *found, Lines.of(_notes(result)), folded)
-    warnings = warning_lines(result.warnings)
+    warnings = warning_lines(other_warnings(result))
     return Section(title, blocks, result.verdict, reached(result), reasons, warnings)
 
 

@@ -19,7 +19,7 @@ from prelu_tools.reports.findings import SEVERITIES, by_severity, which
 from prelu_tools.reports.headline import first_of
 from prelu_tools.reports.places import file_of
 from prelu_tools.reports.printable import cleaned
-from prelu_tools.reports.sentences import reached
+from prelu_tools.reports.sentences import other_warnings, reached
 from prelu_tools.reports.views.batch import in_words
 from prelu_tools.reports.words import counted, listed, n_slopes
 
@@ -81,8 +81,9 @@ def _one(result: VerifyResult, style: Style) -> Iterator[str]:
     if result.verdict != "pass":
         title = f"{_TITLE}: {_compared(result)}: {result.verdict}"
         yield from _failed(title, result.reasons, style.folder)
-    yield from _warned(f"{_TITLE}: {_compared(result)}", result.warnings, style.folder)
-    warned = f"; {counted(len(result.warnings), 'warning')}" if result.warnings else ""
+    warnings = other_warnings(result)
+    yield from _warned(f"{_TITLE}: {_compared(result)}", warnings, style.folder)
+    warned = f"; {counted(len(warnings), 'warning')}" if warnings else ""
     yield _line(f"{result.verdict.upper()}  {_compared(result)}: {reached(result)}{warned}")
 
 
@@ -100,7 +101,7 @@ def _batch(result: BatchResult, style: Style) -> Iterator[str]:
         yield _line(f"{word} {entry.name}")
         if entry.status not in ("pass", "ok"):
             yield from _failed(f"{title}: {entry.name}: {entry.status}", entry.reasons, *place)
-        yield from _warned(f"{title}: {entry.name}", cleaned(entry.warnings), *place)
+        yield from _warned(f"{title}: {entry.name}", cleaned(other_warnings(entry)), *place)
         yield from _found(entry, style)
     if not result.entries:
         yield annotation("error", title, "nothing was checked", style.folder, result.path)

@@ -31,6 +31,7 @@ from prelu_tools.reports.printable import cleaned
 from prelu_tools.reports.sentences import (
     agreement_line,
     n_wrong,
+    other_warnings,
     own_reasons,
     power_lines,
     reached,
@@ -83,7 +84,7 @@ def _suites(result: VerifyResult) -> Element:
     suite = Element("testsuite", name=result.reference)
     if (rest and result.verdict != "pass") or not _has(root, result.verdict):
         _verdict(suite, result.verdict, rest or result.reasons)
-    for note in result.warnings:
+    for note in other_warnings(result):
         SubElement(_case(suite, code_of(note) or "warning", "pass"), "skipped", message=note)
     if len(suite):
         root.append(suite)

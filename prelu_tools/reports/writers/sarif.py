@@ -29,7 +29,7 @@ from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.reports import Result, Style
 from prelu_tools.reports.places import file_of
 from prelu_tools.reports.printable import cleaned, printable_json
-from prelu_tools.reports.sentences import own_reasons
+from prelu_tools.reports.sentences import other_warnings, own_reasons
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -110,7 +110,7 @@ def _verified(result: VerifyResult) -> Iterator[_Found]:
         yield from _candidate(report)
     for reason in own_reasons(result):
         yield _Found(_code(reason, result.verdict), level, reason, result.reference)
-    for note in result.warnings:
+    for note in other_warnings(result):
         yield _Found(_code(note, result.verdict), "warning", note, result.reference)
 
 

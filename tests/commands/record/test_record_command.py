@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tiny_models import save_dense
 
 import prelu_tools
 from prelu_tools import PReLUToolsError, UsageError
+from prelu_tools.core.files.hashing import sha256_of
 from prelu_tools.testing import assert_parity
 
 KERNEL = np.random.default_rng(1).normal(size=(3, 3, 3, 3)).astype(np.float32)
@@ -394,9 +396,12 @@ def test_a_record_of_another_version_of_its_source_says_so(
     assert cli("export", source, "-o", "exported.onnx").code == 0
     record = _record(Path("net.onnx"), Path("there/net.npz"))
 
+    said: list[str] = []
+
     def codes() -> list[str | None]:
         found = verify(record, "exported.onnx", "--no-power")
         assert found.json["verdict"] == "pass"
+        said[:] = found.json["notes"]
         return list(found.json["note_codes"])
 
     fresh = codes()
@@ -404,16 +409,41 @@ def test_a_record_of_another_version_of_its_source_says_so(
     old = source.read_bytes()
     _net(tmp_path, "net", "u = Identity(x) y = PRelu(u, a)")
     assert codes() == [*fresh, "record_is_stale"]
+    both = f"net.onnx has changed since {record} was recorded: export and record it again"
+    assert said[-1] == both
     strict = verify(record, "exported.onnx", "--no-power", "--strict-warnings")
     assert (strict.code, strict.json["reason_codes"]) == (1, ["has_warnings"])
+    assert strict.json["reasons"] == [f"{both} (--strict-warnings makes warnings fail)"]
     record = _record(Path("net.onnx"), Path("there/net.npz"))
     assert codes() == [*fresh, "candidate_of_other_version"]
+    assert said[-1].endswith("was recorded from: export it again")
     source.rename("there/net.onnx")  # beside the record
     assert codes() == [*fresh, "candidate_of_other_version"]
     Path("there/net.onnx").write_bytes(old)
     assert codes() == [*fresh, "record_is_stale", "candidate_of_other_version"]
+    assert all(note.endswith(": record it again") for note in said[-2:])
     Path("there/net.onnx").unlink()
-    assert codes() == [*fresh, "candidate_of_other_version"]
+    assert codes() == [*fresh, "record_not_checked", "candidate_of_other_version"]
+    assert said[-2] == f"net.onnx is not here, so whether {record} is up to date was not checked"
+    assert said[-1].endswith("was recorded from: export or record it again")
+
+
+def test_a_git_lfs_pointer_is_compared_by_the_hash_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = _net(tmp_path, "net", "y = PRelu(x, a)")
+    assert cli("export", source, "-o", "exported.onnx").code == 0
+    record = _record(Path("net.onnx"), Path("net.npz"))
+    fresh = verify(record, "exported.onnx", "--no-power").json["note_codes"]
+    sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    for oid, more in ((sha256, []), ("0" * 64, ["record_is_stale"])):
+        text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 3\n"
+        source.write_text(text)
+        found = verify(record, "exported.onnx", "--no-power")
+        assert (found.code, found.json["note_codes"]) == (0, [*fresh, *more])
+    with pytest.raises(PReLUToolsError, match="is a Git LFS pointer, not the file: run git lfs"):
+        sha256_of(tmp_path)  # the hash of a folder is not in the pointers
 
 
 def test_a_record_that_does_not_say_what_was_in_its_source_is_read(tmp_path: Path) -> None:

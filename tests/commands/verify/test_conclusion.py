@@ -240,7 +240,7 @@ def test_reasons_name_their_model_and_stand_in_order() -> None:
         ({"notes": [Reason("it was frozen", "branch_found")]}, {}, "pass", None),
         ({"notes": [Reason("it is old", "record_is_stale")]}, {}, "pass", None),
         ({"notes": [Reason("it is old", "record_is_stale")]}, {"strict_warnings": True}, "fail",
-         "--strict-warnings allows no warning, but there is 1"),
+         "it is old (--strict-warnings makes warnings fail)"),
     ],
 )  # fmt: skip
 def test_a_doubt_or_a_gate_alone_decides(

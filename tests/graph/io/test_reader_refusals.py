@@ -204,7 +204,7 @@ def test_external_data_that_is_not_there(place: dict[str, str], words: str, tmp_
 def test_external_data_that_git_lfs_did_not_fetch(tmp_path: Path) -> None:
     model = _external(tmp_path, {"location": "w.bin"})
     (tmp_path / "w.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\n")
-    assert _sentence(model).endswith("w.bin is not the file itself but a git-LFS pointer to it: "
+    assert _sentence(model).endswith("w.bin is a Git LFS pointer, not the file: "
                                      "run git lfs pull")  # fmt: skip
 
 

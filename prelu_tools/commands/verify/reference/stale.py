@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from prelu_tools.backends.protocol.recording import RecordedFile
@@ -25,30 +24,43 @@ def stale_notes(
         made_of: the recorded source, as the file states it; untrusted.
         candidates: the metadata of each, by its label.
     """
-    changed = _changed(Path(record).parent, made_of)
-    if changed is not None:
+    exported = {
+        label: said[SOURCE_HASH]
+        for label, said in candidates.items()
+        if said.get(SOURCE) == made_of.source and SOURCE_HASH in said
+    }
+    found, why_none = _hashes(Path(record).parent, made_of)
+    is_current = made_of.sha256 in found.values()
+    if not found:
         yield Reason(
-            f"{changed} has changed since {record} was recorded: record it again",
+            f"{why_none}, so whether {record} is up to date was not checked", "record_not_checked"
+        )
+    elif not is_current:
+        again = "export and record" if made_of.sha256 in exported.values() else "record"
+        yield Reason(
+            f"{next(iter(found))} has changed since {record} was recorded: {again} it again",
             "record_is_stale",
         )
-    for label, said in candidates.items():
-        is_other = said.get(SOURCE_HASH, made_of.sha256) != made_of.sha256
-        if is_other and said.get(SOURCE) == made_of.source:
+    for label, sha256 in exported.items():
+        if sha256 != made_of.sha256:
+            again = "record" if sha256 in found.values() else "export or record"
             yield Reason(
                 f"{label} was exported from another version of {made_of.source} than "
-                f"{record} was recorded from: export or record it again",
+                f"{record} was recorded from: {'export' if is_current else again} it again",
                 "candidate_of_other_version",
             )
 
 
-def _changed(beside: Path, made_of: RecordedFile) -> Path | None:
-    """The file that was found, if it differs at every place where it was found."""
-    named = Path(made_of.path)
+def _hashes(beside: Path, made_of: RecordedFile) -> tuple[dict[Path, str], str]:
+    """The hash of the file at each place where it was found, and why there is none."""
+    named, why = Path(made_of.path), f"{made_of.path} is not here"
     found = {}
     for path in (named, beside / named, beside / named.name):
-        with suppress(PReLUToolsError, OSError, ValueError):  # a name that no file can have
+        try:
             if path.is_file() or (path / _SAVED_MODEL).is_file():
                 found[path] = sha256_of(path)
-    if not found or made_of.sha256 in found.values():
-        return None
-    return next(iter(found))
+        except PReLUToolsError as error:
+            why = str(error)
+        except (OSError, ValueError):  # a name that no file can have
+            continue
+    return found, why

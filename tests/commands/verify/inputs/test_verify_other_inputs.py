@@ -114,7 +114,7 @@ def test_a_file_that_is_no_model_is_what_is_wrong(nets: Path, tmp_path: Path) ->
     with pytest.raises(PReLUToolsError, match=r"cut\.onnx is not an ONNX model"):
         prelu_tools.verify(f"{nets}:picture", cut, **_FAST)
     (said,) = prelu_tools.verify(f"{nets}:picture", pointer, **_FAST).reasons
-    assert said.endswith("is not the file itself but a git-LFS pointer to it: run git lfs pull")
+    assert said.endswith("is a Git LFS pointer, not the file: run git lfs pull")
     good = nets.with_name("picture.onnx")
     assert prelu_tools.verify(f"{nets}:picture", cut, good, **_FAST).verdict == "inconclusive"
 
