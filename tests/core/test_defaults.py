@@ -53,7 +53,7 @@ NOTHING = cast(Any, None)
         (ExportResult, {"notes": (), "refused": (), "data_path": None, "n_data_bytes": 0,
                         "optimized": None, "inputs": ()}),
         (RefusedRoute, {}),
-        (InitResult, {"ignored": ()}),
+        (InitResult, {"ignored": (), "ignored_models": ()}),
         (DoctorItem, {"advice": ""}),
         (InitCheck, {"variants": (), "inputs": (), "n_models": 1, "needed": ()}),
         (Finding, {"layer": None}),

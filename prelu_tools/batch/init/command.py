@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prelu_tools.backends.preflight.names import joined
 from prelu_tools.batch.init.entries import extended, gone, listed_models, not_listed, table
-from prelu_tools.batch.init.needed import files_needed, ignored_by_git
+from prelu_tools.batch.init.needed import files_needed, ignored_by_git, recorded_files
 from prelu_tools.batch.init.search import Found, search
 from prelu_tools.batch.lists.keys import FIELDS
 from prelu_tools.batch.lists.schema import SCHEMA_FILE, shipped_schema
@@ -57,8 +57,10 @@ def init(request: InitRequest) -> InitResult:
         _write(schema, shipped_schema())
     _write(path, text)
     written = SCHEMA_FILE if request.schema else None
+    left_out = (*lost, *found.left_out)
     ignored = ignored_by_git(files_needed(found.pairs))
-    return InitResult(str(path), written, checks, (*lost, *found.left_out), ignored)
+    models = ignored_by_git(recorded_files(found.pairs))
+    return InitResult(str(path), written, checks, left_out, ignored, models)
 
 
 def _nothing_found(found: Found, path: Path) -> PReLUToolsError:
@@ -122,7 +124,8 @@ def _lines(checks: Iterable[InitCheck], schema: bool) -> Iterator[str]:
     yield "# names; correct it if needed."
     if any(Path(check.reference).suffix not in (".onnx", ".npz") for check in checks):
         yield "# To check without the framework: prelu-tools record SOURCE -o net.npz, where it is"
-        yield '# installed, and reference = "net.npz" here.'
+        yield '# installed, and reference = "net.npz" with strict_warnings = true here, so that a'
+        yield "# record that is older than its model fails."
         keys = ["input"] if any(check.inputs for check in checks) else []
         keys += dict.fromkeys(key for check in checks for key in (*check.options, *check.withheld))
         flags = [f"--{key.replace('_', '-')}" for key in keys if key in _OF_SOURCE]

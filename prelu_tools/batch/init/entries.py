@@ -10,6 +10,7 @@ from pathlib import Path
 
 from prelu_tools.batch.init.needed import files_of
 from prelu_tools.batch.init.options import toml
+from prelu_tools.batch.init.strict import STRICT, STRICT_COMMENT
 from prelu_tools.batch.lists.jobs import check_jobs
 from prelu_tools.batch.lists.tables import OWN_FILE, TABLES, find_file, read_tables, read_text
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -117,6 +118,8 @@ def _check(check: InitCheck, head: str) -> Iterator[str]:
     if check.inputs:
         yield f"input = {toml(check.inputs)}"
     for key, value in check.options.items():
+        if key == STRICT:
+            yield STRICT_COMMENT
         yield f"{key} = {toml(value)}"
     for key, value in check.withheld.items():
         yield f"# The model says that it was exported with {key}, which can run code. If you trust"

@@ -32,6 +32,13 @@ def files_needed(checks: Iterable[InitCheck]) -> list[str]:
     return list(found)
 
 
+def recorded_files(checks: Iterable[InitCheck]) -> list[str]:
+    """The models in this folder that the records among the references were made from."""
+    files = dict.fromkeys(check.recorded_file for check in checks if check.recorded_file)
+    paths = ((file, Path(file)) for file in files)
+    return [file for file, path in paths if not path.is_absolute() and ".." not in path.parts]
+
+
 def ignored_by_git(files: Iterable[str]) -> tuple[str, ...]:
     """Those of the files that git ignores; none where there is no git, or no repository."""
     command = ["git", "-c", "core.fsmonitor=false", "check-ignore", "-z"]

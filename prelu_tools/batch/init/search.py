@@ -16,6 +16,7 @@ from prelu_tools.batch.init.doubts import doubts_of, mentions_prelu
 from prelu_tools.batch.init.options import toml, valid_options
 from prelu_tools.batch.init.references import MODELS, OnnxFile, Reference, References
 from prelu_tools.batch.init.stated import stated
+from prelu_tools.batch.init.strict import STRICT, reasons_against
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.results.export import InitCheck, LeftOut
 from prelu_tools.graph.io.inputs import tensor_inputs
@@ -193,7 +194,9 @@ def _check(
         found, candidates = Reference(base.path.as_posix()), faithful
     else:
         candidates = [base, *faithful]
-    made = found.recording
+    made, lax = found.recording, list(reasons_against(found, candidates))
+    strict = {STRICT: True} if made is not None and not lax else {}
+    recorded = None if made is None else made.source_file
     return InitCheck(
         base.path.stem,
         found.label,
@@ -201,11 +204,12 @@ def _check(
         tuple(model.path.as_posix() for model in variants if model not in faithful),
         found.inputs,
         needed=found.needed,
-        options=found.options,
+        options={**found.options, **strict},
         withheld=found.withheld,
         paired_by=found.paired_by,
         record_of=None if made is None else base_name(made.source),
-        notes=tuple(doubts_of(found, candidates)),
+        recorded_file=None if recorded is None else recorded.path,
+        notes=(*doubts_of(found, candidates), *lax),
     )
 
 

@@ -129,7 +129,8 @@ class InitCheck:
     needed: tuple[str, ...] = ()
     """Arguments of the reference that have to be filled in; until then the check is a comment."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Options that the export was run with, by their keys in the list; `input` is in `inputs`."""
+    """Options that the export was run with, by their keys in the list; `input` is in `inputs`.
+    With a record, also `strict_warnings`."""
     withheld: Mapping[str, Any] = field(default_factory=dict)
     """Such options that a model file cannot switch on: they are in a comment."""
     paired_by: str = "name"
@@ -137,6 +138,8 @@ class InitCheck:
     `only_pair`, where nothing else is in the folder."""
     record_of: str | None = None
     """If the reference is a record: of what."""
+    recorded_file: str | None = None
+    """The model's file that it was recorded from; None if that is not known, or is no file."""
     notes: tuple[Reason, ...] = ()
     """What is already known to speak against the pair; nothing has been run."""
 
@@ -165,6 +168,8 @@ class InitResult:
     """Models without a check, and models of the list that are not there."""
     ignored: tuple[str, ...] = ()
     """Files that the checks need and git ignores: a checkout lacks them."""
+    ignored_models: tuple[str, ...] = ()
+    """Models of records that git ignores: without them, a change of theirs cannot be noticed."""
 
     @property
     def warnings(self) -> tuple[Reason, ...]:

@@ -81,4 +81,13 @@ def _lines(result: InitResult) -> list[Text]:
         ("ignored   ", Name(path), ": git ignores it, and CI needs it; add it with git add -f")
         for path in result.ignored
     ]
+    lines += [
+        (
+            "ignored   ",
+            Name(path),
+            ": git ignores it; where it is missing, verify cannot notice that its record is out of "
+            "date",
+        )
+        for path in result.ignored_models
+    ]
     return lines

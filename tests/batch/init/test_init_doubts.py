@@ -6,8 +6,9 @@ import hashlib
 import zipfile
 from pathlib import Path
 
+import onnx
 import pytest
-from init_folder import NETS, again, init, pairs_of, save_nets, stated, touch
+from init_folder import NETS, again, init, pairs_of, save_nets, stated, touch, written_checks
 from running import cli
 from tiny_models import save_dense, save_relu
 
@@ -40,6 +41,42 @@ def test_a_stale_record_is_named() -> None:
     assert _codes() == []
     stated("source.onnx", "elsewhere.pt2")
     assert _codes() == ["record_is_stale"]
+
+
+def _make_stale() -> None:
+    model = onnx.load("source.onnx")
+    onnx.helper.set_model_props(model, {"trained": "again"})
+    onnx.save(model, "source.onnx")
+
+
+def test_a_stale_record_fails_in_a_list_that_init_wrote() -> None:
+    save_dense(Path("source.onnx"))
+    assert cli("export", "source.onnx", "-o", "net.onnx", "-q").code == 0
+    assert cli("record", "source.onnx", "-o", "net.npz", "-q").code == 0
+    (check,) = init().json["checks"]
+    assert (check["options"], check["recorded_file"]) == ({"strict_warnings": True}, "source.onnx")
+    assert written_checks()[0]["strict_warnings"]
+    assert cli("verify", "-q").code == 0
+    _make_stale()
+    failed = cli("verify", "-q")
+    assert (failed.code, failed.words) == (
+        1, "FAIL 1 of 1; net: source.onnx has changed since net.npz was recorded: export and "
+           "record it again (strict_warnings = true makes warnings fail)",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("is_trained", [True, False])
+def test_a_check_that_has_warnings_anyway_does_not_get_strict_warnings(is_trained: bool) -> None:
+    save_dense(Path("source.onnx"), **({} if is_trained else {"slopes": 0.25}))
+    assert cli("record", "source.onnx", "-o", "net.npz", "-q").code == 0
+    stated("net.onnx", "source.onnx")
+    model = onnx.load("source.onnx")
+    if is_trained:
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save(model, "net.onnx")
+    (check,) = init().json["checks"]
+    assert (check["options"], check["note_codes"]) == ({}, ["not_strict"])
+    assert cli("verify", "-q").code == 0
 
 
 def test_a_pair_by_name_is_doubted_where_the_file_names_another_source() -> None:

@@ -155,6 +155,13 @@ def test_files_that_git_ignores_are_named() -> None:
     Path(".gitignore").write_text("*.data\n")
     said = cli("init", "--force").words
     assert "ignored net-fast.onnx.0a1b.data: git ignores it, and CI needs it; add it with" in said
+    assert cli("record", "net.onnx", "-o", "net.npz", "-q").code == 0
+    Path(".gitignore").write_text("net.onnx\n")
+    Path("prelu-tools.toml").unlink()
+    said = cli("init", "--force").words
+    assert (
+        "ignored net.onnx: git ignores it; where it is missing, verify cannot notice that" in said
+    )
 
 
 def test_models_of_the_list_that_are_gone_are_named() -> None:
