@@ -1,10 +1,10 @@
-"""Recognition in large graphs: processor time over reading the file, growth, and memory.
+"""Recognition in large graphs: CPU time over reading the file, growth, and memory.
 
     python benchmarks/recognition_speed.py [FOLDER]
 
 Makes graphs of 10,000 and 100,000 nodes (2,000 and 20,000 PReLU layers in Keras' five ops) and
 chains of 400 and 4,000 Adds in FOLDER (build/bench). `inspect` and `onnx.load` of each run in
-processes of their own, in turns; printed are the medians of their processor times (user and
+processes of their own, in turns; printed are the medians of their CPU times (user and
 system), which other load on the machine changes little, and the peak resident memory. What
 recognising alone takes, without reading the file and writing the report, stands in between.
 """

@@ -2,7 +2,7 @@
 
     python -m benchmarks.training [--rounds 30]
 
-On one thread, in the processor's time. Each round times a step of training without a logger and one
+On one thread, in CPU time. Each round times a step of training without a logger and one
 at which a logger makes a record (of `slopes.jsonl` and of an event file for TensorBoard), in turns.
 The median ratio of these is what a record costs; one step in `EVERY` makes one, so a step costs
 that much less. The other steps call one empty hook, and are timed as well.
@@ -62,7 +62,7 @@ def training(
 
 
 def seconds(step: Step) -> float:
-    """The processor's time for a step: what else the machine does is not in it."""
+    """CPU time for a step: what else the machine does is not in it."""
     start = time.process_time()
     step()
     return time.process_time() - start

@@ -127,7 +127,7 @@ def run_batch(
 
 
 def _ended(number: int, code: int) -> dict[str, Any]:
-    faults = {-signal.SIGPROF: "hang: processor time", -signal.SIGALRM: "hang: waits"}
+    faults = {-signal.SIGPROF: "hang: CPU time", -signal.SIGALRM: "hang: waits"}
     name = signal.Signals(-code).name if code < 0 else f"exit {code}"
     fault = faults.get(code, f"crash: {name}")
     line = {"case": number, "command": -1, "kind": kind_of(number), "fault": fault}
@@ -174,7 +174,7 @@ def _report(given: argparse.Namespace) -> int:
     worst = max(lines, key=lambda line: line["seconds"], default=None)
     largest = max(lines, key=lambda line: line["grown"], default=None)
     if worst is not None and largest is not None:
-        print(f"longest: {worst['seconds']:.1f} s of processor time (case {worst['case']})")
+        print(f"longest: {worst['seconds']:.1f} s of CPU time (case {worst['case']})")
         print(f"largest: {largest['grown'] >> 20} MB (case {largest['case']})")
     for line in faults[:40]:
         print(f"case {line['case']}{line['kind']}, command {line['command']}: {line['fault']}")

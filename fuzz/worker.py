@@ -1,7 +1,7 @@
 """A process that runs the command line on many files, one after the other, and tells what it saw.
 
 It is forked from one that has the frameworks loaded, so that a file costs milliseconds. Each file
-has a limit of processor time, of time by the clock and of memory; what breaks one of the first two
+has a limit of CPU time, of time by the clock and of memory; what breaks one of the first two
 ends the process, and whoever started it knows which file it was.
 """
 
@@ -27,7 +27,7 @@ from prelu_tools.backends.files import isolated
 from prelu_tools.cli.main import run
 
 CPU_SECONDS: Final = 5.0
-"""Seconds of processor time that one command may take."""
+"""Seconds of CPU time that one command may take."""
 WALL_SECONDS: Final = 600.0
 """Seconds by the clock: for a command that waits and does nothing."""
 LEAST_MEMORY: Final = 160 << 20
@@ -73,7 +73,7 @@ class Seen:
     code: int | None
     """The exit code; None where the process ended."""
     seconds: float
-    """Processor time."""
+    """CPU time."""
     grown: int
     """Bytes by which the process grew at most."""
     said: str = ""

@@ -67,7 +67,7 @@ class Measured:
     seconds: float
     """Wall time of all; for `alone` from the sample."""
     cpu_seconds: float | None
-    """Processor time of the process that hands out and gathers; None for `alone`."""
+    """CPU time of the process that hands out and gathers; None for `alone`."""
     peak_mb: float | None
     """Its largest resident memory."""
     disk_seconds: float | None

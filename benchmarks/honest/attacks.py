@@ -103,7 +103,7 @@ def plant(
     good = honest_file(own, known)
     example = honest.examples(99)
     inside = tensors_inside(base, example)
-    kinds = {"output element off by 50 limits": _off_by(good), **FAULTS}
+    kinds = {"output element off by 50 times its rounding error": _off_by(good), **FAULTS}
     rng = np.random.default_rng(zlib.crc32(honest.name.encode()))
     seen: set[str] = set()
     count = 0

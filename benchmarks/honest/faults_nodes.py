@@ -91,7 +91,7 @@ def ceil_mode_toggled(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def other_kind_of_pooling(graph: Graph, known: Known) -> str | None:
+def pooling_type_changed(graph: Graph, known: Known) -> str | None:
     at = graph.pick("GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean", "ReduceMax")
     if at is None:
         return None
@@ -144,7 +144,7 @@ def activation_removed(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def hard_sigmoid(graph: Graph, known: Known) -> str | None:
+def sigmoid_made_hard(graph: Graph, known: Known) -> str | None:
     at = graph.pick("Sigmoid", "HardSigmoid")
     if at is None:
         return None
@@ -176,7 +176,7 @@ def operands_swapped(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def smallest_of_topk(graph: Graph, known: Known) -> str | None:
+def smallest_in_topk(graph: Graph, known: Known) -> str | None:
     at = graph.pick("TopK")
     if at is None:
         return None
@@ -220,7 +220,7 @@ def range_clipped(graph: Graph, known: Known) -> str | None:
 
 
 @fault
-def dynamic_size_fixed(graph: Graph, known: Known) -> str | None:
+def dynamic_size_made_static(graph: Graph, known: Known) -> str | None:
     free = any(dim.dim_param for value in graph.graph.input
                for dim in value.type.tensor_type.shape.dim)  # fmt: skip
     for name in graph.floats(known) if free else []:

@@ -4,7 +4,7 @@
 
 NETS is the folder that ``benchmarks.latency.run`` measured. Of every net the exporter's file, this
 project's, and the net with ReLU: nodes that run and the megabytes that they read and write, from
-onnxruntime's own profile, and the milliseconds of the shortest run, in turns, in processor time, so
+onnxruntime's own profile, and the milliseconds of the shortest run, in turns, in CPU time, so
 that a busy machine changes little. *Bound*: the time for copying each PReLU's map three and a half
 times (two passes read it and write it, the third reads two and writes one), which is what its three
 kernels move; slopes that are all equal cost nothing. Prints a Markdown table, and puts it into a
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = [each for each in found if each is not None]
     words = (
         "*kernels*, *MB read and written* and *ms* are for ReLU / prelu-tools / the exporter's "
-        f"file ({machine()}, one thread). *ms* is the processor time of the shortest run."
+        f"file ({machine()}, one thread). *ms* is the CPU time of the shortest run."
     )
     if known:
         left, least = (sum(each) / len(known) for each in zip(*known, strict=True))

@@ -100,7 +100,7 @@ def test_what_a_command_must_not_do_is_seen(
 @pytest.mark.parametrize(
     ("body", "by_the_clock", "fault"),
     [
-        ("while True: pass", 300.0, "hang: processor time"),  # a busy machine gives it little
+        ("while True: pass", 300.0, "hang: CPU time"),  # a busy machine gives it little
         ("time.sleep(600)", 1.0, "hang: waits"),
         ("os.abort()", 300.0, "crash: SIGABRT"),
         ("os._exit(0)", 300.0, "crash: exit 0"),

@@ -46,7 +46,7 @@ class Run:
     file: str
     """The hash of its file."""
     seconds: float = 0.0
-    """How long it takes, of the processor's time: a busy machine changes nothing."""
+    """How long it takes, of CPU time: a busy machine changes nothing."""
     scopes: dict[str, list[str]] = field(default_factory=dict)
     """The functions that it calls, by the module of the package."""
     lines: dict[str, list[int]] = field(default_factory=dict)

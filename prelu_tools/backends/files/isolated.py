@@ -45,7 +45,7 @@ class Limits:
     """What a reader may take, by the size of its file."""
 
     cpu_seconds: int
-    """Seconds of processor time."""
+    """Seconds of CPU time."""
     wall_seconds: float
     """Seconds of wall-clock time, for a process that only waits: on a busy machine, all do."""
     memory: int
@@ -160,7 +160,7 @@ def _why(ended: Ended, limits: Limits) -> str:
     if ended.code is None:
         return f"reading it took longer than {limits.wall_seconds:.0f} s"
     if ended.code in (-signal.SIGXCPU, -signal.SIGKILL):
-        return f"reading it takes more than {limits.cpu_seconds} s of processor time"
+        return f"reading it takes more than {limits.cpu_seconds} s of CPU time"
     if ended.code < 0:
         with contextlib.suppress(ValueError):
             return f"reading it ended with {signal.Signals(-ended.code).name}"

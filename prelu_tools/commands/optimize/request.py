@@ -91,7 +91,7 @@ class OptimizeRequest:
     )  # fmt: skip
     tune_seconds: float = option(
         number(0, above=True),
-        "Processor time for timing; on a busy machine, this may take up to four times as long.",
+        "CPU time for timing; on a busy machine, this may take up to four times as long.",
         default=30.0,
         needs=(
             _CHOOSES, _NOT_CHOSEN,

@@ -114,7 +114,7 @@ def test_a_reader_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(isolated, "limits_for", lambda size: Limits(1, 2.0, 500 << 20))
     assert "took longer than 2 s" in _refusal("hang")
     monkeypatch.setattr(isolated, "limits_for", lambda size: Limits(1, 600.0, 500 << 20))
-    assert "takes more than 1 s of processor time" in _refusal("spin")
+    assert "takes more than 1 s of CPU time" in _refusal("spin")
 
 
 @pytest.mark.usefixtures("readers")

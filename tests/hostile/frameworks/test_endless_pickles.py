@@ -47,7 +47,7 @@ def _tuples_as_key() -> bytes:
 
 @pytest.fixture(autouse=True)
 def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of processor time for any file."""
+    """Of CPU time for any file."""
     monkeypatch.setattr(
         isolated, "limits_for", lambda size: Limits(1, 60.0, limits_for(size).memory)
     )
@@ -56,7 +56,7 @@ def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
 FILES = {
     "of itself": (_itself(), "contains no state dict"),
     "all memory": (_array_of_bytes(3 << 30), "takes more than"),
-    "a key without an end": (_tuples_as_key(), "s of processor time"),
+    "a key without an end": (_tuples_as_key(), "s of CPU time"),
     "a list of itself": (b"\x80\x02]q\x00h\x00a.", "contains a list"),
 }
 

@@ -115,7 +115,7 @@ def race(
 ) -> Times:
     """Run each in every round, in an order that is drawn again; before that once, untimed.
 
-    What runs on one thread is timed by the processor time of that thread: what other processes take
+    What runs on one thread is timed by the CPU time of that thread: what other processes take
     is not counted. A short run is repeated within its turn and the shortest one counts, so that
     neither an interruption nor what the others left in the cache does.
 

@@ -69,7 +69,7 @@ class Session:
             _load_cuda(ort)
         options = session_options(folder)
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        # Threads that wait for work in a loop double the processor time of what is not timed.
+        # Threads that wait for work in a loop double the CPU time of what is not timed.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.options: Mapping[str, str] = {**_OPTIONS.get(self._wanted, {}), **given}
         if isinstance(model, Path):
