@@ -20,6 +20,7 @@ from prelu_tools.core.results.series import LayerPoint, LayerSeries, SeriesPoint
 from prelu_tools.reports import Style, render
 from prelu_tools.reports.writers.charts.course import limits_of, places_of, ticks
 from prelu_tools.reports.writers.charts.plot import draw
+from prelu_tools.reports.writers.charts.series import series_figure
 
 HOSTILE = "<script>alert('&')</script>\x1b[2J"
 
@@ -194,3 +195,48 @@ def test_a_figure_of_many_layers_is_the_same_each_time() -> None:
     assert first == second
     text = first.decode()
     assert text.count('id="axes_') == 30
+
+
+def _axes(
+    names: Sequence[str], steps: Sequence[int | None], size: int = 2
+) -> tuple[str, list[str]]:
+    """What is written below a chart: what the points are, and at which of them."""
+    layer = _layer("act", *([0.25 + n / 9] * size for n in range(len(names))))
+    points = [SeriesPoint(name, name, step) for name, step in zip(names, steps, strict=True)]
+    (axes,) = series_figure(SeriesResult("a to b", tuple(points), (layer,), ())).axes
+    return axes.get_xlabel(), [tick.get_text() for tick in axes.get_xticklabels()]
+
+
+def test_below_a_chart_is_what_the_points_are() -> None:
+    pytest.importorskip("matplotlib")
+
+    def counted(word: str, steps: Sequence[int]) -> tuple[str, list[str]]:
+        return _axes([f"{word}{step}" for step in steps], steps)
+
+    assert counted("epoch ", [1, 2, 3]) == ("epoch", ["1", "2", "3"])
+    assert counted("e0", range(1, 7)) == ("checkpoint", ["1", "2", "3", "4", "5", "6"])
+    assert counted("epoch ", range(1, 41)) == ("epoch", ["10", "20", "30", "40"])
+    assert counted("step ", [0, 10, 1000]) == ("step", ["0", "200", "400", "600", "800", "1,000"])
+    assert _axes(["start", "best", "last"], [None] * 3) == ("", ["start", "best", "last"])
+    long = ["start", *(f"run-of-tuesday-{n}" for n in range(4)), "end"]
+    assert _axes(long, [None] * 6) == ("", ["start", "", "", "", "", "end"])
+
+
+@pytest.mark.parametrize("size", [32, 33])
+def test_where_not_every_slope_has_a_line_the_range_is_shaded_and_the_legend_says_so(
+    size: int,
+) -> None:
+    pytest.importorskip("matplotlib")
+    result = _series(_layer("act", np.linspace(0.1, 0.9, size), np.linspace(0.9, 0.2, size)))
+    page, made = render(result, "html", Style()), series_figure(result)
+    (axes,) = made.axes
+    said = "bold: the median; thin: each slope"
+    if size > 32:
+        said = (
+            "bold: the median; thin: up to 32 slopes per layer; "
+            "shaded: from the smallest to the largest slope, where a layer has more"
+        )
+    assert len(axes.collections) == page.count("<polygon") == int(size > 32)
+    assert " ".join(made.get_supxlabel().split()) == said
+    assert said in page
+    assert len(axes.lines) == page.count("<polyline") == 33

@@ -39,7 +39,7 @@ from prelu_tools.reports.document import (
 )
 from prelu_tools.reports.shortening import TOGETHER, breakable
 from prelu_tools.reports.views import view_of
-from prelu_tools.reports.writers.charts.course import LEGEND, charts
+from prelu_tools.reports.writers.charts.course import charts, legend
 from prelu_tools.reports.writers.charts.data import chart_data
 
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
@@ -229,7 +229,7 @@ def _slopes(slopes: Slopes) -> Iterator[str]:
 def _course(course: Course) -> Iterator[str]:
     yield from _table(course.numbers)
     yield f'<div class="course">{"".join(charts(course))}</div>'
-    yield _paragraph(LEGEND, "legend")
+    yield _paragraph(legend(course.layers), "legend")
 
 
 def _written(written: Written) -> Iterator[str]:

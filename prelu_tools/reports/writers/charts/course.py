@@ -6,7 +6,7 @@ It needs no script, takes its colours from the page, and is as wide as there is 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -22,7 +22,6 @@ WIDTH, HEIGHT = 320, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 8, 22
 MOST_LINES = 32
 """Slopes of a layer that have their own line; of more, some at even distances."""
-LEGEND = "bold: the median; thin: single slopes; shaded: from the smallest to the largest"
 _FARTHEST = 1e150  # beyond it a span would overflow
 
 
@@ -47,6 +46,21 @@ class Frame:
         return _TOP + (1 - part) * (HEIGHT - _TOP - _BOTTOM)
 
 
+def legend(layers: Iterable[LayerSeries]) -> str:
+    """What the lines and the shades in the drawings of these layers are."""
+    if not any(map(is_sample, layers)):
+        return "bold: the median; thin: each slope"
+    return (
+        f"bold: the median; thin: up to {MOST_LINES} slopes per layer; shaded: from the smallest "
+        "to the largest slope, where a layer has more"
+    )
+
+
+def is_sample(layer: LayerSeries) -> bool:
+    """Whether not every slope has its own line; then the range of all is shaded."""
+    return layer.first.slopes.size > MOST_LINES
+
+
 def charts(course: Course) -> Iterator[str]:
     """A figure for each layer; of this size where no style sheet says another, as in a notebook."""
     xs = places_of(course.points)
@@ -63,13 +77,17 @@ def charts(course: Course) -> Iterator[str]:
 
 
 def places_of(points: Sequence[SeriesPoint]) -> tuple[float, ...]:
-    """Where each point is, from 0 to 1: by its step, or at even distances where a step lacks."""
-    steps = [point.step for point in points]
-    known = [float(step) for step in steps if step is not None]
-    if len(known) < len(steps) or known != sorted(set(known)) or len(known) < 2:
-        known = [float(place) for place in range(len(steps))]
-    span = (known[-1] - known[0]) or 1.0
+    """Where each point is, from 0 to 1: by its step, or at even distances where one has none."""
+    known = steps_of(points) or list(range(len(points)))
+    span = (known[-1] - known[0]) or 1
     return tuple((step - known[0]) / span for step in known)
+
+
+def steps_of(points: Sequence[SeriesPoint]) -> list[int] | None:
+    """The steps of two points or more, if all are known and each is larger than the last."""
+    steps = [point.step for point in points if point.step is not None]
+    is_order = len(points) == len(steps) > 1 and steps == sorted(set(steps))
+    return steps if is_order else None
 
 
 def lines_of(layer: LayerSeries) -> list[Array]:
@@ -99,7 +117,7 @@ def _drawn(
 ) -> Iterator[str]:
     frame = Frame(xs, *limits_of(layer))
     yield from _axes(frame, points)
-    band = map(_extremes, layer.points)
+    band = map(_extremes, layer.points if is_sample(layer) else ())
     known = [(place, ends) for place, ends in enumerate(band) if ends is not None]
     if known:
         upper = [(frame.x(place), frame.y(ends[1])) for place, ends in known]
