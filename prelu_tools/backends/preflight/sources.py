@@ -48,11 +48,12 @@ def demand_file(path: Path) -> None:
     """Reject what is not there, or cannot be looked at.
 
     Raises:
-        PReLUToolsError: it is so, or it is a Git LFS pointer to the file.
+        PReLUToolsError: it is so, or it is a Git LFS pointer to the file, or has one in it.
     """
     try:
         path.stat()
-        refuse_pointer(path)
+        for file in (path, path / "saved_model.pb", *path.glob("variables/variables.*")):
+            refuse_pointer(file)
     except FileNotFoundError as error:
         raise PReLUToolsError(no_such_file(path)) from error
     except (OSError, ValueError) as error:  # a name that is too long or contains NUL

@@ -20,6 +20,7 @@ from prelu_tools.backends.protocol.interface import Searchable
 from prelu_tools.backends.protocol.runners import Observer, Runner, WideRunner
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.files.pointers import refuse_pointer
 from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.rounding.noise import Noise
@@ -40,11 +41,12 @@ def weights_beside(path: Path) -> Path:
     """The `.bin` file that has the weights of a graph in its own file.
 
     Raises:
-        PReLUToolsError: there is none.
+        PReLUToolsError: there is none, or it is a Git LFS pointer.
     """
     weights = path.with_suffix(".bin")
     if not weights.is_file():
         raise PReLUToolsError(f"{path} needs its weights next to it: expected {weights}")
+    refuse_pointer(weights)
     return weights
 
 

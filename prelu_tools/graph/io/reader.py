@@ -15,6 +15,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.files.pointers import refuse_pointer
 from prelu_tools.graph.io.locations import data_file, refuse_odd_name
 from prelu_tools.graph.io.model import (
     INLINE_LIMIT,
@@ -45,6 +46,7 @@ def read_model(path: Path) -> OnnxModel:
         PReLUToolsError: the file is missing, unreadable, not an ONNX model, or one that no runtime
             would load.
     """
+    refuse_pointer(path)
     try:
         with path.open("rb") as file:
             source = FileBytes(file.fileno())
