@@ -195,6 +195,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or generated or anchor in _anchors(there), link
 
 
+def test_a_python_block_runs_without_the_others_unless_it_goes_on(session: Session) -> None:
+    page = "```python\nx = 1\n```\n{}```python\nprint(x)\n```\n"
+    alone, going_on = (blocks_of(page.format(mark)) for mark in ("", "<!-- continued -->\n\n"))
+    assert [session.python(block, "page.md") for block in going_on] == ["", "1\n"]
+    session.python(alone[0], "page.md")
+    with pytest.raises(NameError):
+        session.python(alone[1], "page.md")
+
+
 def test_the_comparison_says_no() -> None:
     assert agree("a 0.5 b\n", "a 0.7  b\n")
     assert not agree("a 0.5 b\n", "a 0.7 c\n")

@@ -1,10 +1,10 @@
 """A page taken apart: what it shows, run in a folder of its own, and what came of it.
 
 `console` blocks are commands behind `$ ` with their output; `sh` and `fish` blocks are commands
-alone; `python` blocks run one after the other in one namespace, and a `text` block that follows one
-is its output. A line `...` in an output stands for any lines. `<!-- numbers within 0.05 -->` before
-a block has its numbers compared too, and not only its words; `<!-- timed -->` only the first lines
-of its outputs.
+alone; a `python` block runs alone, or after `<!-- continued -->` with the names of the one before,
+and a `text` block that follows one is its output. A line `...` in an output stands for any lines.
+`<!-- numbers within 0.05 -->` before a block has its numbers compared too, and not only its words;
+`<!-- timed -->` only the first lines of its outputs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from shown import normal
 from prelu_tools.cli.main import run
 
 _BLOCK = re.compile(
-    r"(?:<!-- (?:numbers within (?P<within>[\d.]+)|(?P<timed>timed)) -->\n+)?"
+    r"(?:<!-- (?:numbers within (?P<within>[\d.]+)|(?P<timed>timed)|(?P<continued>continued)) -->"
+    r"\n+)?"
     r"^```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
@@ -49,6 +50,8 @@ class Block:
     """How far its numbers may be off; None where they are not compared."""
     timed: bool
     """Whether a clock has chosen what it shows: only the first line of each output is compared."""
+    continued: bool
+    """Whether a Python block goes on with the names of the one before."""
     start: int
     """Where its text begins, in characters."""
 
@@ -62,6 +65,7 @@ def blocks_of(page: str) -> list[Block]:
             page.count("\n", 0, found.start("text")) + 1,
             float(found["within"]) if found["within"] else None,
             bool(found["timed"]),
+            bool(found["continued"]),
             found.start("text"),
         )
         for found in _BLOCK.finditer(page)
@@ -85,8 +89,8 @@ class Session:
     """The folder that it is run in, with `samples` in it."""
     code: int = 0
     """What the last command exited with."""
-    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
-    """What the Python blocks have defined."""
+    names: dict[str, Any] = field(default_factory=dict)
+    """What the last Python block has defined, and those that it goes on with."""
 
     def command(self, line: str, language: str) -> str:
         """Run a command; what it printed, or what it had to say where it exited otherwise than 0.
@@ -118,6 +122,8 @@ class Session:
 
     def python(self, block: Block, page: str) -> str:
         """Run a Python block; what it printed."""
+        if not block.continued:
+            self.names = {"__name__": "page"}
         out = io.StringIO()
         code = compile("\n" * (block.line - 1) + block.text, page, "exec")
         with contextlib.redirect_stdout(out):
