@@ -78,6 +78,8 @@ class Column:
     """Whether it is a drawing made of letters, which a page leaves out next to a real one."""
     meaning: str = ""
     """What it holds, where its title does not say so; a legend below the table gives it."""
+    absent: str = ""
+    """What a dash in it means; the legend gives it where there is one."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,23 @@ class Table:
 
     @property
     def legend(self) -> str:
-        """What the columns mean, where their titles do not say it; those of one meaning at once."""
-        titles: dict[str, list[str]] = {}
-        for column in self.without().columns:
-            if column.meaning:
-                titles.setdefault(column.meaning, []).append(" ".join(column.title.split()))
-        return "; ".join(f"{', '.join(named)}: {meaning}" for meaning, named in titles.items())
+        """What the columns mean, where their titles do not say it; those of one meaning at once.
+
+        Then what dashes mean; with their columns, where they mean several things.
+        """
+        shown = self.without()
+        dashed = [
+            any("-" in _lines_of(row[i]) for row in shown.rows) for i in range(len(shown.columns))
+        ]
+        absent = _by_words(
+            (c.absent, c) for c, has_dash in zip(shown.columns, dashed, strict=True) if has_dash
+        )
+        meanings = _by_words((column.meaning, column) for column in shown.columns)
+        parts = [f"{', '.join(named)}: {meaning}" for meaning, named in meanings.items()]
+        for words, named in absent.items():
+            where = f" in {', '.join(named)}" if len(absent) > 1 else ""
+            parts.append(f"-{where}: {words}")
+        return "; ".join(parts)
 
     def without(self) -> Table:
         """The same without columns that have no content."""
@@ -111,6 +124,19 @@ class Table:
         return replace(
             self, columns=columns, rows=tuple(tuple(compress(row, wanted)) for row in self.rows)
         )
+
+
+def _by_words(columns: Iterable[tuple[str, Column]]) -> dict[str, list[str]]:
+    """The titles of the columns that have the same words; those without words are left out."""
+    titles: dict[str, list[str]] = {}
+    for words, column in columns:
+        if words:
+            titles.setdefault(words, []).append(" ".join(column.title.split()))
+    return titles
+
+
+def _lines_of(cell: Cell) -> tuple[str, ...]:
+    return (cell,) if isinstance(cell, str) else cell
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,14 @@ X_FLOAT32 = "max abs diff as a multiple of the reference's own float32 rounding 
 WRONG = "values of all runs that are beyond their limit"
 LIMIT_AT_ZERO = "the absolute tolerance, to which the relative one adds a share of each value"
 TOP1 = "samples whose largest value is at the same index in both models"
+CONSTANT = "constant if all inputs gave the same value, which proves nothing"
 SNR = "signal-to-noise ratio compared with the reference"
 """What columns of these titles hold, in every table."""
+NOT_MEASURED = "not measured"
+OTHER_SHAPE = "not compared, because the shapes differ"
+NO_SNR = "no noise, or not measured"
+NO_TOP1 = "the output holds no probabilities"
+"""What a dash means in them."""
 _FOUND = {
     "rounded": "rounded",
     "values": "by values",

@@ -65,7 +65,7 @@ NOTHING = cast(Any, None)
         (Ratio, {}),
         (OutputParity, {"deviation": None, "top1_agreement": None, "limit": None,
                         "of_rounding": None, "difference": None, "worst_of_rounding": None,
-                        "n_values": 0, "n_border": 0, "remark": None}),
+                        "n_values": 0, "n_border": 0, "remark": None, "doubt": None}),
         (LayerParity, {"deviation": None, "limit": None, "n_slopes": 0, "n_by_value": 0,
                        "n_by_behaviour": 0, "least_positions": None, "provider": None,
                        "parameter": None, "node": None, "note": None,

@@ -10,7 +10,7 @@ import pytest
 from made_pages import pages
 
 from prelu_tools.reports import COMMON_FORMATS, Style, render, views
-from prelu_tools.reports.document import Column, Facts, Lines, Section, Table, plain, tidied
+from prelu_tools.reports.document import Cell, Column, Facts, Lines, Section, Table, plain, tidied
 
 RESULTS = pages()
 FROM_DOCUMENTS = ("table", "markdown", "html", "notebook")
@@ -60,6 +60,18 @@ def test_a_legend_explains_the_columns_that_say_something() -> None:
         *(Column("e"), Column("f", meaning="three")),
     )
     assert Table(columns, (("1", "2", "3", "4", "-"),)).legend == "a: one; b c, d: two"
+
+
+def test_a_legend_explains_dashes_where_there_are_any() -> None:
+    columns = (
+        *(Column("a", meaning="one", absent="lost"), Column("b", absent="lost")),
+        *(Column("c", absent="never"), Column("d", meaning="four"), Column("e", absent="empty")),
+    )
+    rows: list[tuple[Cell, ...]] = [("1", "-", "3", "4", "-"), ("1", "2", "3", "-", "-")]
+    assert Table(columns, tuple(rows)).legend == "a: one; d: four; -: lost"
+    rows += [("-", "2", ("3", "-"), "-", "-")]
+    assert Table(columns, tuple(rows)).legend == ("a: one; d: four; - in a, b: lost; - in c: never")
+    assert Table(columns, (("1", "2", "3", "4", "5"),)).legend == "a: one; d: four"
 
 
 def test_a_column_that_a_terminal_left_out_is_explained_where_it_is_shown() -> None:

@@ -60,6 +60,18 @@ FINDINGS = (
 RESULT = _series(*ODD, findings=FINDINGS)
 
 
+def test_what_moved_and_came_back_has_moved() -> None:
+    back = _layer("back", [0.25, 0.25, 0.25], [-0.25, 0.5, 0.25], [0.25, 0.25, 0.25])
+    text = render(_series(back), "table", Style())
+    *_, moved, sign_changes, unmoved = next(
+        line.split() for line in text.splitlines() if line.startswith("back ")
+    )
+    assert (moved, sign_changes, unmoved) == ("0.500", "2", "1")
+    legend = " ".join(text.split())
+    assert "moved: largest distance of a slope from its first value, at any point" in legend
+    assert "sign changes: how often a sign changed, over all slopes and points" in legend
+
+
 def test_a_table_says_how_far_and_which_way() -> None:
     text = render(_series(ODD[0], ODD[1], findings=FINDINGS[:1]), "table", Style())
     lines = text.splitlines()

@@ -73,6 +73,11 @@ class LayerSeries:
         return self.present[-1]
 
     @property
+    def farthest(self) -> float:
+        """Largest absolute distance of a slope from its first value, at any point."""
+        return max(point.movement.from_start for point in self.present)
+
+    @property
     def n_sign_changes(self) -> int:
         """How often a slope went from below 0 to above it or back, over all points."""
         return sum(point.movement.n_sign_changes for point in self.present)

@@ -29,6 +29,7 @@ from prelu_tools.reports.document import (
 from prelu_tools.reports.headline import first_of
 from prelu_tools.reports.printable import LONGEST, cleaned
 from prelu_tools.reports.sentences import (
+    NOT_MEASURED,
     POWER,
     REACHED,
     coverage_share,
@@ -164,9 +165,9 @@ def _verified(entries: Sequence[BatchEntry], style: Style) -> _Parts:
         *((Column("check", "name"),) if named else ()),
         Column("reference", "name"),
         Column("candidates", "name"),
-        Column("max\nabs diff"),
-        Column("reached", meaning=REACHED),
-        Column("power", meaning=POWER),
+        Column("max\nabs diff", absent=NOT_MEASURED),
+        Column("reached", meaning=REACHED, absent=NOT_MEASURED),
+        Column("power", meaning=POWER, absent=NOT_MEASURED),
         Column("verdict", "word"),
     )
     found = [cleaned(entry.verification, LONGEST) for entry in entries]

@@ -14,6 +14,8 @@ from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Column, Course, Facts, Name, Section, Table, Word
 from prelu_tools.reports.words import counted, moved, n_slopes, origin, placed
 
+_ABSENT = "the slopes cannot be compared one by one"
+
 
 def view(result: CompareResult, style: Style) -> Section:
     """The document of a comparison."""
@@ -54,10 +56,14 @@ def _changes(result: CompareResult) -> Table:
     columns = (
         Column("layer", "name"),
         Column("slopes"),
-        Column("changed"),
-        Column("largest change", "text"),
-        Column("mean\nchange"),
-        Column("sign\nchanges"),
+        Column("changed", meaning="slopes that are not equal bit for bit", absent=_ABSENT),
+        Column("largest change", "text", meaning="of the slope that changed most", absent=_ABSENT),
+        Column("mean\nchange", meaning="after minus before, over all slopes", absent=_ABSENT),
+        Column(
+            "changed\nsign",
+            meaning="slopes that are below 0 in one model and above 0 in the other",
+            absent=_ABSENT,
+        ),
         Column("difference", "text", needed=False),
     )
     layers = {report.layer.name: report.layer for report in result.left.layers}

@@ -31,6 +31,7 @@ _SHARING = {
     "element-wise": "per element",
     "partial": "partial",
 }
+_UNSEEN = "not observed"
 _ADDS = "slopes as a percentage of the parameters of the preceding layer"
 MEANING = {
     "at_init": "all slopes have their initial value",
@@ -120,7 +121,7 @@ def _slopes(result: InspectResult) -> Table:
         Column("sharing", "text"),
         Column("shape", "text", needed=False),
         *(Column(title) for title in NUMBERS),
-        Column("adds", meaning=_ADDS),
+        Column("adds", meaning=_ADDS, absent="not known"),
     )
     rows = [_row(report) for report in result.layers]
     total = result.statistics
@@ -163,12 +164,17 @@ def _usage(reports: Sequence[LayerReport]) -> Table:
     """What the data did: the mean over a layer's slopes, those it never used, and their weight."""
     columns = (
         Column("layer", "name"),
-        Column("negative values", meaning="share of the layer's input that is negative"),
-        Column("slopes"),
-        Column("unused", meaning="slopes that met no negative value"),
+        Column(
+            "negative values",
+            meaning="share of the layer's input that is negative",
+            absent=_UNSEEN,
+        ),
+        Column("slopes", absent=_UNSEEN),
+        Column("unused", meaning="slopes that met no negative value", absent=_UNSEEN),
         Column(
             "of output",
             meaning="share of the layer's output, by magnitude, that comes from negative values",
+            absent=_UNSEEN,
         ),
     )
     rows = [

@@ -30,12 +30,16 @@ def view(result: OptimizeResult, style: Style) -> Section:
 def _layers(result: OptimizeResult) -> Table:
     columns = (
         Column("layer", "name"),
-        Column("input", "text"),
+        Column("input", "text", absent="not known"),
         Column("slopes"),
         Column("before", "text"),
         Column("now", "text"),
         Column("reason", "text"),
-        Column("saves", meaning="time that the model saves compared with a PRelu node here"),
+        Column(
+            "saves",
+            meaning="time that the model saves compared with a PRelu node here",
+            absent="not timed",
+        ),
     )
     rows = [
         (

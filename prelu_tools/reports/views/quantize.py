@@ -9,7 +9,15 @@ from prelu_tools.core.process.timing import Ratio
 from prelu_tools.core.results.quantization import QuantizedTimes, QuantizeResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Column, Lines, Name, Section, Share, Table, Text
-from prelu_tools.reports.sentences import REACHED, TOP1, plain_notes, warning_lines
+from prelu_tools.reports.sentences import (
+    NO_SNR,
+    NO_TOP1,
+    NOT_MEASURED,
+    REACHED,
+    TOP1,
+    plain_notes,
+    warning_lines,
+)
 from prelu_tools.reports.views.export import as_details
 from prelu_tools.reports.words import counted, covered, duration, percentage, shape
 
@@ -18,9 +26,10 @@ _RATIOS = (
         "SNR",
         meaning="signal-to-noise ratio compared with the floating-point model, on the held-out "
         "data",
+        absent=NO_SNR,
     ),
-    Column("calibration", brief=False, meaning="SNR on the calibration data"),
-    Column("plain", meaning="SNR of the file that quantize_static writes"),
+    Column("calibration", brief=False, meaning="SNR on the calibration data", absent=NO_SNR),
+    Column("plain", meaning="SNR of the file that quantize_static writes", absent=NO_SNR),
 )
 
 
@@ -48,14 +57,16 @@ def _headline(result: QuantizeResult) -> str:
 def _layers(result: QuantizeResult) -> Table:
     columns = (
         Column("layer", "name"),
-        Column("input", "text", brief=False),
+        Column("input", "text", brief=False, absent=NOT_MEASURED),
         Column("slopes"),
         Column("form", "text", meaning="how PReLU is computed (docs/howto/int8.md)"),
         Column("reason", "text", brief=False),
-        Column("step", meaning="distance between the values that slopes may have"),
-        Column("off by", meaning="largest error of a slope"),
+        Column(
+            "step", meaning="distance between the values that slopes may have", absent=NOT_MEASURED
+        ),
+        Column("off by", meaning="largest error of a slope", absent=NOT_MEASURED),
         *_RATIOS,
-        Column("reached", meaning=f"{REACHED} in the calibration data"),
+        Column("reached", meaning=f"{REACHED} in the calibration data", absent=NOT_MEASURED),
     )
     rows = [
         (
@@ -80,8 +91,8 @@ def _outputs(result: QuantizeResult) -> Table:
     columns = (
         Column("output", "name"),
         *(replace(column, brief=True) for column in _RATIOS),
-        Column("top-1", meaning=TOP1),
-        Column("top-1 plain"),
+        Column("top-1", meaning=TOP1, absent=NO_TOP1),
+        Column("top-1 plain", absent=NO_TOP1),
     )
     rows = [
         (

@@ -83,9 +83,9 @@ def _table(result: SeriesResult) -> Table:
         Column("mean\nover time", "text", needed=False, drawn=True),
         Column("last\nmin"),
         Column("last\nmax"),
-        Column("moved", meaning="the largest change of a slope from its first value"),
-        Column("sign\nchanges"),
-        Column("unmoved", meaning="slopes that did not change"),
+        Column("moved", meaning="largest distance of a slope from its first value, at any point"),
+        Column("sign\nchanges", meaning="how often a sign changed, over all slopes and points"),
+        Column("unmoved", meaning="slopes that had their first value at every point"),
     )
     return Table(columns, tuple(_row(layer) for layer in result.layers))
 
@@ -100,7 +100,7 @@ def _row(layer: LayerSeries) -> tuple[str, ...]:
         _bars(layer),
         number(last.statistics.min),
         number(last.statistics.max),
-        moved(last.movement.from_start),
+        moved(layer.farthest),
         f"{layer.n_sign_changes:,}",
         f"{last.movement.n_unmoved:,}",
     )

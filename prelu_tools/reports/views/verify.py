@@ -26,10 +26,15 @@ from prelu_tools.reports.document import (
 )
 from prelu_tools.reports.headline import first_of
 from prelu_tools.reports.sentences import (
+    CONSTANT,
     END_TO_END,
     ISOLATED,
     LIMIT_AT_ZERO,
     MIN_HITS,
+    NO_SNR,
+    NO_TOP1,
+    NOT_MEASURED,
+    OTHER_SHAPE,
     POWER,
     REACHED,
     SNR,
@@ -151,7 +156,7 @@ def _summary(marks: Sequence[str], reports: Sequence[CandidateReport]) -> Table:
     columns = (
         Column("candidate", "text"),
         Column("slopes equal"),
-        Column("power", meaning=POWER),
+        Column("power", meaning=POWER, absent=NOT_MEASURED),
         Column("verdict", "word"),
         Column("reason", "text", brief=False),  # a terminal gives them all at the end
     )
@@ -174,22 +179,28 @@ def _outputs(marked: Sequence[tuple[str, CandidateReport]], n_runs: int) -> Tabl
     several = len(marked) > 1
     outputs = [(mark, output) for mark, report in marked for output in report.outputs]
     own = [output.worst_of_rounding is not None for _, output in outputs]
+    in_doubt = any(output.proves != output.verdict for _, output in outputs)
     columns = (
         *((Column("candidate", "text"),) if several else ()),
         Column("output", "name"),
         Column("shape", "text", meaning=f"in the first of {n_runs:,} runs" if n_runs > 1 else ""),
-        Column("max abs diff"),
-        Column("x rounding", meaning=X_ROUNDING if any(own) else X_FLOAT32),
+        Column("max abs diff", absent=OTHER_SHAPE),
+        Column(
+            "x rounding",
+            meaning=X_ROUNDING if any(own) else X_FLOAT32,
+            absent="not known",
+        ),
         Column(
             "limit",
             brief=any(output.of_rounding is None for _, output in outputs),
             meaning=LIMIT_AT_ZERO,
+            absent="each value has its own",
         ),
         Column("max rel diff", brief=False),
-        Column("SNR", meaning=SNR),
-        Column("top-1", meaning=TOP1),
+        Column("SNR", meaning=SNR, absent=NO_SNR),
+        Column("top-1", meaning=TOP1, absent=NO_TOP1),
         Column("wrong", meaning=WRONG),
-        Column("verdict", "word"),
+        Column("verdict", "word", meaning=CONSTANT if in_doubt else ""),
     )
     quantized = any(report.tolerance.origin == "quantized" for _, report in marked)
     rows = (
@@ -211,7 +222,7 @@ def _output_row(output: OutputParity, quantized: bool) -> tuple[Cell, ...]:
         decibels(output.deviation) if quantized else "-",
         "-" if top1 is None else percentage(top1),
         f"{n_wrong(output):,}",
-        Word(output.verdict),
+        Word(output.verdict if output.proves == output.verdict else "constant", output.proves),
     )
 
 
@@ -232,12 +243,12 @@ def _layers(report: CandidateReport) -> Table:
     columns = (
         Column("layer", "name"),
         Column("slopes", "word"),
-        Column("isolated", meaning=ISOLATED),
-        Column("end-to-end", meaning=END_TO_END),
-        *((Column("SNR", meaning=SNR),) if quantized else ()),
-        Column("reached", meaning=REACHED),
-        Column("min hits", meaning=MIN_HITS),
-        *((Column("node", "name", brief=has_node),) if renamed else ()),
+        Column("isolated", meaning=ISOLATED, absent=NOT_MEASURED),
+        Column("end-to-end", meaning=END_TO_END, absent=NOT_MEASURED),
+        *((Column("SNR", meaning=SNR, absent=NOT_MEASURED),) if quantized else ()),
+        Column("reached", meaning=REACHED, absent=NOT_MEASURED),
+        Column("min hits", meaning=MIN_HITS, absent=NOT_MEASURED),
+        *((Column("node", "name", brief=has_node, absent="not found"),) if renamed else ()),
         Column("verdict", "word"),
     )
     rows = [
@@ -261,8 +272,16 @@ def _layers_side_by_side(marked: Sequence[tuple[str, CandidateReport]]) -> Table
     """A row a layer; a column a candidate: its slopes, and the layer in isolation."""
     columns = (
         Column("layer", "name"),
-        Column("reached", meaning=REACHED),
-        *(Column(mark, "word", meaning=f"slopes / isolated {ISOLATED}") for mark, _ in marked),
+        Column("reached", meaning=REACHED, absent=NOT_MEASURED),
+        *(
+            Column(
+                mark,
+                "word",
+                meaning=f"slopes / isolated {ISOLATED}",
+                absent="it has no such layer",
+            )
+            for mark, _ in marked
+        ),
     )
     by_name = [{layer.name: layer for layer in report.layers} for _, report in marked]
     rows = []

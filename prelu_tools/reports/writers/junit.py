@@ -283,7 +283,8 @@ def _output(suite: Element, output: OutputParity) -> None:
         f"limit: {'unknown' if output.limit is None else format(output.limit, '.6e')}",
         f"wrong: {output.n_mismatched:,}, not finite on one side: {output.n_nonfinite_mismatch:,}",
     ]
-    _case(suite, f"output {output.name}", output.verdict, output.difference or wrong, details)
+    message = output.difference or output.doubt or wrong
+    _case(suite, f"output {output.name}", output.proves, message, details)
 
 
 def _coverage(suite: Element, result: VerifyResult) -> None:

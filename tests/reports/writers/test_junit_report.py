@@ -127,6 +127,17 @@ def test_a_verdict_that_no_part_shows_has_a_case_of_its_own() -> None:
     assert _message(root, ".//error") == reasons[0]
 
 
+def test_an_output_in_doubt_is_no_pass() -> None:
+    doubt = "output 'y' had the same value for all inputs"
+    outputs = tuple(
+        dataclasses.replace(one, doubt=doubt, difference=None)
+        for one in _passed().candidates[0].outputs
+    )
+    doubtful = _with(_passed(), verdict="inconclusive", reasons=(doubt,), outputs=outputs)
+    root = _parsed(dataclasses.replace(doubtful, verdict="inconclusive"))
+    assert (_of(root, "error"), _message(root, ".//error")) == (["output y"], doubt)
+
+
 def test_a_gate_that_failed_has_a_suite_of_its_own_also_beside_other_failures() -> None:
     gate = "468 of 544 slopes were reached; --min-coverage 1.0 requires more"
     for result in (_passed(), verified()):

@@ -144,6 +144,18 @@ def test_layers_that_were_not_tapped_need_no_legend() -> None:
     assert "isolated: error of the layer" in render(verified(), Style())
 
 
+def test_an_output_that_is_the_same_for_all_inputs_is_called_constant() -> None:
+    legend = "verdict: constant if all inputs gave the same value, which proves nothing"
+    output = OutputParity("y", (16, 10), 1.5e-7, 2.5e-3, 0, 0, "pass", doubt="it never changed")
+    wrong = dataclasses.replace(output, name="z", verdict="fail")
+    text = render(_changed(outputs=(output, wrong)), Style())
+    assert [line.split()[-1] for line in text.splitlines() if line.startswith(("y ", "z "))] == [
+        "constant", "fail"
+    ]  # fmt: skip
+    assert legend in " ".join(text.split())
+    assert "constant" not in render(_changed(outputs=(wrong,)), Style())
+
+
 def test_lines_that_go_on_stand_further_in() -> None:
     reason = "net.onnx: " + "a word " * 20
     text = render(dataclasses.replace(verified(), reasons=(f"{reason}\nsecond",)), Style())

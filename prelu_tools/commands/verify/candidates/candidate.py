@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from prelu_tools.backends.protocol.interface import OnnxGraph, Source
 from prelu_tools.backends.protocol.runners import Observer
@@ -110,10 +110,9 @@ class CandidateJudge:
             sizes_that_differ(feeds, outputs, seen.results) if fails and not wrong_slopes else None
         )
         self.notes += [f"{self.linked.label}: {x.name}: {x.note}" for x in compared if x.note]
-        self.doubt_untried(seen)
         found = Findings(
             seen=seen,
-            outputs=parities,
+            outputs=self.doubt_untried(seen, parities),
             layers=compared,
             special=special,
             power=power,
@@ -321,14 +320,21 @@ class CandidateJudge:
         self._observe(self.graph, other, other.observe)
         return layers if misnamed(other.parities({})) or other.strays else other
 
-    def doubt_untried(self, seen: Seen) -> None:
-        """Branches that no input took, and outputs that no input moved."""
+    def doubt_untried(
+        self, seen: Seen, outputs: Sequence[OutputParity]
+    ) -> tuple[OutputParity, ...]:
+        """Doubt branches that no input took, and outputs that no input moved.
+
+        Returns:
+            The outputs, those among them with their doubts.
+        """
         reference = self.reference
         seen.doubts += reference.untaken.get(self.linked.label, [])
         pairs = pair_outputs(reference.outputs[0], seen.results[0])
         doubts, notes = of_outputs(reference.unmoved, pairs, reference.source, self.source)
-        seen.doubts += doubts
+        seen.doubts += doubts.values()
         self.notes += notes
+        return tuple(replace(output, doubt=doubts.get(output.name)) for output in outputs)
 
     def _tolerance_used(self, seen: Seen) -> Tolerance:
         """A calibrated tolerance depends on which runs of the reference were possible."""

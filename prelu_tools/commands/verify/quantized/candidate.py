@@ -43,10 +43,9 @@ class QuantizedCandidateJudge(CandidateJudge):
         self.notes += [note.after(self.linked.label) for note in seen.again.notes]
         self.notes += judgement.notes
         seen.doubts += judgement.doubts
-        self.doubt_untried(seen)
         return self.finished(Findings(
             seen=seen,
-            outputs=judgement.outputs,
+            outputs=self.doubt_untried(seen, judgement.outputs),
             layers=judgement.layers,
             power=judgement.power if self.request.power else None,
             interface=self.interface(outputs, judgement.outputs, seen),

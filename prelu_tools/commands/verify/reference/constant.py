@@ -64,8 +64,8 @@ def of_outputs(
     pairs: Iterable[tuple[str, str]],
     reference: Source,
     candidate: Source,
-) -> tuple[list[Reason], list[Reason]]:
-    """Reasons and notes for outputs that did not change.
+) -> tuple[dict[str, Reason], list[Reason]]:
+    """Doubts, by the candidate's names, and notes for outputs that did not change.
 
     An output that depends on no input, in either graph, is proven by one value. Indices and flags
     are proven by the floating-point outputs that change.
@@ -77,7 +77,7 @@ def of_outputs(
         candidate: the candidate.
     """
     pairs = list(pairs)
-    doubts, notes = [], []
+    doubts, notes = {}, []
     moved = [mine for mine, _ in pairs if mine not in unmoved]
     for mine, theirs in pairs:
         if mine not in unmoved:
@@ -89,13 +89,11 @@ def of_outputs(
                 )
             )
         elif unmoved[mine] or not moved:
-            doubts.append(
-                Reason(
-                    f"output {mine!r} had the same value for all inputs, although the model "
-                    "computes it from them, so it could hide a difference; use inputs that "
-                    "change it (--inputs or --input-range)",
-                    OUTPUT_CONSTANT,
-                )
+            doubts[theirs] = Reason(
+                f"output {mine!r} had the same value for all inputs, although the model "
+                "computes it from them, so it could hide a difference; use inputs that "
+                "change it (--inputs or --input-range)",
+                OUTPUT_CONSTANT,
             )
         else:
             notes.append(Reason(f"output {mine!r} is the same for all inputs", OUTPUT_CONSTANT))

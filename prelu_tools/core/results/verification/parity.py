@@ -71,6 +71,14 @@ class OutputParity:
     index) that the reference itself crosses when its operators are perturbed by rounding."""
     remark: str | None = None
     """A remark that does not make it fail: such as the rows with values on borders."""
+    doubt: str | None = None
+    """Why it proves nothing although nothing differs: it was the same for all inputs. Otherwise
+    None."""
+
+    @property
+    def proves(self) -> Verdict:
+        """What it proves: the verdict, but nothing where a pass is in doubt."""
+        return "inconclusive" if self.doubt and self.verdict == "pass" else self.verdict
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification.candidate import ProviderReport
+from prelu_tools.core.results.verification.parity import OutputParity
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.tolerance import resolution_of
 from prelu_tools.graph.facts.dependence import Dependence
@@ -80,10 +81,10 @@ def _seen(**changes: Any) -> Seen:
 def test_branches_that_this_candidate_never_took_are_doubts() -> None:
     untaken = {"c": [Reason("no input took it", "branch_not_taken")], "d": [Reason("another")]}
     seen = _seen(doubts=["it is random"])
-    _judge(untaken=untaken).doubt_untried(seen)
+    assert _judge(untaken=untaken).doubt_untried(seen, ()) == ()
     assert seen.doubts == ["it is random", "no input took it"]
     other = _seen()
-    _judge(untaken={"d": [Reason("another")]}).doubt_untried(other)
+    _judge(untaken={"d": [Reason("another")]}).doubt_untried(other, ())
     assert other.doubts == []
 
 
@@ -102,7 +103,10 @@ def test_outputs_that_no_input_moved_are_doubted_or_noted(
     judge = _judge(_source(**candidate), _source(**reference), unmoved={"y": True})
     judge.notes.append("it is old")
     seen = _seen(doubts=["it is random"])
-    judge.doubt_untried(seen)
+    one = OutputParity("out", (), 0.0, 0.0, 0, 0, "pass")
+    (found,) = judge.doubt_untried(seen, [one])
+    assert [found.doubt] == (seen.doubts[1:] or [None])
+    assert (found.verdict, found.proves) == ("pass", "inconclusive" if doubts else "pass")
     assert [code_of(doubt) for doubt in seen.doubts] == [None, *doubts]
     assert [code_of(note) for note in judge.notes] == [None, *notes]
 
@@ -116,6 +120,9 @@ def test_an_output_that_no_input_moved_is_part_of_the_verdict() -> None:
     result = verified(still(), still(), layers=False)
     assert [code_of(reason) for reason in result.reasons] == ["output_constant"]
     assert result.verdict == "inconclusive"
+    report = the_one(result)
+    (output,) = report.outputs
+    assert (output.verdict, [output.doubt]) == ("pass", [*report.reasons])
 
 
 # Randomness

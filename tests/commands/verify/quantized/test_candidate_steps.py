@@ -43,8 +43,9 @@ class _Judge(QuantizedCandidateJudge):
         seen.doubts.append("random")
         self.notes.append("seen")
 
-    def doubt_untried(self, seen: Any) -> None:
+    def doubt_untried(self, seen: Any, outputs: Any) -> Any:
         seen.doubts.append("untried")
+        return ("doubted", outputs)
 
     def output_judge(self) -> Any:
         return "outputs"
@@ -87,7 +88,8 @@ def test_every_answer_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     assert code_of(judge.notes[2]) == "a_code"
     assert judge.seen.doubts == ["random", "a doubt", "untried"]
     assert found.seen is judge.seen
-    assert (found.outputs, found.layers) == (JUDGEMENT.outputs, JUDGEMENT.layers)
+    assert found.outputs == ("doubted", JUDGEMENT.outputs)
+    assert found.layers == JUDGEMENT.layers
     assert found.interface == ("interface", "outputs", JUDGEMENT.outputs, judge.seen)
     assert (found.power, found.tolerance, found.is_random) == ("power", QUANTIZED, True)
 
