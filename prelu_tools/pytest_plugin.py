@@ -7,12 +7,16 @@ def test_export(net, prelu_parity, tmp_path):
 It does what `prelu_tools.testing.assert_parity` does, and also fails if a figure is worse than in
 the baseline next to the test; `pytest --prelu-update` writes the baselines. Nothing is imported
 until a test uses it.
+
+In pytest's summary, a failure of this package is one line: where `CI` is set, pytest would repeat
+the whole report there.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -109,6 +113,7 @@ class Parity:
             compared_with,
             entry_of,
         )
+        from prelu_tools.reports.headline import first_of
 
         known = read_baseline(self.path).entries if self.path.exists() else {}
         if name not in known:
@@ -120,9 +125,9 @@ class Parity:
         times = DEFAULT_FACTOR if factor is None else factor
         found = compared_with(result, Baseline(self._shown, known), name, times, _names(result))
         if found.verdict != "pass":
-            reasons = "\n  ".join(found.reasons)
-            said = reasons.replace("--update-baseline", f"pytest {_OPTION}")
-            raise AssertionError(f"worse than last time, or not comparable:\n  {said}")
+            said = [x.replace("--update-baseline", f"pytest {_OPTION}") for x in found.reasons]
+            begin = f"{first_of(said)}\nworse than last time, or not comparable:"
+            raise AssertionError("\n  ".join([begin, *said]))
         return found
 
     @property
@@ -134,6 +139,18 @@ class Parity:
 def prelu_parity(request: pytest.FixtureRequest) -> Parity:
     """Compare a model with its reference, and its figures with those of the last time."""
     return Parity(request)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    """Keep a failure of this package to one line in the summary: the first of its message."""
+    outcome = yield
+    crash = getattr(outcome.get_result().longrepr, "reprcrash", None)
+    if crash is None or call.excinfo is None or not call.excinfo.traceback:
+        return
+    raised_in = call.excinfo.traceback[-1].frame.f_globals.get("__name__")
+    if raised_in in (__name__, "prelu_tools.testing"):
+        crash.message = crash.message.partition("\n")[0]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -25,7 +25,7 @@ from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.requests.speaking import spoken
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.live import Model, name_of, opened_together
-from prelu_tools.reports.headline import first_of
+from prelu_tools.reports.headline import first_of, headline
 
 if TYPE_CHECKING:
     from prelu_tools.core.prelu.layout import Layout
@@ -202,7 +202,7 @@ def _message(result: VerifyResult) -> str:
     state = "Not equal" if result.verdict == "fail" else "Not proven equal"
     names = ", ".join(dict.fromkeys(report.model for report in result.candidates))
     lines = [
-        first_of(result.reasons),  # pytest's summary shows the first line
+        headline(result) or state,  # pytest's summary shows the first line
         f"{state}: {_sides(result.reference, names)}",
     ]
     for report in result.candidates:

@@ -125,6 +125,42 @@ def test_a_failure_shows_the_line_of_the_test_and_none_of_the_library(
     assert text.count(">   ") == 6  # one line of code each
 
 
+def test_the_summary_has_one_line_for_a_failure_and_the_report_is_shown_once(
+    folder: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_dense(folder / "other.onnx", slopes=(0.25, -0.5, 1.25))
+    _write(pytester, "quick=True")
+    pytester.makepyfile(
+        test_more="""
+        from prelu_tools.testing import assert_parity, assert_slopes_equal
+
+        def test_parity():
+            assert_parity("net.onnx", "other.onnx", quick=True)
+
+        def test_slopes():
+            assert_slopes_equal("net.onnx", "other.onnx")
+
+        def test_own():
+            assert 1 == 2, "first" + chr(10) + "second"
+        """
+    )
+    assert _pytest(pytester, "--prelu-update", "test_net.py").ret == 0
+    save_dense(folder / "same.onnx", bias=2e-4)
+    monkeypatch.setenv("CI", "true")
+    found = _pytest(pytester)
+    found.assert_outcomes(failed=4)
+    report, _, summary = found.stdout.str().partition("short test summary info")
+    assert report.count("max abs diff") == 1
+    told = [line.partition(" - ")[2] for line in summary.splitlines() if " - " in line]
+    assert [one.partition("act")[0] for one in told[:2]] == [
+        "AssertionError: FAIL  other.onnx: ", "AssertionError: "
+    ]  # fmt: skip
+    assert told[2] == "AssertionError: first"
+    assert "second" in summary  # of other tests, pytest shows what it always does
+    assert "candidate[cpu] layer act: max_abs_diff is 0.0003" in told[3]
+    assert not [more for more in ("max abs diff", "Not equal", "worse than") if more in summary]
+
+
 def test_models_that_differ_fail_and_are_no_baseline(
     folder: Path, pytester: pytest.Pytester
 ) -> None:

@@ -59,7 +59,7 @@ def test_a_model_in_memory_is_taken_too(exported: Path) -> None:
 def test_several_candidates_are_compared_and_one_that_differs_is_named(exported: Path) -> None:
     assert_parity(exported, exported, onnx.load(exported), quick=True)
     with pytest.raises(
-        AssertionError, match=r"^candidate 2 \(ModelProto\): .*1 of 4 slopes"
+        AssertionError, match=r"^FAIL  candidate 2 \(ModelProto\): .*1 of 4 slopes"
     ) as raised:
         assert_parity(exported, exported, _spoilt(exported, 2.0), quick=True)
     assert f"{exported} (reference), {exported}, candidate 2 (ModelProto)" in str(raised.value)
@@ -136,6 +136,7 @@ def test_the_first_line_is_the_reason_which_is_all_that_a_summary_shows(exported
     with pytest.raises(AssertionError) as caught:
         assert_parity(torch_net(), _spoilt(exported, 1.5), inputs=SHAPE)
     first = str(caught.value).partition("\n")[0]
+    assert first.startswith("FAIL  candidate (ModelProto): ")
     assert "1 of 4 slopes differ" in first
     assert re.search(r"\(and \d+ more reasons?\)$", first)
     sides = r"Slopes are not equal: reference \(Sequential\), candidate \(ModelProto\)\n"
