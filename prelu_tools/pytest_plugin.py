@@ -113,7 +113,6 @@ class Parity:
             compared_with,
             entry_of,
         )
-        from prelu_tools.reports.headline import first_of
 
         known = read_baseline(self.path).entries if self.path.exists() else {}
         if name not in known:
@@ -126,7 +125,7 @@ class Parity:
         found = compared_with(result, Baseline(self._shown, known), name, times, _names(result))
         if found.verdict != "pass":
             said = [x.replace("--update-baseline", f"pytest {_OPTION}") for x in found.reasons]
-            begin = f"{first_of(said)}\nworse than last time, or not comparable:"
+            begin = f"{said[0]}\nworse than last time, or not comparable:"
             raise AssertionError("\n  ".join([begin, *said]))
         return found
 

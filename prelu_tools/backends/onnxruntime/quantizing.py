@@ -15,10 +15,10 @@ from typing import Any
 
 import onnx
 
+from prelu_tools.backends.onnxruntime.running.messages import sentence
 from prelu_tools.backends.onnxruntime.running.session import (
     import_onnxruntime,
     load_session,
-    sentence,
     session_options,
 )
 from prelu_tools.backends.quiet import quiet

@@ -17,7 +17,7 @@ from prelu_tools.backends.source_spec import python_parts
 from prelu_tools.commands.preflight import check_request
 from prelu_tools.commands.verify.bundle import write_bundle
 from prelu_tools.commands.verify.candidates.candidate import Judged
-from prelu_tools.commands.verify.candidates.unrun import nothing_to_run, unjudged
+from prelu_tools.commands.verify.candidates.unrun import not_run, nothing_to_run, unjudged
 from prelu_tools.commands.verify.conclusion import agreements_of, conclude
 from prelu_tools.commands.verify.inputs.feeds import save_feeds
 from prelu_tools.commands.verify.inputs.linking import (
@@ -45,7 +45,7 @@ from prelu_tools.commands.verify.request import (
     refuse_unknown_layouts,
 )
 from prelu_tools.commands.verify.unchecked import fixed_sizes, unchecked_sizes
-from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.candidate import CandidateReport
@@ -219,11 +219,8 @@ def _judge(
         try:
             way = replace(linked, source=source())
             judged = _in_any_order(reference, way, provider, request)
-        except RefusedInputError as error:
-            reason = Reason(str(error), "candidate_refuses_input")
-            judged = Judged(unjudged(linked.label, where, reason, "fail"))
         except PReLUToolsError as error:
-            judged = Judged(unjudged(linked.label, where, str(error)))
+            judged = Judged(not_run(reference.layers, linked, where, error))
         report = replace(judged.report, seconds=time.perf_counter() - start)
         if provider is None and report.provider is not None:
             report = replace(report, provider=replace(report.provider, is_runtime=True))

@@ -379,7 +379,9 @@ def test_a_way_that_does_not_work_is_reported_and_the_others_are_tried(
 ) -> None:
     ways = [("cpu", "cpu", _source), ("cuda", "cuda", _source)]
     parts.answer({"_ways": ways, "_in_any_order": error})
-    first, second = module._judge(cast(Any, None), _linked("c"), REQUEST, TOLD)
+    first, second = module._judge(
+        cast(Any, SimpleNamespace(layers=())), _linked("c", graph=None), REQUEST, TOLD
+    )
     for judged, where in ((first, "cpu"), (second, "cuda")):
         report = judged.report
         assert (report.model, report.verdict, report.reasons) == ("c", verdict, ("no",))

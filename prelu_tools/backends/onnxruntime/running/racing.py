@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from prelu_tools.backends.onnxruntime.running.messages import sentence
 from prelu_tools.backends.onnxruntime.running.session import (
     import_onnxruntime,
     load_session,
-    sentence,
     session_options,
 )
 from prelu_tools.core.arrays import Array

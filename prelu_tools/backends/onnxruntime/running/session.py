@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
+from prelu_tools.backends.onnxruntime.running.messages import sentence
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array, shapes_in_words
-from prelu_tools.core.errors import PReLUToolsError, UsageError, one_line
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.requests.kinds import did_you_mean
 from prelu_tools.graph.io.locations import refuse_odd_name
 from prelu_tools.graph.io.reader import OnnxModel
@@ -40,7 +40,6 @@ _ADVICE = {
 _OPTIONS: Mapping[str, Mapping[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 _ON_CUDA = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 _IR_VERSION, _OPSET = 10, 16  # loaded by every onnxruntime from 1.18 on
-_IR_TOO_NEW = re.compile(r"IR version: (\d+), max supported IR version: (\d+)")
 _LARGE = 256 << 20  # bytes; onnxruntime holds the weights of a larger file twice if it parses them
 
 
@@ -295,14 +294,3 @@ def _loads_at(opset: int, ir_version: int) -> bool:
 def import_onnxruntime() -> Any:
     """onnxruntime, imported late."""
     return importlib.import_module("onnxruntime")
-
-
-def sentence(error: Exception) -> str:
-    """What onnxruntime says, without its prefix."""
-    text = one_line(error)
-    if found := _IR_TOO_NEW.search(text):
-        return (
-            f"the file has IR version {found[1]}, and it supports only up to {found[2]}: "
-            "prelu-tools export FILE -o NEW.onnx writes it in an older one"
-        )
-    return text.rpartition("] : ")[2] or text

@@ -1,16 +1,26 @@
-"""Report candidates that cannot be run, before the reference is loaded if possible."""
+"""Report candidates that cannot be run: before the reference is loaded if possible, or by reading.
+
+What is wrong with slopes of a shape that does not fit their layer can be read from the file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from prelu_tools.backends.onnxruntime.running.session import check_provider
 from prelu_tools.backends.opening import check_source
 from prelu_tools.backends.registry import runs_in_onnxruntime
+from prelu_tools.commands.verify.layers.watched import AXES
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, RefusedInputError
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.slopediff import pair_layers
+from prelu_tools.core.prelu.slopes import PReLULayer, Shape
 from prelu_tools.core.process.versions import installed_versions
-from prelu_tools.core.results.reasons import as_reason
+from prelu_tools.core.results.reasons import Reason, as_reason
 from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
     ProviderReport,
@@ -41,6 +51,54 @@ def unjudged(
         first_divergence=None,
         reasons=(reason,),
     )
+
+
+def not_run(
+    layers: Sequence[PReLULayer], linked: Linked, where: str | None, error: PReLUToolsError
+) -> CandidateReport:
+    """The report of a candidate that failed on the reference's inputs.
+
+    It is a failure only if the candidate itself is at fault for certain.
+
+    Args:
+        layers: the reference's.
+        linked: the candidate.
+        where: what it was to run on.
+        error: how it failed.
+    """
+    is_refused = isinstance(error, RefusedInputError)
+    why = Reason(str(error), "candidate_refuses_input") if is_refused else str(error)
+    found: list[Reason] = []
+    if linked.source.graph is not None:
+        with suppress(PReLUToolsError):
+            found += _misshapen(layers, linked.source.layers())
+    report = unjudged(linked.label, where, why, "fail" if is_refused or found else "inconclusive")
+    return replace(report, reasons=(*found, *report.reasons))
+
+
+def _misshapen(layers: Sequence[PReLULayer], found: Sequence[PReLULayer]) -> Iterator[Reason]:
+    """A sentence for each layer whose slopes are on other axes than the sizes of its input say."""
+    for mine, theirs in pair_layers(layers, found).pairs:
+        slopes, known = theirs.slopes.shape, theirs.input_shape
+        if known is None:
+            continue
+        orders = AxisAlignment.usual(mine.slopes.ndim).laying(mine.slopes.shape, known)
+        possible = {tuple(mine.slopes.shape[axis] for axis in order) for order in orders}
+        expected = max(possible, key=lambda shape: _n_confirmed(shape, known), default=slopes)
+        if _n_confirmed(expected, known) > _n_confirmed(slopes, known):
+            text = f"its slopes have shape {_in_words(slopes)}, expected {_in_words(expected)}"
+            yield Reason(f"{mine.name}: {text}", AXES)
+
+
+def _n_confirmed(slopes: tuple[int, ...], known: Shape) -> int:
+    """The axes along which slopes differ, and for which the input has that size."""
+    pairs = zip(slopes, known, strict=False)  # slopes may have too many axes
+    return sum(size == other for size, other in pairs if size != 1)
+
+
+def _in_words(slopes: tuple[int, ...]) -> str:
+    """The shape, without the axis of the batch."""
+    return "x".join(map(str, slopes[1:] if len(slopes) > 1 and slopes[0] == 1 else slopes))
 
 
 def nothing_to_run(request: VerifyRequest, live: Container[str] = ()) -> VerifyResult | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from text_nets import COLUMN, IMAGE, SLOPES, save, verify
 
 from prelu_tools.commands.verify.candidates import unrun as module
 from prelu_tools.commands.verify.candidates.unrun import nothing_to_run, unjudged
@@ -54,6 +57,52 @@ def test_where_nothing_can_be_run_that_is_the_result(monkeypatch: pytest.MonkeyP
         "inconclusive", "r.onnx", "float32", installed_versions(), 7, 0, None, reports,
         ("c.onnx is not there", "d.onnx: cuda is not there", "d.onnx: cpu is not there"),
     )  # fmt: skip
+
+
+_CONVOLVED = "c = Conv<pads = [1, 1, 1, 1]>(x, kernel) [act] y = PRelu(c, a)"
+_KERNEL = np.random.default_rng(1).normal(size=(3, 3, 3, 3)).astype(np.float32)
+
+
+def _net(
+    path: Path, slopes: Any, shape: str = "float[batch,3,4,5]", body: str = _CONVOLVED
+) -> Path:
+    return save(path, body, f"{shape} x", f"{shape} y", a=slopes, kernel=_KERNEL)
+
+
+@pytest.mark.parametrize("shape", ["float[batch,3,4,5]", "float[batch,3,h,w]"])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [(SLOPES.reshape(1, 1, 3), "1x1x3"), (SLOPES.reshape(1, 3, 1), "1x3x1"), (SLOPES[:2], "1x1x2")],
+)
+def test_slopes_that_do_not_fit_their_layer_are_read_where_they_cannot_be_run(
+    tmp_path: Path, shape: str, wrong: Any, words: str
+) -> None:
+    net = _net(tmp_path / "net.onnx", COLUMN, shape)
+    bad = _net(tmp_path / "bad.onnx", wrong, shape)
+    found = verify(net, bad)
+    assert (found.code, found.json["reason_codes"][0]) == (1, "slope_axes_differ")
+    said = f"a: its slopes have shape {words}, expected 3x1x1"
+    assert found.json["reasons"][0] == f"{bad}: {said}"
+    assert "onnxruntime_src" not in found.json["reasons"][1]
+    assert verify(net, net).code == 0
+
+
+def test_where_the_slopes_fit_a_model_that_cannot_be_run_has_no_verdict(tmp_path: Path) -> None:
+    net = _net(tmp_path / "net.onnx", COLUMN)
+    body = f"{_CONVOLVED.replace(' y = ', ' z = ')} y = Reshape(z, to)"
+    odd = save(tmp_path / "odd.onnx", body, f"{IMAGE} x", f"{IMAGE} y",
+               a=COLUMN, kernel=_KERNEL, to=np.array([-1, 3, 7, 11]))  # fmt: skip
+    found = verify(net, odd)
+    assert (found.code, found.json["reason_codes"]) == (3, [None])
+
+
+def test_slopes_are_where_the_input_has_its_channels(tmp_path: Path) -> None:
+    net = _net(tmp_path / "net.onnx", COLUMN)
+    last = """c = Conv<pads = [1, 1, 1, 1]>(x, kernel) t = Transpose<perm = [0, 2, 3, 1]>(c)
+              [act] p = PRelu(t, a) u = Transpose<perm = [0, 3, 1, 2]>(p) y = Reshape(u, to)"""
+    odd = save(tmp_path / "odd.onnx", last, f"{IMAGE} x", f"{IMAGE} y",
+               a=SLOPES, kernel=_KERNEL, to=np.array([-1, 3, 7, 11]))  # fmt: skip
+    assert verify(net, odd).code == 3
 
 
 @pytest.mark.parametrize(
