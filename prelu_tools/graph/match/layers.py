@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from prelu_tools.graph.io.metadata import (
     properties,
     stated_axes,
 )
-from prelu_tools.graph.match.constants import read_constant
+from prelu_tools.graph.match.preceding import preceding_parameters
 from prelu_tools.graph.match.recognise import Match, NearMiss, find_prelus
 from prelu_tools.graph.view import GraphView, all_views
 
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 _GENERATED = re.compile(r"^(val_\d+|onnx::.*|Const(_\d+)?(:0)?|const.*|.*__\d+(:0)?|slope.*|\d+)$")
 _SLOPE_NAMES = re.compile(r"[./](weight|alpha|slope|Neg|ReadVariableOp(/resource)?|Identity)(:0)?$")
 _OPERATIONS = re.compile(r"/(Neg|ReadVariableOp(/resource)?|Identity)(:0)?$")
-_LINEAR = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
-_PASSED = {"BatchNormalization", "Transpose", "Reshape", "Identity", "Cast", "Squeeze", "Unsqueeze",
-           "MaxPool", "AveragePool", "Dropout", "Flatten", "Mul", "Add", "Sub"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -144,7 +140,7 @@ def _layer(
         slopes=frozen(align(first.slopes, len(shape) if shape else None)),
         input_shape=shape,
         stored_shape=first.stored_shape,
-        preceding_parameters=_preceding_parameters(view, first.x),
+        preceding_parameters=preceding_parameters(view, first.x),
         same_instance=len(matches) == 1 or LAYER in properties(first.node),
         axes=stated_axes(first.node),
         positions=positions,
@@ -184,32 +180,3 @@ def _name_from_node(match: Match) -> str:
     name = match.node.name or match.node.output[0]
     scope, _, operation = name.strip("/").rpartition("/")
     return scope or operation
-
-
-def _preceding_parameters(view: GraphView, tensor: str) -> int | None:
-    """Weights and biases of the convolution or dense layer that this tensor comes from."""
-    extra = 0
-    for _ in range(16):
-        node = view.producer.get(tensor)
-        if node is None:
-            return None
-        constants = [name for name in node.input if name and view.is_constant(name)]
-        if node.op_type in _LINEAR:
-            sizes = [_size(view, name) for name in constants]
-            return sum(sizes) + extra if sizes else None
-        if node.op_type not in _PASSED:
-            return None
-        live = [name for name in node.input if name and name not in constants]
-        if len(live) != 1:
-            return None
-        extra = sum(_size(view, name) for name in constants) if node.op_type == "Add" else extra
-        tensor = live[0]
-    return None
-
-
-def _size(view: GraphView, name: str) -> int:
-    shape = view.shape(name)
-    if shape is not None and None not in shape:
-        return math.prod(size or 0 for size in shape)
-    constant = read_constant(view, name)
-    return int(constant.values.size) if constant else 0

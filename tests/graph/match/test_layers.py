@@ -193,11 +193,34 @@ PRECEDING = {
     "conv, bias by itself": ("c = Conv(x, w) t = Add(c, a)", 15),
     "through a pool": ("c = Conv(x, w, v) t = MaxPool<kernel_shape = [1, 1]>(c)", 15),
     "through a transpose": ("c = Conv(x, w, v) t = Transpose(c)", 15),
-    "through another activation": ("c = Conv(x, w, v) t = Sigmoid(c)", None),
+    "through another activation": ("c = Conv(x, w, v) t = Sigmoid(c)", 15),
     "nothing before": ("t = Identity(x)", None),
     "weights that are computed": ("k = Sigmoid(w) t = Conv(x, k)", 12),
     "weights of the input": ("k = Sigmoid(x) t = Conv(x, k)", None),
-    "a sum of two": ("c = Conv(x, w) d = Conv(x, w) t = Add(c, d)", None),
+    "a sum of two, the later one": ("c = Conv(x, w, v) d = Conv(c, w) t = Add(d, c)", 12),
+    "a sum, of which one part is older": ("c = Conv(x, w, v) t = Add(x, c)", 15),
+    "a layer on another path": ("t = Identity(x) o = Conv(x, w, v) z = Neg(o)", None),
+    "cut to a size that is computed": (
+        "o = Conv(x, w) c = ConvTranspose(x, w, v) s = Shape(o) u = Slice(c, zero, s) "
+        "t = Pad(u, s)",
+        15,
+    ),
+    "cut, and a bias": ("c = Conv(x, w) u = Slice(c, zero, one) t = Add(u, a)", 15),
+    "in a body": (
+        "c = Conv(x, w) p = Cast<to = 9>(one) t = If(p) <then_branch = f () => "
+        f"({IMAGE} u) {{ u = Conv(c, w) }}, else_branch = g () => ({IMAGE} o) "
+        "{ o = Neg(c) }>",
+        None,
+    ),
+    "before a body": (
+        "c = Conv(x, w) p = Cast<to = 9>(one) t = Neg(c) z = If(p) <then_branch = f () => "
+        f"({IMAGE} u) {{ u = PRelu(t, a) }}, else_branch = g () => ({IMAGE} o) "
+        "{ o = Neg(c) }>",
+        12,
+    ),
+    "attention": ("q = MatMul(x, m) k = MatMul(q, x) t = Softmax(k)", 20),
+    "recurrent": ("u, h, c = LSTM(x, m, m2, n) t = Squeeze(u)", 48),
+    "other pieces": ("c = Conv(x, w, v) u, t = Split<num_outputs = 2>(c)", 15),
     "dense": ("t = MatMul(x, m)", 20),
     "dense and bias": ("c = MatMul(x, m) t = Add(c, n)", 24),
     "dense, reshaped weights": ("k = Reshape(w, sh) t = MatMul(x, k)", 12),
@@ -211,10 +234,13 @@ def test_parameters_of_the_layer_before(body: str, expected: int | None) -> None
         "v": numbers(3),
         "m": numbers(5, 4),
         "n": numbers(4),
+        "m2": numbers(6, 4),
+        "zero": np.array([0]),
+        "one": np.array([1]),
         "sh": np.array([6, 2]),
     }
     proto = model(f"{body} y = PRelu(t, half)", constants=constants)
-    assert layers(proto)[0].preceding_parameters == expected
+    assert {layer.preceding_parameters for layer in layers(proto)} == {expected}
 
 
 def test_overhead_of_a_dense_layer() -> None:

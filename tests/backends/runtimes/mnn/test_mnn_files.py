@@ -96,7 +96,7 @@ def test_what_a_convolution_does_to_its_result_is_an_operator_too(tmp_path: Path
     source = _opened(file.save(tmp_path / "net.mnn", [_prelu(file, y)]))
     assert [node.op_type for node in source.model.proto.graph.node][:2] == ["Conv", "Relu"]
     (layer,) = source.layers()
-    assert layer.preceding_parameters is None  # a Relu is between them
+    assert layer.preceding_parameters == 9
     assert source.n_parameters == 12
 
 
