@@ -123,18 +123,20 @@ def verify_jobs(request: VerifyRequest) -> JobList:
     return _list("verify", [], ((job, None) for job in jobs))
 
 
-def check_jobs(show_chatter: bool = False) -> JobList:
+def check_jobs(show_chatter: bool = False, strict_warnings: bool = False) -> JobList:
     """The checks of `prelu-tools.toml` in the current folder, otherwise of `pyproject.toml` there.
 
     Args:
         show_chatter: whether to let the frameworks write to standard error.
+        strict_warnings: whether warnings fail in checks that do not say whether they do.
 
     Raises:
         UsageError: there is no such file, it has no checks, or something in it makes no sense.
         PReLUToolsError: a file cannot be read.
     """
     path, notes = find_file()
-    base = VerifyRequest("", (), options=SourceOptions(show_chatter=show_chatter))
+    options = SourceOptions(show_chatter=show_chatter)
+    base = VerifyRequest("", (), strict_warnings=strict_warnings, options=options)
     found = _list("verify", [path], _of_rows(read_rows(path, "verify"), base))
     return replace(found, notes=notes)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
 _FOR_EVERY_CHECK = {
-    *("form", "reports", "quiet", "verbose"),
+    *("form", "reports", "quiet", "verbose", "strict_warnings"),
     *(one.field for of in (BaselineRequest, Plan) for one in options_of(of, "cli")),
 }
 
@@ -74,7 +74,8 @@ def command(
 
         _refuse_options_of_one_check(ctx)
         with out.explaining():
-            return _run_list(check_jobs(out.details), out, plan, asked.chosen())
+            jobs = check_jobs(out.details, choices["strict_warnings"])
+            return _run_list(jobs, out, plan, asked.chosen())
     is_batch = plan != Plan() or are_many((reference, *candidates))
     if not is_batch:
         _refuse_a_reference_alone(ctx, reference, candidates)

@@ -415,6 +415,17 @@ def test_an_option_of_one_check_belongs_in_the_file(option: tuple[str, ...], nam
     assert "set it in the file" in found.words
 
 
+def test_strict_warnings_may_be_asked_of_a_whole_list() -> None:
+    save_dense(Path("initial.onnx"), slopes=0.25)
+    initial = 'reference = "initial.onnx"\ncandidates = ["initial.onnx"]\n'
+    _write(GOOD, f'name = "initial"\n{initial}', f"{initial}strict_warnings = false")
+    assert cli("verify", "-q").code == 0
+    found = cli("verify", "-q", "--strict-warnings")
+    assert found.code == 1
+    assert found.words.startswith("FAIL 1 of 3; initial: ")
+    assert "(strict_warnings = true makes warnings fail)" in found.words
+
+
 def test_a_reference_alone_is_a_usage_error_also_beside_a_list() -> None:
     _write(GOOD)
     found = cli("verify", "net.onnx")
