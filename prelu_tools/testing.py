@@ -211,7 +211,7 @@ def _message(result: VerifyResult) -> str:
                 continue
             count = output.n_mismatched + output.n_nonfinite_mismatch
             lines += [
-                f"Output {output.name}: {count} elements differ",
+                f"Output {output.name}: {count:,} elements differ",
                 f"Max absolute difference: {output.max_abs_diff:.8g}",
                 f"Max relative difference: {output.max_rel_diff:.8g}",
             ]

@@ -134,7 +134,7 @@ def _workers(done: Sequence[Done]) -> tuple[tuple[WorkerInfo, ...], tuple[str, .
         if other:
             kinds.setdefault(", ".join(other), []).append(worker.name)
     for difference, names in kinds.items():
-        rest = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        rest = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
         notes.append(f"worker {names[0]}{rest} has different versions: {difference}")
     return tuple(workers.values()), tuple(notes)
 

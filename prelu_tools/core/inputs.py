@@ -62,7 +62,7 @@ def draw(
         count = samples * math.prod(what.sizes)
         if count > _MOST:
             raise PReLUToolsError(
-                f"{samples} rows of the input {name!r} are {count:,} values, which would need "
+                f"{samples:,} rows of the input {name!r} are {count:,} values, which would need "
                 "too much memory: use fewer --samples, or smaller sizes with --input if they are "
                 "dynamic"
             )

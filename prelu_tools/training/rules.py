@@ -116,8 +116,8 @@ class WarningRules:
             never = 0 if reached is None else int((unmoved & (reached == 0)).sum())
             why = f": no input of {never} of these was negative in a sample" if never else ""
             text = (
-                f"{int(unmoved.sum())} of {unmoved.size} slopes have not moved from their initial "
-                f"values by step {step}{why}"
+                f"{int(unmoved.sum()):,} of {unmoved.size:,} slopes have not moved from their "
+                f"initial values by step {step}{why}"
             )
             yield Finding("partly_not_moving", "warning", text, seen.name)
 
@@ -145,8 +145,8 @@ class WarningRules:
             amounts = sorted({seen.state.weight_decay for seen in decayed})
             said = f"{amounts[0]:g}" if len(amounts) == 1 else f"{amounts[0]:g} to {amounts[-1]:g}"
             text = (
-                f"a weight decay of {said} applies to the slopes of {len(decayed)} of "
-                f"{len(layers)} PReLU layers, and pulls them to 0; He et al. (2015) use none: "
+                f"a weight decay of {said} applies to the slopes of {len(decayed):,} of "
+                f"{len(layers):,} PReLU layers, and pulls them to 0; He et al. (2015) use none: "
                 "slope_parameter_groups (PyTorch) or exclude_slopes_from_weight_decay (Keras) "
                 "leaves them out"
             )

@@ -7,8 +7,8 @@
 
 What was found stays in build/mutants, by the text of the function and of the change: a run that was
 broken off goes on, after a change of a function its mutants are tried again, and after a change of
-the tests those that survived. Exit code 1 where fewer than 90% were killed, or a survivor is not
-in equivalent.toml.
+the tests those that no test noticed. Exit code 1 if fewer than 90% were killed, or if one survived:
+no test noticed it, and it is not in equivalent.toml.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Part:
     """By the mutant's digest."""
 
     @property
-    def survivors(self) -> list[Mutant]:
-        """Those that no test noticed."""
+    def unnoticed(self) -> list[Mutant]:
+        """Those that no test noticed: equivalent ones, and survivors."""
         return [m for m in self.mutants if self.outcomes.get(m.digest) not in (*KILLED, None)]
 
 
@@ -197,12 +197,12 @@ def _serve(
 
 def _counts(part: Part) -> Counter[str]:
     """How many mutants there are, and what became of them."""
-    named = sum(_is_equivalent(part.module, mutant) for mutant in part.survivors)
+    equivalent = sum(_is_equivalent(part.module, mutant) for mutant in part.unnoticed)
     return Counter(
         mutants=len(part.mutants),
         killed=sum(outcome in KILLED for outcome in part.outcomes.values()),
-        equivalent=named,
-        survived=len(part.survivors) - named,
+        equivalent=equivalent,
+        survived=len(part.unnoticed) - equivalent,
     )
 
 
@@ -229,7 +229,7 @@ def _say(part: Part, survivors: bool) -> None:
         f"{n['survived']} survived{rest}",
         flush=True,
     )
-    for mutant in part.survivors if survivors else ():
+    for mutant in part.unnoticed if survivors else ():
         if not _is_equivalent(part.module, mutant):
             print(f"  {mutant.line}: {mutant.key}   [{part.outcomes[mutant.digest]}]")
 
@@ -260,14 +260,14 @@ def _exchanged(text: str, old: str, new: str) -> list[str]:
 def _conclude(parts: Sequence[Part]) -> int:
     total = sum(len(part.mutants) for part in parts)
     killed = sum(outcome in KILLED for part in parts for outcome in part.outcomes.values())
-    unnamed = [m for part in parts for m in part.survivors if not _is_equivalent(part.module, m)]
+    survived = sum(_counts(part)["survived"] for part in parts)
     untried = total - sum(len(part.outcomes) for part in parts)
     print(
-        f"{killed} of {total} mutants killed ({killed / max(total, 1):.1%}); "
-        f"{len(unnamed)} survivors are neither killed nor named as equivalent"
-        + (f"; {untried} were not tried: run it again" if untried else "")
+        f"{killed:,} of {total:,} mutants killed ({killed / max(total, 1):.1%}), "
+        f"{survived:,} survived"
+        + (f"; {untried:,} were not tried: run it again" if untried else "")
     )
-    return int(killed < ENOUGH * total or bool(unnamed) or bool(untried))
+    return int(killed < ENOUGH * total or bool(survived) or bool(untried))
 
 
 if __name__ == "__main__":

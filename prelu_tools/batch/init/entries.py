@@ -110,7 +110,7 @@ def table(check: InitCheck, head: str = TABLES[OWN_FILE]) -> Iterator[str]:
 
 def _check(check: InitCheck, head: str) -> Iterator[str]:
     if check.n_models > 1:
-        yield f"# One check for each match: {check.n_models} when this was written."
+        yield f"# One check for each match: {check.n_models:,} when this was written."
     yield head
     yield f"name = {toml(check.name)}"
     yield f"reference = {toml(check.reference)}"

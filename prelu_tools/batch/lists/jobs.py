@@ -249,7 +249,7 @@ def _apart(jobs: Sequence[Job], given: Sequence[Row | None]) -> Iterator[Job]:
         if row is not None and job.name in seen:
             n_same, of = named.count(job.name), row.title.partition(" ")[0]
             raise ListError(
-                f"{row.path}: {n_same} {of}s have the name {job.name!r}", row.path, row.line
+                f"{row.path}: {n_same:,} {of}s have the name {job.name!r}", row.path, row.line
             )
         seen |= {job.name} if row is not None else set()
     taken = set(named)

@@ -34,6 +34,7 @@ from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.results.optimization import OptimizeResult
+from prelu_tools.core.results.reasons import counted
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.graph.io.inputs import tensor_inputs, tensor_outputs
 from prelu_tools.graph.io.model import OnnxModel
@@ -189,8 +190,9 @@ def _verify(
     ]
     if result.verdict == "pass" and unseen and all(unseen):
         raise PReLUToolsError(
-            f"the exported model was not written, because it has {len(unseen)} PReLU layers and "
-            f"{request.source} has none, so no slope was compared; --no-verify writes it anyway"
+            "the exported model was not written, because it has "
+            f"{counted(len(unseen), 'PReLU layer')} and {request.source} has none, so no slope was "
+            "compared; --no-verify writes it anyway"
         )
     return demand_pass(
         result,

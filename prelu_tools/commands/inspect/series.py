@@ -162,7 +162,7 @@ def _findings(layer: LayerSeries, n_points: int) -> list[Finding]:
     missing = n_points - len(layer.present)
     if missing:
         lack, call = ("lacks", "calls") if missing == 1 else ("lack", "call")
-        text = f"{missing} of {n_points} checkpoints {lack} it, or {call} it by another name"
+        text = f"{missing:,} of {n_points:,} checkpoints {lack} it, or {call} it by another name"
         found.append(Finding("layer_comes_and_goes", "warning", text, layer.name))
     if "not_moving" in layer.trends:
         text = "its slopes are the same in every checkpoint: frozen, or no gradient reaches them"

@@ -101,19 +101,19 @@ def tune(
     for number, group in enumerate(groups):
         if (left := budget.left) <= 0:
             choices.notes.append(
-                f"{len(groups) - number} of {len(groups)} groups of layers were not timed within "
-                f"{seconds:g} s and keep the cost model's choice "
+                f"{len(groups) - number:,} of {len(groups):,} groups of layers were not "
+                f"timed within {seconds:g} s and keep the cost model's choice "
                 f"({_and_others(groups[number:])})"
             )
             break
-        progress(f"timing group {number + 1} of {len(groups)}")
+        progress(f"timing group {number + 1:,} of {len(groups):,}")
         share = _share(groups[number:])
         if not _tune_group(bench, choices, group, number, left * share):
             unsettled.append(group)
     if unsettled:
         choices.notes.append(
-            f"{len(unsettled)} of {len(groups)} groups of layers have the form that was fastest "
-            f"so far: more than {seconds:g} s would be needed to be sure "
+            f"{len(unsettled):,} of {len(groups):,} groups of layers have the form that was "
+            f"fastest so far: more than {seconds:g} s would be needed to be sure "
             f"({_and_others(unsettled)}); raise --tune-seconds"
         )
     return choices

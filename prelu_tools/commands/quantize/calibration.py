@@ -188,7 +188,7 @@ def _demand_finite(path: Path, name: str, values: Array, what: str) -> None:
     if wrong.any():
         rows = wrong.reshape(len(values), -1).any(axis=1)
         raise PReLUToolsError(
-            f"{path}: {name} holds {what} in {int(rows.sum())} of {len(values)} rows, "
+            f"{path}: {name} holds {what} in {int(rows.sum()):,} of {len(values):,} rows, "
             f"first in row {int(rows.argmax())}: expected numbers"
         )
 

@@ -67,11 +67,11 @@ def choose(bench: FormBench, progress: ProgressCallback) -> Forms:
     for number, (forms, names) in enumerate(groups):
         if (left := budget.left) <= 0:
             found.notes.append(
-                f"{len(groups) - number} of {len(groups)} groups of layers were not timed within "
-                f"{bench.seconds:g} s, and have the most exact form"
+                f"{len(groups) - number:,} of {len(groups):,} groups of layers were not "
+                f"timed within {bench.seconds:g} s, and have the most exact form"
             )
             break
-        progress(f"timing group {number + 1} of {len(groups)}")
+        progress(f"timing group {number + 1:,} of {len(groups):,}")
         _choose_for_group(bench, found, forms, names, left / (len(groups) - number))
     return found
 

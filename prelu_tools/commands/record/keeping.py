@@ -20,6 +20,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.documents import Stored
 from prelu_tools.core.files.stash import Stash
+from prelu_tools.core.results.reasons import counted
 from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import resolution_of
 
@@ -248,4 +249,4 @@ def observed_words(kept: Kept, runs: Sequence[object], max_size: float | None) -
         if max_size is None
         else f"more would exceed --max-size {max_size:g} (megabytes)"
     )
-    return f"layer values are kept for {kept.n_observed} of {len(runs)} runs: {why}"
+    return f"layer values are kept for {kept.n_observed:,} of {counted(len(runs), 'run')}: {why}"

@@ -110,5 +110,5 @@ def in_words(wanted: tuple[str, ...]) -> str:
     """The first few functions that a file would run, for a sentence."""
     if not wanted:
         return "code from the file"
-    more = f" and {len(wanted) - _MOST} more" if len(wanted) > _MOST else ""
+    more = f" and {len(wanted) - _MOST:,} more" if len(wanted) > _MOST else ""
     return f"{', '.join(wanted[:_MOST])}{more}, which the file names"

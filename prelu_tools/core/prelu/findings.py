@@ -40,8 +40,8 @@ def slope_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Findin
         yield Finding(
             "same_values",
             "info",
-            f"{len(layer.nodes)} nodes use one initializer; exporters merge initializers of equal "
-            "value, so these may be several layers",
+            f"{len(layer.nodes):,} nodes use one initializer; exporters merge initializers of "
+            "equal value, so these may be several layers",
             layer.name,
         )
 
@@ -66,7 +66,7 @@ def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Find
         yield Finding(
             "non_finite",
             "error",
-            f"{count} of {layer.slopes.size} slopes are NaN or infinite, and so is the output "
+            f"{count:,} of {layer.slopes.size:,} slopes are NaN or infinite, and so is the output "
             "for negative inputs; go back to a checkpoint before training diverged",
             layer.name,
         )
@@ -86,7 +86,7 @@ def _health_findings(layer: PReLULayer, thresholds: Thresholds) -> Iterator[Find
         yield Finding(
             "uniform",
             "info",
-            f"all {layer.slopes.size} slopes are {value:g}: LeakyRelu would do the same",
+            f"all {layer.slopes.size:,} slopes are {value:g}: LeakyRelu would do the same",
             layer.name,
         )
 

@@ -13,7 +13,7 @@ from prelu_tools.core.arrays import Array, frozen, same_bits
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import Permutation, moved_from
 from prelu_tools.core.prelu.slopes import PReLULayer, broadcasts
-from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason
+from prelu_tools.core.results.reasons import VALUES_DIFFER, Reason, counted
 from prelu_tools.core.rounding.tolerance import resolution
 
 
@@ -133,10 +133,10 @@ def _same_values(left: Array, right: Array) -> bool:
 
 def _expanded(left: Array, right: Array) -> SlopeDifference:
     """Compare different numbers of slopes: equal slopes, repeated, are the same function."""
-    found = "one slope shared by all" if right.size == 1 else f"{right.size} slopes"
+    found = "one slope shared by all" if right.size == 1 else counted(right.size, "slope")
     if left.size and right.size and _repeats(left, right):
-        return SlopeDifference(True, note=f"{found}; the reference has {left.size}, all equal")
-    return SlopeDifference(False, f"{found}, expected {left.size}")
+        return SlopeDifference(True, note=f"{found}; the reference has {left.size:,}, all equal")
+    return SlopeDifference(False, f"{found}, expected {left.size:,}")
 
 
 def _repeats(left: Array, right: Array) -> bool:
@@ -212,14 +212,14 @@ def describe(left: Array, right: Array) -> str:
     if where.size == 2 and same_bits(left[where[::-1]], right[where]):
         return f"channels {where[0]} and {where[1]} swapped"
     if same_bits(np.sort(left), np.sort(right)):
-        return f"slopes permuted ({where.size} of {left.size} out of place)"
+        return f"slopes permuted ({where.size:,} of {left.size:,} out of place)"
     finite = np.abs(left.astype(np.float64) - right.astype(np.float64))
     worst = int(where[np.argmax(np.nan_to_num(finite[where], nan=np.inf))])
     values = f"{right[worst]:.9g}, expected {left[worst]:.9g}"
     if left.size == 1:
         return Reason(f"the only slope differs: {values}", VALUES_DIFFER)
     return Reason(
-        f"{where.size} of {left.size} slopes differ, the largest difference at index {worst}: "
+        f"{where.size:,} of {left.size:,} slopes differ, the largest difference at index {worst}: "
         f"{values}",
         VALUES_DIFFER,
     )

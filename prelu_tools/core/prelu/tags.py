@@ -55,7 +55,7 @@ class TagBook:
         count = int(np.prod(shape, dtype=np.int64))
         if self._next + count > _CAPACITY:
             raise PReLUToolsError(
-                f"found more than {_CAPACITY} slopes in one model; expected fewer: "
+                f"found more than {_CAPACITY:,} slopes in one model; expected fewer: "
                 "share them across positions (shared_axes)"
             )
         self._starts.append(self._next)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prelu_tools.core.results.inspection import InspectResult
+from prelu_tools.core.results.reasons import counted
 from prelu_tools.core.results.showing import Shown
 
 
@@ -47,6 +48,6 @@ class CompareResult(Shown):
     def _in_short(self) -> str:
         n_changed = sum(change.difference is not None for change in self.changes)
         return (
-            f"{self.left.path} to {self.right.path}: {n_changed} of "
-            f"{len(self.changes)} layers changed"
+            f"{self.left.path} to {self.right.path}: {n_changed:,} of "
+            f"{counted(len(self.changes), 'layer')} changed"
         )

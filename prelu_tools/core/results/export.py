@@ -12,7 +12,7 @@ from typing import Any, Literal
 from prelu_tools.core.options import InputOption, ModelOutput
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.optimization import OptimizeResult
-from prelu_tools.core.results.reasons import Reason, warnings_of
+from prelu_tools.core.results.reasons import Reason, counted, warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.result import VerifyResult
 
@@ -64,7 +64,7 @@ class ExportResult(Shown):
 
     def _in_short(self) -> str:
         held = "not verified" if self.verification is None else "verified"
-        return f"{self.source} -> {self.path}: {len(self.layers)} PReLU layers, {held}"
+        return f"{self.source} -> {self.path}: {counted(len(self.layers), 'PReLU layer')}, {held}"
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from prelu_tools.core.results.reasons import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -54,9 +56,8 @@ class InspectGates:
             )
         n_layers = len(result.layers)
         if self.expect_layers is not None and n_layers != self.expect_layers:
-            said.append(
-                f"{result.path}: expected {self.expect_layers} PReLU layers, found {n_layers}"
-            )
+            expected = counted(self.expect_layers, "PReLU layer")
+            said.append(f"{result.path}: expected {expected}, found {n_layers:,}")
         return tuple(said)
 
 

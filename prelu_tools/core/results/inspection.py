@@ -11,6 +11,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.prelu.statistics import SlopeStatistics, slope_statistics
 from prelu_tools.core.results.comparable import comparable
+from prelu_tools.core.results.reasons import counted
 from prelu_tools.core.results.showing import Shown
 
 Severity = Literal["error", "warning", "info"]
@@ -156,7 +157,9 @@ class InspectResult(Shown):
 
     def _in_short(self) -> str:
         n_slopes = sum(report.statistics.count for report in self.layers)
-        return f"{self.path}: {len(self.layers)} PReLU layers, {n_slopes:,} slopes"
+        return (
+            f"{self.path}: {counted(len(self.layers), 'PReLU layer')}, {counted(n_slopes, 'slope')}"
+        )
 
     @property
     def all_findings(self) -> tuple[Finding, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.process.timing import Latency, Ratio
-from prelu_tools.core.results.reasons import warnings_of
+from prelu_tools.core.results.reasons import counted, warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.result import VerifyResult
 from prelu_tools.core.targets import ExportTarget
@@ -125,8 +125,8 @@ class OptimizeResult(Shown):
     def _in_short(self) -> str:
         gained = "" if self.latency is None else f", {self.latency.ratio.median:.2f} of the time"
         return (
-            f"{self.source} -> {self.path}: {self.n_changed} of "
-            f"{len(self.layers)} PReLU layers rewritten{gained}"
+            f"{self.source} -> {self.path}: {self.n_changed:,} of "
+            f"{counted(len(self.layers), 'PReLU layer')} rewritten{gained}"
         )
 
     @property

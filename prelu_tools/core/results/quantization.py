@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prelu_tools.core.process.timing import Ratio
-from prelu_tools.core.results.reasons import warnings_of
+from prelu_tools.core.results.reasons import counted, warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.parity import Verdict
 from prelu_tools.core.results.verification.result import VerifyResult
@@ -147,7 +147,7 @@ class QuantizeResult(Shown):
 
     def _in_short(self) -> str:
         verdict = self.verdict or "not compared"
-        layers = f"{self.n_integer} of {len(self.layers)} PReLU layers quantized"
+        layers = f"{self.n_integer:,} of {counted(len(self.layers), 'PReLU layer')} quantized"
         return f"{self.source} -> {self.path}: {verdict}, {layers}"
 
     @property

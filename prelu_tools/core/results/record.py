@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from prelu_tools.core.results.reasons import warnings_of
+from prelu_tools.core.results.reasons import counted, warnings_of
 from prelu_tools.core.results.showing import Shown
 from prelu_tools.core.results.verification.result import Coverage
 
@@ -51,7 +51,8 @@ class RecordResult(Shown):
     """Reasons why no comparison with it can prove anything."""
 
     def _in_short(self) -> str:
-        return f"{self.source} -> {self.path}: {self.n_runs} runs, {self.n_layers} PReLU layers"
+        found = f"{counted(self.n_runs, 'run')}, {counted(self.n_layers, 'PReLU layer')}"
+        return f"{self.source} -> {self.path}: {found}"
 
     @property
     def warnings(self) -> tuple[str, ...]:

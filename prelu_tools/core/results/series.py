@@ -9,6 +9,7 @@ from prelu_tools.core.prelu.movement import Movement
 from prelu_tools.core.prelu.statistics import SlopeStatistics
 from prelu_tools.core.results.comparable import comparable
 from prelu_tools.core.results.inspection import Finding
+from prelu_tools.core.results.reasons import counted
 from prelu_tools.core.results.showing import Shown
 
 
@@ -101,7 +102,8 @@ class SeriesResult(Shown):
     """Why it fails a gate (`--fail-on`, `--expect-layers`)."""
 
     def _in_short(self) -> str:
-        return f"{self.path}: {len(self.points)} points, {len(self.layers)} PReLU layers"
+        layers = counted(len(self.layers), "PReLU layer")
+        return f"{self.path}: {counted(len(self.points), 'point')}, {layers}"
 
     @property
     def all_findings(self) -> tuple[Finding, ...]:

@@ -85,7 +85,7 @@ class Border:
     def where(self) -> str:
         """The rows, in words."""
         named = [f"row {row} of run {run}" for run, row in self.rows]
-        return ", ".join(named[:4]) + (f" and {len(named) - 4} more rows" if named[4:] else "")
+        return ", ".join(named[:4]) + (f" and {len(named) - 4:,} more rows" if named[4:] else "")
 
 
 class Comparison:

@@ -198,11 +198,11 @@ def _around(own: Array, values: Array) -> Array:
     for axis in axes or [None]:
         count = np.maximum(moved.sum(axis, keepdims=True), 1)
         usual, share = (
-            np.exp(np.where(moved, part, np.float32(0)).sum(axis, keepdims=True) / count)
-            for part in (logs, relative)
+            np.exp(np.where(moved, logarithms, np.float32(0)).sum(axis, keepdims=True) / count)
+            for logarithms in (logs, relative)
         )
-        part = np.where(is_rest & (size < usual), usual, np.minimum(usual, share * size))
-        np.minimum(low, part.astype(np.float32), out=low)
+        spread = np.where(is_rest & (size < usual), usual, np.minimum(usual, share * size))
+        np.minimum(low, spread.astype(np.float32), out=low)
     return np.where(moved, low, own)
 
 

@@ -160,7 +160,7 @@ class OnnxModel:
         if len(data) != n_bytes or length != n_bytes:
             found = min(len(data), length)
             raise PReLUToolsError(
-                f"tensor {tensor.name!r} should have {n_bytes} bytes in {path}, found {found}: "
+                f"tensor {tensor.name!r} should have {n_bytes:,} bytes in {path}, found {found:,}: "
                 "the file is damaged or cut short"
             )
         return memoryview(data)

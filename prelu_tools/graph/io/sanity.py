@@ -121,7 +121,8 @@ class Operators:
             raise BrokenGraphError(f"{_called(node)} lacks one of its {known.least} inputs")
         if len(node.input) > known.most:
             raise BrokenGraphError(
-                f"{_called(node)} has {len(node.input)} inputs, but may have at most {known.most}"
+                f"{_called(node)} has {len(node.input):,} inputs, but may have at most "
+                f"{known.most:,}"
             )
 
     def _looked_up(self, operator: str) -> _Needs:

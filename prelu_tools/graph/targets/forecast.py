@@ -119,7 +119,7 @@ def forecast(located: LocatedLayer, name: str) -> Iterator[Finding]:
     kind = view.element_type(match.x)
     if match.form != "prelu":
         n_nodes = len({node.output[0] for node in match.nodes})
-        message = f"{name} runs it as {n_nodes} nodes, unless it fuses them"
+        message = f"{name} runs it as {n_nodes:,} nodes, unless it fuses them"
         yield Finding("target", "info", message, layer)
         yield from target.of_forms(located)
         return

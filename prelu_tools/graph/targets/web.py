@@ -70,7 +70,7 @@ def webgpu_findings(views: Iterable[GraphView]) -> Iterator[Finding]:
                 newer.add(node.op_type)
     if not found:
         return
-    names = [f"{op} ({count})" if count > 1 else op for op, count in sorted(found.items())]
+    names = [f"{op} ({count:,})" if count > 1 else op for op, count in sorted(found.items())]
     shown = listed(names, _SHOWN)
     others = ", ".join(sorted(newer)[:_SHOWN])
     advice = f"; at other opsets it has kernels for {others}" if newer else ""
@@ -78,8 +78,9 @@ def webgpu_findings(views: Iterable[GraphView]) -> Iterator[Finding]:
     yield Finding(
         "webgpu_fallback",
         "warning",
-        f"on WebGPU, {total} node{'s run' if total > 1 else ' runs'} on the CPU, with copies there "
-        f"and back, because there is no kernel: {shown}{advice} ({known['version']}; {_PAGE})",
+        f"on WebGPU, {total:,} node{'s run' if total > 1 else ' runs'} on the CPU, with copies "
+        f"there and back, because there is no kernel: {shown}{advice} ({known['version']}; "
+        f"{_PAGE})",
         None,
     )
 

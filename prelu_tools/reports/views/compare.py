@@ -110,5 +110,5 @@ def _summary(result: CompareResult) -> str:
     signs = sum(change.n_sign_changes or 0 for change in result.changes)
     if not total:
         return "neither has a PReLU layer"
-    text = f"{changed} of {counted(total, 'layer')} changed"
+    text = f"{changed:,} of {counted(total, 'layer')} changed"
     return f"{text}; {counted(signs, 'slope')} changed sign" if signs else text

@@ -76,7 +76,7 @@ def _layers(result: ExportResult) -> str:
         n_calls = sum(len(layer.nodes) for layer in result.layers)
         return f"{layers} in {counted(n_calls, 'PRelu node')}"
     forms = Counter(layer.form for layer in result.layers)
-    return f"{layers} as {', '.join(f'{form} ({n})' for form, n in forms.most_common())}"
+    return f"{layers} as {', '.join(f'{form} ({n:,})' for form, n in forms.most_common())}"
 
 
 def _held(result: VerifyResult) -> Text:

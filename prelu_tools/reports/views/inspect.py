@@ -61,7 +61,7 @@ def _headline(result: InspectResult) -> str:
     others = Counter(other.operator for other in result.others)
     return (
         f"{origin(result)}; {result.n_parameters:,} parameters;\n{n_slopes(result)}"
-        f"{''.join(f', {count} {operator}' for operator, count in sorted(others.items()))}"
+        f"{''.join(f', {count:,} {operator}' for operator, count in sorted(others.items()))}"
     )
 
 
@@ -132,7 +132,7 @@ def _slopes(result: InspectResult) -> Table:
 
 def _row(report: LayerReport) -> tuple[Cell, ...]:
     layer = report.layer
-    uses = f" (x{len(layer.nodes)})" if len(layer.nodes) > 1 else ""
+    uses = f" (x{len(layer.nodes):,})" if len(layer.nodes) > 1 else ""
     return (
         Name(f"{layer.name}{uses}"),
         layer.form,

@@ -16,7 +16,7 @@ from prelu_tools.reports.words import counted, duration, shape
 def view(result: OptimizeResult, style: Style) -> Section:
     """The document of a model that was made fast."""
     headline = (
-        f"{result.n_bytes:,} bytes, target {result.target}; {result.n_changed} of "
+        f"{result.n_bytes:,} bytes, target {result.target}; {result.n_changed:,} of "
         f"{counted(len(result.layers), 'PReLU layer')} rewritten"
     )
     title = (Name(result.source), " -> ", Name(result.path))

@@ -50,8 +50,8 @@ def _headline(result: QuantizeResult) -> str:
     written = "not written" if result.n_bytes is None else f"{result.n_bytes:,} bytes"
     layers = counted(len(result.layers), "PReLU layer")
     n_left = len(result.layers) - result.n_integer
-    left = f", {n_left} left in floating point" if n_left else ""
-    return f"{written}; {result.n_integer} of {layers} quantized{left}"
+    left = f", {n_left:,} left in floating point" if n_left else ""
+    return f"{written}; {result.n_integer:,} of {layers} quantized{left}"
 
 
 def _layers(result: QuantizeResult) -> Table:

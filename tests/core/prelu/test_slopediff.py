@@ -14,6 +14,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.slopediff import (
     SlopeDifference,
     compare_slopes,
+    describe,
     in_type_of,
     owner_of,
 )
@@ -204,6 +205,15 @@ def test_a_slope_for_each_position_is_moved(
     assert not found.equal
     differ = f"1 of {values.size} slopes differ, the largest difference at index 7"
     assert differ in (found.description or "")
+
+
+def test_thousands_are_separated() -> None:
+    values = np.arange(2000, dtype=np.float32)
+    found = describe(values, values + 1)
+    assert found.startswith("2,000 of 2,000 slopes differ, the largest difference at index ")
+    assert describe(values, np.roll(values, 1)) == "slopes permuted (2,000 of 2,000 out of place)"
+    left, right = layer_of(values.reshape(1, 2000)), layer_of(values[:1500].reshape(1, 1500))
+    assert compare_slopes(left, right).description == "1,500 slopes, expected 2,000"
 
 
 def test_shapes_of_slopes_do_where_the_input_is_unknown() -> None:

@@ -148,7 +148,7 @@ def test_a_tag_that_was_not_given_yet_is_none(book: TagBook) -> None:
 
 def test_there_is_an_end_to_tags(book: TagBook, monkeypatch: pytest.MonkeyPatch) -> None:
     words = (
-        "found more than 528482304 slopes in one model; expected fewer: "
+        "found more than 528,482,304 slopes in one model; expected fewer: "
         "share them across positions (shared_axes)"
     )
     with pytest.raises(PReLUToolsError) as raised:

@@ -186,7 +186,7 @@ def test_data_behind_a_link_that_leads_outside_is_refused(tmp_path: Path) -> Non
         pytest.param({}, "its file is not named", id="no location"),
         pytest.param({"location": ""}, "its file is not named", id="empty location"),
         pytest.param({"location": "w\0.bin"}, "", id="a zero byte"),
-        pytest.param({"location": "w.bin", "offset": "8"}, "should have 4000", id="cut short"),
+        pytest.param({"location": "w.bin", "offset": "8"}, "should have 4,000", id="cut short"),
         pytest.param({"location": "w.bin", "offset": "9999999"}, "found 0", id="beyond the end"),
         pytest.param({"location": "w.bin", "offset": "-4"}, "", id="before the start"),
         pytest.param({"location": "w.bin", "offset": "much"}, "", id="no number"),

@@ -95,7 +95,7 @@ def read_mnn(path: Path) -> MnnModel:
 
 def _model(path: Path, buffer: Buffer) -> MnnModel:
     if buffer.size < 8:
-        raise DamagedError(f"it has {buffer.size} bytes")
+        raise DamagedError(f"it has {buffer.size:,} bytes")
     root = buffer.root()
     if root.number(6, "b") in _TENSORFLOW:
         raise PReLUToolsError(

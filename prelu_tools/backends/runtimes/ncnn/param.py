@@ -280,7 +280,7 @@ def _placed(descriptor: int, layers: Sequence[Layer]) -> list[Layer]:
 
 def _weights(descriptor: int, place: int, count: int, tagged: bool, size: int) -> Weights:
     if count < 0:
-        raise DamagedError(f"a layer has {count} weights")
+        raise DamagedError(f"a layer has {count:,} weights")
     tag = int.from_bytes(os.pread(descriptor, _TAG, place), "little") if tagged else 0
     start = place + (_TAG if tagged else 0)
     if tag in (0, _SINGLE):

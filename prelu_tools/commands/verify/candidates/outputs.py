@@ -235,7 +235,7 @@ def _words(name: str, comparison: Comparison) -> str | None:
     words = f"output {name!r}: {'; '.join(_mismatches(comparison))}"
     if comparison.border.n_wrong:
         words += (
-            f"; {comparison.border.n_wrong} of them are on a border that rounding error crosses"
+            f"; {comparison.border.n_wrong:,} of them are on a border that rounding error crosses"
         )
     return words
 

@@ -37,8 +37,8 @@ def run_feeds(
     if not results or not _declares(source, feed) or "alloc" in str(first).lower():
         raise first
     raise RefusedInputError(
-        f"it fails on {len(refused)} of {len(feeds)} runs, all of which the reference accepts; the "
-        f"first is {shapes_in_words(feed)}: {first}"
+        f"it fails on {len(refused):,} of {len(feeds):,} runs, all of which the reference accepts; "
+        f"the first is {shapes_in_words(feed)}: {first}"
     )
 
 

@@ -11,7 +11,13 @@ from prelu_tools.commands.verify.reference.repeated import RepeatedRun
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.coverage import CoverageBook
-from prelu_tools.core.results.reasons import SPECIAL_VALUE_DIFFERS, Reason, as_reason, code_of
+from prelu_tools.core.results.reasons import (
+    SPECIAL_VALUE_DIFFERS,
+    Reason,
+    as_reason,
+    code_of,
+    counted,
+)
 from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
     Power,
@@ -118,9 +124,10 @@ def _conclusions(found: Findings, request: VerifyRequest) -> Iterator[tuple[Verd
             yield "fail", _words(value)
     provider = found.seen.provider
     if provider and provider.nodes_elsewhere and not request.allow_fallback:
+        n_elsewhere = counted(len(provider.nodes_elsewhere), "node")
         yield (
             "inconclusive",
-            f"{provider.requested} was requested, but {len(provider.nodes_elsewhere)} nodes ran on "
+            f"{provider.requested} was requested, but {n_elsewhere} ran on "
             f"{', '.join(provider.actual)}; --allow-fallback permits that",
         )
     for one in found.interface:
@@ -139,7 +146,7 @@ def _nothing_compared(n_additional: int) -> str:
         why = "there is no PReLU on either side"
     else:
         why = (
-            f"the reference shows no PReLU, and the candidate has {n_additional}: no slope was "
+            f"the reference shows no PReLU, and the candidate has {n_additional:,}: no slope was "
             "compared"
         )
     return f"{why}; use --allow-no-prelu if equal outputs are enough"

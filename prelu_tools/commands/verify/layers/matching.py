@@ -288,7 +288,9 @@ class LayerJudge:
         if len(mine.nodes) != len(other.nodes):
             verdicts.append("fail")
             code = code if words else CALLS
-            words = words or f"used {counted(len(other.nodes), 'time')}, expected {len(mine.nodes)}"
+            words = (
+                words or f"used {counted(len(other.nodes), 'time')}, expected {len(mine.nodes):,}"
+            )
         if behaviour_of(watched):
             doubtful = along is not None and along.doubt is not None
             verdicts.append("inconclusive" if doubtful and is_right(watched) else "fail")

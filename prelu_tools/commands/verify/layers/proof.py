@@ -186,7 +186,7 @@ def _by_values(layer: LayerParity, found: Found, search: LayerSearch) -> LayerPa
     if found.stated:
         return replace(known, difference=Reason(f"{text}: {found.wrong}", DIFFER))
     if not found.proven:
-        short = f", but no negative value reached {unreached} of its {counts.size} slopes"
+        short = f", but no negative value reached {unreached:,} of its {counts.size:,} slopes"
         if not unreached:
             short = ", but its values are too small to show its slopes"
         if found.wrong:

@@ -102,7 +102,7 @@ _RENEW = "update it with --update-baseline"
 
 
 def _inputs(samples: int, seed: int) -> str:
-    return f"{samples} samples with seed {seed}"
+    return f"{samples:,} samples with seed {seed}"
 
 
 def _with(result: VerifyResult, report: BaselineReport, reasons: Sequence[str]) -> VerifyResult:

@@ -68,7 +68,7 @@ def charts(course: Course) -> Iterator[str]:
         size = counted(layer.last.statistics.count, "slope")
         text = f"{breakable(layer.name)} <span class='soft'>{size}</span>"
         drawn = "".join(_drawn(layer, course.points, xs))
-        label = escape(f"Slopes of {layer.name} over {len(xs)} points", quote=True)
+        label = escape(f"Slopes of {layer.name} over {len(xs):,} points", quote=True)
         yield (
             f'<figure style="display:inline-block"><figcaption>{text}</figcaption>'
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '

@@ -52,7 +52,7 @@ def series_figure(result: SeriesResult) -> Figure:
         axes.set_axis_off()
     shown = counted(len(result.layers), "PReLU layer")
     if len(layers) < len(result.layers):
-        shown = f"the {len(layers)} that moved most of {shown}"
+        shown = f"the {len(layers):,} that moved most of {shown}"
     made.suptitle(f"{shortened(result.path, 60)}: {shown}", x=0.01, ha="left", fontsize=11)
     said = textwrap.fill(legend(layers), int(17 * size[0]))
     made.supxlabel(said, x=0.01, ha="left", fontsize=8, color="#5a6675")

@@ -264,6 +264,6 @@ class Hidden(nn.Module):
     )
     found = try_export(f"{hidden}:Hidden")
     assert found.code == 3, found.words
-    assert "it has 1 PReLU layers and" in found.words
+    assert "it has 1 PReLU layer and" in found.words
     assert "so no slope was compared" in found.words
     assert not (tmp_path / "torch_hidden.onnx").exists()
