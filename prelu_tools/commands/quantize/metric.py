@@ -22,15 +22,14 @@ def load_metric(label: str) -> Metric:
         label: `package.module:name` or `path/file.py:name`.
 
     Raises:
-        UsageError: it is spelled otherwise.
-        PReLUToolsError: there is no such function.
+        UsageError: it is spelled otherwise, or there is no such function.
     """
     module, colon, name = label.rpartition(":")
     if not (module and colon and name.isidentifier()):
         raise UsageError(f"--metric {label}: expected FILE.py:NAME or package.module:NAME")
     found = vars(import_named(module)).get(name)
     if not callable(found):
-        raise PReLUToolsError(f"--metric {label}: {module} has no function {name!r}")
+        raise UsageError(f"--metric {label}: {module} has no function {name!r}")
     metric: Metric = found
     return metric
 

@@ -21,6 +21,7 @@ from prelu_tools.commands.quantize.quantizing import (
     call_name,
 )
 from prelu_tools.commands.quantize.request import QuantizeRequest
+from prelu_tools.commands.verify.quantized.judge import MIN_SNR
 from prelu_tools.core.inputs import DEFAULT_SEED
 from prelu_tools.core.process.progress import ProgressCallback
 from prelu_tools.core.process.timing import ratio_of
@@ -29,6 +30,7 @@ from prelu_tools.core.results.quantization import (
     QuantizedLayer,
     QuantizedOutput,
     QuantizedTimes,
+    QuantizeLimits,
     QuantizeResult,
 )
 from prelu_tools.core.results.reasons import Reason, listed
@@ -189,8 +191,8 @@ def judged(
     reasons: list[str] = list(verification.reasons)
     verdicts: list[Verdict] = [verification.verdict]
     for output in result.outputs:
-        lost = (output.snr_plain or 0.0) - (output.snr or 0.0)
-        if output.snr is not None and output.snr_plain is not None and lost > request.max_loss:
+        lost = output.lost
+        if lost is not None and lost > request.max_loss:
             verdicts.append("fail")
             reasons.append(Reason(
                 f"output {output.name!r} has {output.snr:.1f} dB on the held-out data, "
@@ -217,5 +219,6 @@ def judged(
     )  # fmt: skip
     verdict = next(v for v in ("fail", "inconclusive", "pass") if v in verdicts)
     return replace(
-        result, layers=layers, verdict=verdict, reasons=tuple(reasons), verification=verification
-    )
+        result, layers=layers, verdict=verdict, reasons=tuple(reasons), verification=verification,
+        limits=QuantizeLimits(MIN_SNR, request.max_loss, request.max_drop),
+    )  # fmt: skip

@@ -66,6 +66,13 @@ class QuantizedOutput:
     top1_plain: float | None = None
     """The same with plain `quantize_static`."""
 
+    @property
+    def lost(self) -> float | None:
+        """How much lower `snr` is than with plain `quantize_static`, in dB."""
+        if self.snr is None or self.snr_plain is None:
+            return None
+        return self.snr_plain - self.snr
+
 
 @dataclass(frozen=True)
 class QuantizedTimes:
@@ -109,6 +116,18 @@ class QuantizedMetric:
     """Its value for the new file."""
 
 
+@dataclass(frozen=True)
+class QuantizeLimits:
+    """What a pass requires of the outputs, besides right slopes, weights and kernels."""
+
+    min_snr: float
+    """The lowest signal-to-noise ratio of an output on the held-out data, in dB."""
+    max_loss: float
+    """How many dB lower than with plain `quantize_static` that of an output may be."""
+    max_drop: float | None = None
+    """How far the metric may be below its value in floating point; None for any."""
+
+
 @dataclass(frozen=True, repr=False)
 class QuantizeResult(Shown):
     """The result of `quantize`; true if it passed."""
@@ -137,6 +156,8 @@ class QuantizeResult(Shown):
     """Options that were passed to onnxruntime's quantizer."""
     verification: VerifyResult | None
     """The file compared with the floating-point model, on the held-out data."""
+    limits: QuantizeLimits | None = None
+    """What a pass requires; None if nothing was compared."""
     notes: tuple[str, ...] = ()
     """Notes for the user."""
     seconds: float = field(default=0.0, compare=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from prelu_tools.core.process.timing import Ratio
-from prelu_tools.core.results.quantization import QuantizedTimes, QuantizeResult
+from prelu_tools.core.results.quantization import QuantizedTimes, QuantizeLimits, QuantizeResult
 from prelu_tools.reports import Style
 from prelu_tools.reports.document import Block, Column, Lines, Name, Section, Share, Table, Text
 from prelu_tools.reports.sentences import (
@@ -36,7 +36,10 @@ _RATIOS = (
 def view(result: QuantizeResult, style: Style) -> Section:
     """The document of a model that was quantized, or was not."""
     title = (Name(result.source), " -> ", Name(result.path))
-    blocks: list[Block] = [_layers(result), _outputs(result), Lines.of(_lines(result))]
+    blocks: list[Block] = [_layers(result), _outputs(result)]
+    if result.times is not None:
+        blocks.append(_times(result.times))
+    blocks.append(Lines.of(_lines(result)))
     if result.verification is not None:
         blocks.append(replace(as_details(result.verification, style), reasons=()))
     verdict = result.verdict or ""
@@ -110,7 +113,7 @@ def _outputs(result: QuantizeResult) -> Table:
 
 def _lines(result: QuantizeResult) -> Iterator[Text]:
     if result.times is not None:
-        yield from _times(result.times)
+        yield _timed_on(result.times)
     if result.metric is not None:
         metric = result.metric
         yield (
@@ -124,30 +127,61 @@ def _lines(result: QuantizeResult) -> Iterator[Text]:
     )
     if result.verdict is None:
         yield "not compared with the floating-point model (--no-verify)"
+    if result.limits is not None:
+        yield from _required(result, result.limits)
     yield from plain_notes(result.notes)
 
 
-def _times(times: QuantizedTimes) -> Iterator[Text]:
-    fast = ""
-    if times.in_fast_float is not None and times.of_fast_float is not None:
-        fast = (
-            f", {_ratio(times.of_fast_float)} as long as that after optimize --no-tune "
-            f"({duration(times.in_fast_float)})"
-        )
-    yield (
-        f"{duration(times.in_int8)}: takes {_ratio(times.of_plain)} as long as plain "
-        f"quantize_static ({duration(times.plain)}), {_ratio(times.of_float)} as long as "
-        f"floating point ({duration(times.in_float)}){fast}"
-    )
+def _timed_on(times: QuantizedTimes) -> str:
     processor = times.processor or "an unnamed processor"
     sizes = ", ".join(f"input {name!r} of shape {shape(sizes)}" for name, sizes in times.shapes)
-    yield (
-        f"{counted(times.threads, 'thread')}, {sizes}, onnxruntime {times.runtime} on {processor}"
+    return (
+        f"timed with {counted(times.threads, 'thread')}, {sizes}, onnxruntime {times.runtime} on "
+        f"{processor}"
     )
+
+
+def _times(times: QuantizedTimes) -> Table:
+    columns = (
+        Column("median time of a run", "text"),
+        Column("time"),
+        Column(
+            "int8 / this", meaning="time of the int8 file divided by this, with its 95% interval"
+        ),
+    )
+    rows = [
+        ("int8, as written here", duration(times.in_int8), ""),
+        ("int8 of plain quantize_static", duration(times.plain), _ratio(times.of_plain)),
+        ("floating point", duration(times.in_float), _ratio(times.of_float)),
+    ]
+    if times.in_fast_float is not None and times.of_fast_float is not None:
+        fast = duration(times.in_fast_float), _ratio(times.of_fast_float)
+        rows.append(("floating point after optimize --no-tune", *fast))
+    return Table(columns, tuple(rows))
+
+
+def _required(result: QuantizeResult, limits: QuantizeLimits) -> Iterator[Text]:
+    """What a pass requires, next to what was measured."""
+    known = [one for one in result.outputs if one.snr is not None]
+    lowest = min((one.snr for one in known if one.snr is not None), default=None)
+    losses = [lost for one in known if (lost := one.lost) is not None]
+    most = max((0.0, *losses)) if losses else None
+    yield (
+        f"PASS requires: each output has an SNR of at least {limits.min_snr:g} dB (lowest: "
+        f"{decibels(lowest)}) and at most {limits.max_loss:g} dB less than with plain "
+        f"quantize_static (--max-loss; most: {decibels(most)} less); slopes are within half a "
+        "step; rounding explains all other differences"
+    )
+    metric = result.metric
+    if metric is not None and limits.max_drop is not None:
+        yield (
+            f"and {metric.name} falls by at most {limits.max_drop:g} (--max-drop; it falls by "
+            f"{metric.in_float - metric.in_int8:.6g})"
+        )
 
 
 def _ratio(ratio: Ratio) -> str:
-    return f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) times"
+    return f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
 
 
 def _small(value: float | None) -> str:

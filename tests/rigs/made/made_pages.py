@@ -18,6 +18,7 @@ from prelu_tools.core.results.quantization import (
     QuantizedLayer,
     QuantizedOutput,
     QuantizedTimes,
+    QuantizeLimits,
     QuantizeResult,
 )
 from prelu_tools.core.results.reasons import Reason
@@ -142,6 +143,7 @@ def quantized() -> QuantizeResult:
             2.8e-3, 2.6e-3, 0.75e-3, ratio, ratio, 1, (("x", sizes),), "1.32", "A"
         ),
         metric=None,
+        limits=QuantizeLimits(10.0, 1.0),
         rows=(48, 16),
         options={},
         verification=passing(),
