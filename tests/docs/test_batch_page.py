@@ -29,7 +29,7 @@ def _commands() -> list[list[str]]:
 def test_every_command_runs_in_order() -> None:
     Path("pairs.csv").write_text("reference,candidate\nmodels/net.onnx,clean/net.onnx\n")
     commands = _commands()
-    assert len(commands) == 8
+    assert len(commands) == 9
     for command in commands:
         found = cli(*command)
         assert found.code == 0, f"{command}: {found.words}"
