@@ -20,7 +20,7 @@ from prelu_tools.backends.source_spec import (
     parse_source_spec,
     type_name,
 )
-from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
+from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
 
 if TYPE_CHECKING:
     from prelu_tools.backends.protocol.interface import Backend, OnnxGraph, Source
@@ -89,11 +89,12 @@ def open_object(
 
     Raises:
         MissingExtraError: its framework is not installed.
-        PReLUToolsError: it is nothing of the kind, or the weights do not fit.
+        UsageError: it is nothing of the kind.
+        PReLUToolsError: the weights do not fit.
     """
     name = model_framework(model)
     if name is None:
-        raise PReLUToolsError(
+        raise UsageError(
             f"{label} is of type {type_name(model)}: expected a torch.nn.Module or a "
             "keras.Model, or a callable that returns one"
         )
@@ -109,8 +110,9 @@ def check_source(text: str, inspects: bool = False) -> None:
         inspects: whether it is looked at only, and not run.
 
     Raises:
-        UsageError: it is spelled like nothing that is known.
-        PReLUToolsError: a file or a name of it is missing, or it is no kind of model.
+        UsageError: it is spelled like nothing that is known, or names what a Python file does not
+            have.
+        PReLUToolsError: a file of it is missing, or is no kind of model.
     """
     source_spec = parse_source_spec(text)
     if source_spec.file is None:
@@ -131,7 +133,7 @@ def _check_file(source_spec: SourceSpec, path: Path, rows: Sequence[Row]) -> Row
         suffixes = {x for row in rows for x in row.suffixes if x.startswith(".")}
         raise PReLUToolsError(unknown_kind(path, sorted(suffixes)))
     if source_spec.weights is not None:
-        raise PReLUToolsError(
+        raise UsageError(
             f"{source_spec.text}: weights can be given for a Python source only "
             "(nets.py:Net@weights.pt)"
         )

@@ -248,8 +248,8 @@ def build_object(source_spec: SourceSpec) -> object:
     into, is the same every time, so that an export can be compared with its source later on.
 
     Raises:
-        UsageError: the arguments are not literals.
-        PReLUToolsError: there is no such name, or the call fails.
+        UsageError: there is no such name, or it does not take these arguments.
+        PReLUToolsError: the call fails.
     """
     if source_spec.module is None or source_spec.call is None:
         raise AssertionError("not a Python source")

@@ -230,7 +230,7 @@ def test_arguments_that_are_no_literals(call: str) -> None:
 
 
 def test_a_name_that_is_not_there_is_told_with_those_that_are_defined_there() -> None:
-    with pytest.raises(PReLUToolsError, match="has no 'other'; it has Net, make, ") as caught:
+    with pytest.raises(UsageError, match="has no 'other'; it has Net, make, ") as caught:
         build_object(parse_source_spec("spelled_nets.py:other"))
     assert "_private" not in str(caught.value)
     assert "helper" not in str(caught.value)
@@ -238,7 +238,7 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are_defined_there() ->
 
 @pytest.mark.parametrize("name", ["net", "Nett", "NET"])
 def test_a_name_that_is_mistyped_is_answered_with_the_one_that_was_meant(name: str) -> None:
-    with pytest.raises(PReLUToolsError, match=f"has no '{name}': did you mean Net?"):
+    with pytest.raises(UsageError, match=f"has no '{name}': did you mean Net?"):
         build_object(parse_source_spec(f"spelled_nets.py:{name}"))
 
 
@@ -246,7 +246,6 @@ def test_a_name_that_is_mistyped_is_answered_with_the_one_that_was_meant(name: s
     ("call", "words"),
     [
         ("broken", "calling spelled_nets.py:broken failed with RuntimeError: no such layer"),
-        ("Net(1, 2, 3, 4)", "failed with TypeError"),
         ("number()", "failed with TypeError"),
         ("Net.Outer", "has no 'Net.Outer'"),
         ("make(1)(2)", "has no 'make"),
@@ -256,6 +255,11 @@ def test_a_call_that_fails(call: str, words: str) -> None:
     with pytest.raises(PReLUToolsError) as caught:
         build_object(parse_source_spec(f"spelled_nets.py:{call}"))
     assert words in str(caught.value)
+
+
+def test_a_call_with_too_many_arguments_says_which_it_takes() -> None:
+    with pytest.raises(UsageError, match="too many positional arguments; it takes size, name, opt"):
+        build_object(parse_source_spec("spelled_nets.py:Net(1, 2, 3, 4)"))
 
 
 def test_an_error_of_the_tool_passes_through(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def check_name(module: str, call: str, code: Code, weights: Path | None = None) 
         weights: what the user named after an `@`.
 
     Raises:
-        PReLUToolsError: it cannot be what the user wants.
+        UsageError: it cannot be what the user wants.
     """
     name, _, arguments = call.partition("(")
     first, _, rest = name.strip().partition(".")
@@ -41,7 +41,7 @@ def check_name(module: str, call: str, code: Code, weights: Path | None = None) 
 
 def no_such_name(
     module: str, name: str, offered: Sequence[str], others: Iterable[str] = ()
-) -> PReLUToolsError:
+) -> UsageError:
     """The error for a name that a module does not have.
 
     Args:
@@ -57,13 +57,13 @@ def no_such_name(
     meant = lowered.get(name.lower()) or (near[0] if near else None)
     begin = f"{module} has no {name!r}"
     if meant is not None:
-        return PReLUToolsError(f"{begin}: did you mean {meant}?")
-    return PReLUToolsError(f"{begin}; it has {joined(offered) or 'no class and no function'}")
+        return UsageError(f"{begin}: did you mean {meant}?")
+    return UsageError(f"{begin}; it has {joined(offered) or 'no class and no function'}")
 
 
 def needs_arguments(
     label: str, needed: Sequence[str], given: Sequence[str] = (), weights: Path | None = None
-) -> PReLUToolsError:
+) -> UsageError:
     """The error for a call that leaves out arguments; it shows the source to type.
 
     Args:
@@ -75,7 +75,7 @@ def needs_arguments(
     call = call_to_complete(label, needed, given) + (f"@{weights}" if weights else "")
     names = "its argument" if len(needed) == 1 else "its arguments"
     capitals = _and([name.upper() for name in needed])
-    return PReLUToolsError(
+    return UsageError(
         f"{label} needs {names} {_and(needed)}: use '{call}', with values such as 64, 'relu' or "
         f"(1, 2) for {capitals}"
     )
@@ -140,12 +140,13 @@ def refuse_call(
         weights: what the user named after an `@`.
 
     Raises:
-        PReLUToolsError: arguments are missing, or have names that it does not know.
+        UsageError: arguments are missing, too many, or have names that it does not know.
     """
     try:
-        parameters = inspect.signature(target).parameters.values()
+        signature = inspect.signature(target)
     except (ValueError, TypeError):
         return
+    parameters = signature.parameters.values()
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     wanted = [one for one in parameters if one.kind not in variadic]
     positional = [one for one in wanted if one.kind is not inspect.Parameter.KEYWORD_ONLY]
@@ -158,6 +159,12 @@ def refuse_call(
         raise _unknown_argument(label, unknown[0], free, missing, (args, kwargs), weights)
     if missing:
         raise needs_arguments(label, missing, _as_typed(args, kwargs), weights)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        call = f"{label}({', '.join(_as_typed(args, kwargs))})"
+        takes = ", ".join(one.name for one in wanted) or "no arguments"
+        raise UsageError(f"{call}: {error}; it takes {takes}") from error
 
 
 def _as_typed(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
@@ -167,7 +174,7 @@ def _as_typed(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
 def _unknown_argument(
     label: str, name: str, free: Sequence[str], missing: Sequence[str],
     given: tuple[Sequence[Any], Mapping[str, Any]], weights: Path | None,
-) -> PReLUToolsError:  # fmt: skip
+) -> UsageError:  # fmt: skip
     """The error for an argument that a call does not take, with the call that was meant.
 
     Args:
@@ -182,13 +189,13 @@ def _unknown_argument(
     near = difflib.get_close_matches(name, free, n=1)
     meant = near or [one for one in free if one.startswith(name) or name.startswith(one)]
     if len(meant) != 1:
-        return PReLUToolsError(f"{begin}: expected {joined(free) or 'no other arguments'}")
+        return UsageError(f"{begin}: expected {joined(free) or 'no other arguments'}")
     args, kwargs = given
     named = {meant[0] if one == name else one: value for one, value in kwargs.items()}
     needed = [one for one in missing if one not in named]
     call = call_to_complete(label, needed, _as_typed(args, named))
     call += f"@{weights}" if weights else ""
-    return PReLUToolsError(f"{begin}: did you mean {meant[0]}, as in '{call}'?")
+    return UsageError(f"{begin}: did you mean {meant[0]}, as in '{call}'?")
 
 
 def joined(names: Sequence[str], last: str = ", ") -> str:

@@ -28,8 +28,8 @@ def check_python(source_spec: SourceSpec) -> None:
     """Reject a Python source whose files or names are not there.
 
     Raises:
-        UsageError: its arguments are not literals.
-        PReLUToolsError: a file or a name is missing, or the call lacks arguments.
+        UsageError: a name is missing, the call lacks arguments, or they are not literals.
+        PReLUToolsError: a file is missing.
     """
     if source_spec.module is None or source_spec.call is None:
         raise AssertionError("not a Python source")

@@ -135,7 +135,7 @@ def _check_request(request: ExportRequest) -> None:
     refuse_existing(request.output, request.force)
     known = range(FIRST_OPSET, min(newest_known(), newest_opset()) + 1)
     if request.opset is not None and request.opset not in known:
-        raise PReLUToolsError(
+        raise UsageError(
             f"opset {request.opset} cannot be written: expected {known[0]} to {known[-1]}, the "
             "newest that the installed onnx and onnxruntime support"
         )

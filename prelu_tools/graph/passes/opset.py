@@ -7,7 +7,7 @@ from dataclasses import replace
 import onnx
 from onnx import version_converter
 
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.natives import inlined
 from prelu_tools.graph.passes.prune import UNLISTED
@@ -33,12 +33,13 @@ def raise_opset(model: OnnxModel, wanted: int) -> OnnxModel:
     Metadata of main-graph nodes stays; inferred types are lost.
 
     Raises:
-        PReLUToolsError: it is of a newer opset, or has an operator that onnx cannot convert.
+        UsageError: it is of a newer opset.
+        PReLUToolsError: it has an operator that onnx cannot convert.
     """
     if model.opset == wanted:
         return model
     if model.opset > wanted:
-        raise PReLUToolsError(
+        raise UsageError(
             f"the model has opset {model.opset}, which cannot be lowered to {wanted}: use "
             f"--opset {model.opset}, or leave it out"
         )

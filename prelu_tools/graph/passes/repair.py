@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import onnx
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption
 from prelu_tools.core.prelu.slopes import Shape, broadcasts
 from prelu_tools.graph.io.model import OnnxModel
@@ -169,7 +169,7 @@ class _Site:
                 "--slope-axis -1 (the last axis); with optimize, together with --repair-slopes"
             )
         if not -rank <= axis < rank or shape[axis] not in (None, size):
-            raise PReLUToolsError(
+            raise UsageError(
                 f"--slope-axis {axis}: {self._words()} does not fit there; expected one of "
                 f"{', '.join(map(str, fitting))}"
             )

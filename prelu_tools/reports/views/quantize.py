@@ -146,7 +146,8 @@ def _times(times: QuantizedTimes) -> Table:
         Column("median time of a run", "text"),
         Column("time"),
         Column(
-            "int8 / this", meaning="time of the new file divided by this time, with its 95% interval"
+            "int8 / this",
+            meaning="time of the new file divided by this, and the 95% interval",
         ),
     )
     rows = [
