@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import ast
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from prelu_tools.backends.source_spec import base_name, python_parts
-from prelu_tools.batch.init.needed import files_of
+from prelu_tools.backends.source_spec import python_parts
 from prelu_tools.batch.init.references import OnnxFile, Reference
-from prelu_tools.commands.verify.reference.stale import stale_notes
-from prelu_tools.core.errors import PReLUToolsError
-from prelu_tools.core.files.hashing import sha256_of
+from prelu_tools.commands.verify.reference.stale import other_versions, stale_notes
 from prelu_tools.core.python_code import read_code
 from prelu_tools.core.results.reasons import Reason, as_reason, warnings_of
-from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH
 
 _WORD = "prelu"  # PReLU, MyPReLU, aten.prelu
 _MOST_BYTES = 500_000_000
@@ -48,25 +44,10 @@ def doubts_of(reference: Reference, models: Sequence[OnnxFile]) -> Iterator[Reas
     said = {model.path.as_posix(): model.said for model in models}
     made = reference.recording
     if made is None:
-        yield from _of_other_versions(label, said)
+        yield from other_versions(label, said)
     elif made.source_file is not None:
         notes = stale_notes(label, made.source_file, said)
         yield from map(as_reason, warnings_of(notes))
-
-
-def _of_other_versions(label: str, said: Mapping[str, Mapping[str, str]]) -> Iterator[Reason]:
-    """A sentence for each model whose source file had another content when it was exported."""
-    name = base_name(label)
-    hashed = [model for model, of in said.items() if of.get(SOURCE) == name and SOURCE_HASH in of]
-    learned = files_of(label)[-1:]
-    with suppress(PReLUToolsError):
-        sha256 = sha256_of(Path(learned[0])) if hashed and learned else ""
-        for model in hashed:
-            if sha256 and said[model][SOURCE_HASH] != sha256:
-                yield Reason(
-                    f"{model} was exported from another version of {learned[0]}: export it again",
-                    "candidate_of_other_version",
-                )
 
 
 def mentions_prelu(reference: Reference, folder: Path) -> bool:

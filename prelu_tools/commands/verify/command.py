@@ -37,6 +37,7 @@ from prelu_tools.commands.verify.reference.replay import (
     refuse_records,
     replaying,
 )
+from prelu_tools.commands.verify.reference.stale import other_versions, stated_by
 from prelu_tools.commands.verify.reference.swapped import swapped_sides
 from prelu_tools.commands.verify.request import (
     VerifyRequest,
@@ -157,13 +158,17 @@ def verify_source(
             else:
                 judged += _judge(reference, item, request, progress)
         reference.notes += swapped_sides(source, opened)
+        failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
+        if failed and source.recording is None:  # that may be why; a pass needs no reason
+            wrong = {judged[i].report.model for i in failed}
+            of_failed = stated_by([item for item in opened if item.label in wrong])
+            reference.notes += other_versions(request.reference, of_failed)
         reference.notes += unchecked_sizes(source, opened, request.options.inputs)
         if not request.strict_interface:
             reference.notes += fixed_sizes(source, opened)
         agreements = agreements_of(reference, judged, request)
         result = conclude(reference, judged, agreements, request)
         result = replace(result, sizes=settled.sizes, inputs=settled.inputs, quick=request.quick)
-        failed = [i for i, item in enumerate(judged) if item.report.verdict == "fail"]
         if request.bundle is not None and failed:
             bundled = judged[failed[0]]
             where = next(o for o in opened if o.label == bundled.report.model)

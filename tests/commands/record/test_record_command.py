@@ -428,6 +428,26 @@ def test_a_record_of_another_version_of_its_source_says_so(
     assert said[-1].endswith("was recorded from: export or record it again")
 
 
+def test_a_file_that_fails_is_said_to_be_exported_from_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = _net(tmp_path, "net", "y = PRelu(x, a)")
+    assert cli("export", "net.onnx", "-o", "exported.onnx", "-q").code == 0
+
+    def codes(code: int) -> list[str | None]:
+        found = verify(Path("net.onnx"), "exported.onnx", "--no-power")
+        assert found.code == code
+        return list(found.json["note_codes"])
+
+    other = "candidate_of_other_version"
+    assert other not in codes(0)
+    _net(tmp_path, "net", "u = Identity(x) [a] y = PRelu(u, a)")
+    assert other not in codes(0)  # saved again, and the same
+    changed(source, source, set_slopes("a", np.negative))
+    assert other in codes(1)
+
+
 def test_a_git_lfs_pointer_is_compared_by_the_hash_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,7 +157,8 @@ def _opened(
     parts.answer(dict.fromkeys(names) | {
         "_open_candidates": list(linked), "within_calibration": replace(REQUEST, samples=7),
         "_judge": judged, "swapped_sides": ["swapped"], "unchecked_sizes": ["unchecked"],
-        "agreements_of": "agreements", "conclude": RESULT,
+        "agreements_of": "agreements", "conclude": RESULT, "stated_by": "said",
+        "other_versions": ["another version"],
     })  # fmt: skip
     parts._patch.setattr(module, "replaying" if recording else "running", run)
     return _source(recording), reference, judged
@@ -281,6 +282,7 @@ def test_the_first_failure_is_written_as_a_bundle(
     expected = [] if bundled is None else [("write_bundle", Path("b"), reference, linked,
                                             judged[bundled])]  # fmt: skip
     assert written == expected
+    assert ("another version" in reference.notes) == ("fail" in verdicts)
 
 
 # Candidates

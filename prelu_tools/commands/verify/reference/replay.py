@@ -28,7 +28,7 @@ from prelu_tools.commands.verify.reference.constant import constant_outputs, of_
 from prelu_tools.commands.verify.reference.perturbed import SPREAD, PerturbedRuns
 from prelu_tools.commands.verify.reference.rebatching import Part, parts_of
 from prelu_tools.commands.verify.reference.reference import Call, Reference
-from prelu_tools.commands.verify.reference.stale import stale_notes
+from prelu_tools.commands.verify.reference.stale import stale_notes, stated_by
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.arrays import Array, shapes_in_words
 from prelu_tools.core.errors import PReLUToolsError, UsageError
@@ -39,7 +39,6 @@ from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import Extent, resolution_of
-from prelu_tools.graph.io.metadata import properties
 
 _OF_RUNS = ("input_one_value", "no_negative_input")  # notes that depend on which runs are taken
 
@@ -109,11 +108,7 @@ def replaying(
         )
         reference.notes += turned.notes
         if recording.source_file is not None:
-            said = {
-                item.label: properties(item.source.graph.model.proto)
-                for item in opened
-                if item.source.graph is not None
-            }
+            said = stated_by(opened)
             reference.notes += stale_notes(source.label, recording.source_file, said)
         reference.untaken = turned.doubts
         yield reference, settled

@@ -1,15 +1,18 @@
-"""Whether a record is up to date with its source and with the candidates' source."""
+"""Whether records and candidates are up to date with their source."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from prelu_tools.backends.protocol.recording import RecordedFile
+from prelu_tools.backends.source_spec import base_name, path_spans
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.hashing import sha256_of
 from prelu_tools.core.results.reasons import Reason
-from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH
+from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH, properties
 
 _SAVED_MODEL = "saved_model.pb"
 
@@ -49,6 +52,39 @@ def stale_notes(
                 f"{record} was recorded from: {'export' if is_current else again} it again",
                 "candidate_of_other_version",
             )
+
+
+def other_versions(reference: str, candidates: Mapping[str, Mapping[str, str]]) -> Iterator[Reason]:
+    """A sentence for each candidate that was exported when the reference's file was different.
+
+    Args:
+        reference: the source.
+        candidates: the metadata of each, by its label.
+    """
+    with suppress(PReLUToolsError):  # a model in memory, or a file that cannot be read
+        name, files = base_name(reference), path_spans(reference)
+        hashed = [
+            label
+            for label, said in candidates.items()
+            if said.get(SOURCE) == name and SOURCE_HASH in said
+        ]
+        if hashed and files and "://" not in reference:
+            learned = Path(reference[slice(*files[-1])])
+            sha256 = sha256_of(learned)
+            for label in hashed:
+                if candidates[label][SOURCE_HASH] != sha256:
+                    yield Reason(
+                        f"{label} was exported from another version of {learned}: export it again",
+                        "candidate_of_other_version",
+                    )
+
+
+def stated_by(opened: Sequence[Linked]) -> dict[str, dict[str, str]]:
+    """The metadata of each candidate that is an ONNX file, by its label."""
+    graphs = {item.label: item.source.graph for item in opened}
+    return {
+        label: properties(graph.model.proto) for label, graph in graphs.items() if graph is not None
+    }
 
 
 def _hashes(beside: Path, made_of: RecordedFile) -> tuple[dict[Path, str], str]:
