@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
-from prelu_tools.core.results.reasons import WARNINGS, code_of
+from prelu_tools.core.results.reasons import RECORD_NOT_CHECKED, WARNINGS, code_of
 from prelu_tools.core.results.verification.candidate import CandidateReport, Power, Tolerance
 from prelu_tools.core.results.verification.parity import (
     Deviation,
@@ -104,6 +104,20 @@ def other_warnings(result: VerifyResult | BatchEntry) -> tuple[str, ...]:
     return tuple(
         one for one in result.warnings if not any(why.startswith(one) for why in result.reasons)
     )
+
+
+def unknown_records(result: BatchResult) -> Iterator[str]:
+    """At most one sentence: the checks whose records could not be compared with their models."""
+    documents = {entry.name: entry.document or {} for entry in result.entries}
+    names = [
+        k for k, found in documents.items() if RECORD_NOT_CHECKED in found.get("note_codes", ())
+    ]
+    if names:
+        s, verb = ("", "is") if len(names) == 1 else ("s", "are")
+        yield (
+            f"note: {listed(names)}: the model{s} {verb} not here, so whether the record{s} {verb} "
+            "up to date was not checked"
+        )
 
 
 def warning_lines(warnings: Iterable[str]) -> tuple[Text, ...]:

@@ -12,7 +12,7 @@ from made_results import exported, optimized, usual, verified
 from test_checks_report import checks_of, entry_of
 
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
-from prelu_tools.core.results.reasons import WARNINGS, Reason
+from prelu_tools.core.results.reasons import RECORD_NOT_CHECKED, WARNINGS, Reason
 from prelu_tools.reports import Result, Style, formats_of, render
 from prelu_tools.reports.writers.json import one_line
 
@@ -42,6 +42,20 @@ def test_a_warning_that_is_the_reason_of_a_failure_is_shown_once(form: str) -> N
         told = render(result, form, Style())
         assert why in told
         assert form == "json" or _MARKS[form] not in told
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "html", "github"])
+def test_a_list_names_the_records_that_could_not_be_compared_with_their_models(form: str) -> None:
+    unknown = dataclasses.replace(_PASSED, notes=(Reason("unknown", RECORD_NOT_CHECKED),))
+    first = entry_of("first", unknown)
+    more = (entry_of("b", unknown), entry_of("c", _PASSED))
+    for others, which in (
+        ((), "first: the model is not here, so whether the record is"),
+        (more, "first, b: the models are not here, so whether the records are"),
+    ):
+        text = " ".join(render(checks_of(first, *others), form, Style()).split())
+        assert f"{which} up to date was not checked" in text
+    assert "up to date was not" not in render(checks_of(entry_of("c", _PASSED)), form, Style())
 
 
 _MARKS = {

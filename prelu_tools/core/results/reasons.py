@@ -11,6 +11,9 @@ SPECIAL_VALUE_DIFFERS: Final = "special_value_differs"
 VALUES_DIFFER: Final = "slopes_differ"
 """The code of a sentence about slopes of other values, without a pattern in them."""
 
+RECORD_NOT_CHECKED: Final = "record_not_checked"
+"""The code of the note that a record could not be compared with its model's file."""
+
 WARNINGS: Final = frozenset(
     {
         "slopes_initial",

@@ -37,6 +37,7 @@ from prelu_tools.reports.sentences import (
     headline_of,
     other_warnings,
     power_share,
+    unknown_records,
     worst_difference,
 )
 from prelu_tools.reports.views import verify
@@ -91,7 +92,7 @@ def view(result: BatchResult, style: Style) -> Section:
             _not_passed(result.entries),
             *tables,
             *parts.each,
-            Lines(result.notes),
+            Lines.of((*result.notes, *unknown_records(result))),
             _workers(result.workers),
         ),
         _overall(result, words),

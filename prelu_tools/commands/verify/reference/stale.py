@@ -11,7 +11,7 @@ from prelu_tools.backends.source_spec import base_name, path_spans
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.hashing import sha256_of
-from prelu_tools.core.results.reasons import Reason
+from prelu_tools.core.results.reasons import RECORD_NOT_CHECKED, Reason
 from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH, properties
 
 _SAVED_MODEL = "saved_model.pb"
@@ -36,7 +36,7 @@ def stale_notes(
     is_current = made_of.sha256 in found.values()
     if not found:
         yield Reason(
-            f"{why_none}, so whether {record} is up to date was not checked", "record_not_checked"
+            f"{why_none}, so whether {record} is up to date was not checked", RECORD_NOT_CHECKED
         )
     elif not is_current:
         again = "export and record" if made_of.sha256 in exported.values() else "record"
