@@ -1,14 +1,14 @@
 // The verdict on a candidate: the one of `prelu-tools verify RECORD MODEL`, or none where this page
 // cannot look at what the verdict depends on.
 
-import { identity, inverse, taking, usual } from "./alignment.js";
+import { identity, inverse, sameOrder, taking, usual } from "./alignment.js";
 import { isFloat, sameBits, sameShape, transpose } from "./arrays.js";
 import { Comparison, limitOf } from "./comparing.js";
 import { NoVerdict } from "./errors.js";
 import { LayerJudge, behaviour, isOff, isRight } from "./layerjudge.js";
 import { pairLayers, readLayers } from "./layers.js";
 import { linkInputs, pairOutputs, partsOf, rowCount, takeRows } from "./linking.js";
-import { dataFiles, withOutputs } from "./onnx.js";
+import { dataFiles, statedOrders, withOutputs } from "./onnx.js";
 import { expectedCalls, expectedOutputs, referenceLayers } from "./reference.js";
 import { align, compareSlopes, differing } from "./slopes.js";
 import { trySpecialValues } from "./special.js";
@@ -59,7 +59,7 @@ export async function judge(record, model, runtime, tell = () => {}) {
   if (missing !== undefined) throw new NoVerdict(`the model's weights are in ${missing}: drop that file with it`);
   refuseNarrow(model);
   if (record.computes_in) throw new NoVerdict(`the reference computes in ${record.computes_in}: this page has limits for float32 only; use prelu-tools verify`);
-  const links = linkInputs(record.inputs, model.inputs);
+  const links = linkInputs(record.inputs, model.inputs, statedOrders(model, "input"));
   const references = await referenceLayers(record);
   const found = readLayers(model, runtime.files);
   const hidden = unseen(model);
@@ -76,7 +76,7 @@ export async function judge(record, model, runtime, tell = () => {}) {
   for await (const part of partsOf(record, links)) parts.push({ ...part, ...(await partOf(record, part)) });
   if (!parts.length) throw new NoVerdict("the record has no run at the sizes that the model fixes: record it again with these (--input)");
   const results = await runAll(record, model, runtime, links, parts, state, tell);
-  const outputs = judgeOutputs(record, links, parts, results, state);
+  const outputs = judgeOutputs(record, links, parts, results, statedOrders(model, "output"), state);
   const layers = await judgeLayers(record, model, runtime, links, parts, { references, found, outputs }, state, tell);
   const failed = outputs.some((one) => one.verdict === "fail");
   if (failed && links.some((link) => link.isOpen)) {
@@ -126,7 +126,7 @@ function notePlaces(runtime, onCpu, state) {
   } else if (runtime.provider !== "wasm") state.notes.push("every node ran on WebGPU");
 }
 
-function judgeOutputs(record, links, parts, results, state) {
+function judgeOutputs(record, links, parts, results, stated, state) {
   const given = Object.fromEntries(record.outputNames.map((name) => [name, parts[0].outputs[name].given]));
   const pairs = pairOutputs(given, results[0]);
   const known = parts.every((part) => Object.values(part.outputs).every(({ spread }) => spread !== null));
@@ -137,7 +137,7 @@ function judgeOutputs(record, links, parts, results, state) {
     let words = null;
     for (const [i, part] of parts.entries()) {
       const { expected, spread } = part.outputs[mine];
-      const y = toReference(expected, results[i][theirs], moved);
+      const y = toReference(expected, results[i][theirs], moved, stated.get(theirs));
       if (!sameShape(expected.shape, y.shape)) {
         words = `output ${theirs} has shape [${y.shape}], expected [${expected.shape}]`;
         break;
@@ -155,11 +155,13 @@ function judgeOutputs(record, links, parts, results, state) {
 
 const share = ({ worst }) => (worst > 1 ? `, ${worst.toPrecision(3)} times their limit` : "");
 
-/** The candidate's output in the reference's axes, where an input of its rank was moved. */
-function toReference(expected, y, moved) {
+/** The candidate's output in the reference's axes, where an input of its rank was moved, or the file says so. */
+function toReference(expected, y, moved, stated) {
   const rank = expected.shape.length;
-  if (!moved.has(rank) || rank < 3) return y;
-  const fitting = taking(usual(rank), expected.shape, y.shape).map((order) => transpose(y, inverse(order)));
+  const orders = taking(usual(rank), expected.shape, y.shape);
+  const mayMove = moved.has(rank) || orders.some((order) => stated && sameOrder(order, stated));
+  if (!mayMove || rank < 3) return y;
+  const fitting = orders.map((order) => transpose(y, inverse(order)));
   const distance = ({ data }) => data.reduce((sum, value, i) => sum + Math.abs(Number(value) - Number(expected.data[i])), 0);
   return fitting.length ? fitting.reduce((best, one) => (distance(one) < distance(best) ? one : best)) : y;
 }

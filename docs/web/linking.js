@@ -1,13 +1,16 @@
 // Which input and output of the candidate is which of the reference, and which runs it takes.
 
-import { identity, taking, usual } from "./alignment.js";
+import { identity, sameOrder, taking, usual } from "./alignment.js";
 import { rowsOf, sameBits } from "./arrays.js";
 import { NoVerdict } from "./errors.js";
 
 const dims = (shape) => `[${shape.map((size) => size ?? "?").join(", ")}]`;
 
-/** Pair the inputs by name, else by order; `order` takes the reference's axes to the candidate's. */
-export function linkInputs(references, candidates) {
+/**
+ * Pair the inputs by name, else by order; `order` takes the reference's axes to the candidate's.
+ * Where shapes leave it open, it is the one that the candidate states.
+ */
+export function linkInputs(references, candidates, stated = new Map()) {
   const byName = new Map(candidates.map((input) => [input.name, input]));
   const names = references.map(({ name }) => name);
   let pairs;
@@ -15,10 +18,10 @@ export function linkInputs(references, candidates) {
     pairs = references.filter(({ name }) => byName.has(name)).map((mine) => [mine, byName.get(mine.name)]);
   } else if (references.length === candidates.length) pairs = references.map((mine, i) => [mine, candidates[i]]);
   else throw new NoVerdict(`the model has ${candidates.length} inputs; the reference has ${references.length} (${names.join(", ")})`);
-  return pairs.map(([mine, other]) => link(mine, other));
+  return pairs.map(([mine, other]) => link(mine, other, stated.get(other.name)));
 }
 
-function link(mine, other) {
+function link(mine, other, stated) {
   if (mine.dtype !== other.dtype) {
     throw new NoVerdict(`input ${other.name} is ${other.dtype}, but ${mine.dtype} in the reference: this page compares only models with the same input types`);
   }
@@ -30,7 +33,8 @@ function link(mine, other) {
   const chosen = exact.length === 1 ? exact : fitting;
   if (!chosen.length) throw new NoVerdict(`input ${other.name} has shape ${dims(other.shape)}, but the reference's ${mine.name} has shape [${mine.shape.join(", ")}]`);
   const key = (order) => order.filter((axis) => left[axis] !== 1).join();
-  return { mine, other, order: chosen[0], isOpen: new Set(chosen.map(key)).size > 1 };
+  const order = chosen.find((one) => stated && sameOrder(one, stated)) ?? chosen[0];
+  return { mine, other, order, isOpen: new Set(chosen.map(key)).size > 1 };
 }
 
 /** The sizes that the candidate fixes, in the reference's axes. */

@@ -1,5 +1,6 @@
 // An ONNX file, read as far as a check needs it: inputs, outputs, PRelu nodes and their slopes.
 
+import { isPlain } from "./alignment.js";
 import { fromBytes, kindOf, sizeOf } from "./arrays.js";
 import { NoVerdict } from "./errors.js";
 import { joined, lengthField, message, text, whole, wholeField, wholes } from "./protobuf.js";
@@ -30,6 +31,7 @@ export function readModel(bytes) {
     irVersion: whole(model.get(1)[0]),
     opset: Math.max(0, ...opset.map((entry) => whole(entry.get(2)?.[0] ?? 0n))),
     nFunctions: (model.get(25) ?? []).length,
+    properties: propertiesOf(model.get(14)),
     nodes: (graph.get(1) ?? []).map(readNode),
     inputs, outputs: values(12), shapes, initializers,
   };
@@ -47,16 +49,30 @@ function valueInfo(raw) {
   };
 }
 
+const propertiesOf = (raws = []) => new Map(raws.map(message).map((one) =>
+  [text(one.get(1)?.[0] ?? new Uint8Array()), text(one.get(2)?.[0] ?? new Uint8Array())]));
+
+/** By name the orders in which a file says its inputs or outputs were moved from its source's axes. */
+export function statedOrders(model, side) {
+  let found;
+  try {
+    found = JSON.parse(model.properties.get(`prelu_tools.${side}_axes`) ?? "{}");
+  } catch {
+    return new Map();
+  }
+  const isOrder = (axes) => Array.isArray(axes) && isPlain([...axes].sort((a, b) => a - b));
+  return new Map(Object.entries(found ?? {}).filter(([, axes]) => isOrder(axes)));
+}
+
 function readNode(raw) {
   const node = message(raw);
   const texts = (number) => (node.get(number) ?? []).map(text);
   const attributes = (node.get(5) ?? []).map(message);
-  const entries = (node.get(9) ?? []).map(message);
   return {
     inputs: texts(1), outputs: texts(2), name: texts(3)[0] ?? "", op: texts(4)[0] ?? "", domain: texts(7)[0] ?? "",
     hasBody: attributes.some((one) => BODIES.some((number) => one.has(number))),
     attributes: new Map(attributes.map((one) => [text(one.get(1)[0]), one])),
-    properties: new Map(entries.map((one) => [text(one.get(1)?.[0] ?? new Uint8Array()), text(one.get(2)?.[0] ?? new Uint8Array())])),
+    properties: propertiesOf(node.get(9)),
   };
 }
 

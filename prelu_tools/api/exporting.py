@@ -8,7 +8,7 @@ from typing import Literal
 
 from prelu_tools.arguments import PathLike, Range, Shapes
 from prelu_tools.commands.speaking import speaking_python
-from prelu_tools.core.options import ExternalData, InputLayout, Route, SourceOptions
+from prelu_tools.core.options import ExternalData, Route, SourceOptions, WantedLayout
 from prelu_tools.core.requests.option import read_keywords
 from prelu_tools.core.results.export import ExportResult
 from prelu_tools.core.targets import ExportTarget
@@ -24,7 +24,8 @@ def export(
     dtype: Literal["float32", "float16"] | None = None,
     target: ExportTarget = "portable",
     slope_axis: int | None = None,
-    input_layout: InputLayout = "keep",
+    input_layout: WantedLayout = "keep",
+    output_layout: WantedLayout = "keep",
     route: Route | None = None,
     external_data: ExternalData = "auto",
     verify: bool = True,
@@ -51,6 +52,8 @@ def export(
         slope_axis: for an ONNX file with slopes `[C]` that fit two axes: the axis that they belong
             to, 1 for the channels of NCHW, -1 for the last.
         input_layout: axis order of a Keras model's inputs that have 3 or more dimensions.
+        output_layout: axis order of a Keras model's outputs that have 4 or more dimensions, or 3
+            if an input has 3.
         route: `tf2onnx` or `torch`, the backend on which Keras runs and from which a Keras model is
             converted; Keras must not be imported yet, or run on it already.
         external_data: whether large weights go to a second file next to the model.

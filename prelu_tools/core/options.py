@@ -210,8 +210,8 @@ class SourceOptions:
 
 Route = Literal["tf2onnx", "torch"]
 """How a Keras model is run and converted: on TensorFlow, or on PyTorch by `torch.onnx`."""
-InputLayout = Literal["keep", "nchw", "nhwc"]
-"""An axis order to give inputs; `keep` for the source's own."""
+WantedLayout = Literal["keep", "nchw", "nhwc"]
+"""An axis order to give inputs or outputs; `keep` for the source's own."""
 
 
 ExternalData = Literal["auto", "always", "never"]
@@ -224,8 +224,10 @@ class ConversionOptions:
     opset: int = 18
     """Opset of the default domain that the result is to have. A converter that does not reach it
     writes its own nearest one below; the opset is raised from there, or refused."""
-    input_layout: InputLayout = "keep"
+    input_layout: WantedLayout = "keep"
     """Axis order of the inputs of rank 4 (of rank 3 and 5 likewise): the source's own, or this."""
+    output_layout: WantedLayout = "keep"
+    """The same for outputs; those of rank 3 only if an input has that rank."""
     slope_axis: int | None = None
     """The axis that an ONNX file's one-dimensional slopes lie along where they can be read in two
     ways (1: the channels of NCHW, -1: the last); None to refuse such a file."""

@@ -47,8 +47,8 @@ NOTHING = cast(Any, None)
     [
         (SourceOptions, {"inputs": (), "custom_objects": (), "allow_unsafe_load": False,
                          "show_chatter": False, "is_shared": False, "other": None}),
-        (ConversionOptions, {"opset": 18, "input_layout": "keep", "slope_axis": None,
-                             "is_verified": True}),
+        (ConversionOptions, {"opset": 18, "input_layout": "keep", "output_layout": "keep",
+                             "slope_axis": None, "is_verified": True}),
         (OtherInputs, {"more": (), "unlike": (), "is_turned": False}),
         (ExportResult, {"notes": (), "refused": (), "data_path": None, "n_data_bytes": 0,
                         "optimized": None, "inputs": (), "outputs": ()}),

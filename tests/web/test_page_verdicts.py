@@ -255,3 +255,28 @@ def test_a_record_of_another_model_or_a_doubtful_one_gives_no_pass(tmp_path: Pat
     assert "but the reference's" in answers[0]["doubts"][0]
     assert "had the same value for all inputs" in answers[1]["doubts"][0]
     assert "is not an .npz file" in answers[2]["doubts"][0]
+
+
+def test_an_output_that_the_file_says_was_transposed_is_compared_as_the_reference_has_it(
+    tmp_path: Path,
+) -> None:
+    tensors = {"act.weight": np.float32([0.25, -0.5, 1.5]).reshape(3, 1, 1)}
+    dims, paths = ["batch", 3, 4, 4], []
+    prelu = helper.make_node("PRelu", ["x", "act.weight"], ["h"], name="act")
+    for name, perm in (("same", [0, 1, 2, 3]), ("moved", [0, 2, 3, 1]), ("wrong", [0, 1, 3, 2])):
+        last = helper.make_node("Transpose", ["h"], ["y"], perm=perm)
+        path = tmp_path / f"{name}.onnx"
+        save_graph(path, [prelu, last], {"x": dims}, {"y": [dims[i] for i in perm]}, tensors)
+        if name == "same":
+            continue
+        for stated in (True, False):
+            model = onnx.load(path)
+            if stated:
+                model.metadata_props.add(key="prelu_tools.output_axes", value='{"y": [0, 2, 3, 1]}')
+            paths.append(tmp_path / f"{name}-{stated}.onnx")
+            onnx.save(model, paths[-1])
+    record(tmp_path / "same.onnx", tmp_path / "net.npz", samples=4, search_seconds=0)
+    answers = judged([(tmp_path / "net.npz", path) for path in paths])
+    assert [answer["verdict"] for answer in answers] == ["pass", "fail", "fail", "fail"], answers
+    found = [verify(tmp_path / "net.npz", path, power=False).verdict for path in paths]
+    assert found == ["pass", "fail", "fail", "fail"]

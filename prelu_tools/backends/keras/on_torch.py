@@ -23,7 +23,7 @@ from prelu_tools.backends.keras.steps import has_free_steps, steps_as_rows
 from prelu_tools.backends.keras.structure import Structure
 from prelu_tools.backends.protocol.calls import PReLUCall
 from prelu_tools.backends.protocol.failures import failed_on, sizes_from
-from prelu_tools.backends.protocol.interface import Conversion
+from prelu_tools.backends.protocol.interface import Conversion, layouts_between
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.torch.arguments import Arguments, from_structure
 from prelu_tools.backends.torch.finding import CallFinder
@@ -32,7 +32,7 @@ from prelu_tools.backends.torch.running.watch import Seen as TorchSeen
 from prelu_tools.backends.torch.source import TorchSource
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import ConversionOptions, SourceOptions
-from prelu_tools.graph.passes.cleaning.layouts import move_inputs
+from prelu_tools.graph.passes.cleaning.layouts import move_inputs, move_outputs
 from prelu_tools.graph.passes.pipeline import AFTER_TORCH_OF_KERAS, run_passes
 
 
@@ -185,11 +185,15 @@ class KerasTorchSource(TorchSource):
             zeros = [torch.from_numpy(array) for array in self._structure.zeros().values()]
             outside = _outside(self.label, lambda: self._module(*zeros))
             raise outside or error from error
-        layout = data_layout(self._model)
-        move_inputs(conversion.model.proto.graph, layout, wanted.input_layout)
+        layout, graph = data_layout(self._model), conversion.model.proto.graph
+        move_inputs(graph, layout, wanted.input_layout)
+        move_outputs(graph, layout, wanted.output_layout)
         run_passes(conversion.model, AFTER_TORCH_OF_KERAS)
-        moved = None if wanted.input_layout == "keep" else (layout, wanted.input_layout)
-        return replace(conversion, input_layouts=moved)
+        return replace(
+            conversion,
+            input_layouts=layouts_between(layout, wanted.input_layout),
+            output_layouts=layouts_between(layout, wanted.output_layout),
+        )
 
 
 class _Finder(CallFinder):

@@ -8,7 +8,7 @@ from prelu_tools.backends.onnxruntime.repaired import RepairedModel, repaired_mo
 from prelu_tools.backends.protocol.interface import Conversion, OnnxGraph
 from prelu_tools.core.options import ConversionOptions
 from prelu_tools.core.results.reasons import are, counted
-from prelu_tools.graph.io.metadata import TOOL
+from prelu_tools.graph.io.metadata import INPUT_AXES, OUTPUT_AXES, PREFIX, TOOL
 from prelu_tools.graph.match.layers import is_generated
 from prelu_tools.graph.passes.opset import raise_opset
 from prelu_tools.graph.passes.portable import Canonical, canonical
@@ -37,7 +37,7 @@ def canonicalise(source: OnnxGraph, wanted: ConversionOptions) -> Conversion:
         properties={
             entry.key: entry.value
             for entry in source.model.proto.metadata_props
-            if not entry.key.startswith("prelu_tools.")
+            if not entry.key.startswith(PREFIX) or entry.key in (INPUT_AXES, OUTPUT_AXES)
         },
         reference=repaired.reference,
     )

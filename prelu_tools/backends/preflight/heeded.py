@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prelu_tools.backends.protocol.interface import Source
     from prelu_tools.core.options import SourceOptions
 
-_OF_GRAPH, _OF_KERAS = ("target", "data", "slope_axis"), ("input_layout", "route")
+_OF_GRAPH, _OF_KERAS = ("target", "data", "slope_axis"), ("input_layout", "output_layout", "route")
 """Fields of requests that count for ONNX files only, and for Keras models only."""
 
 

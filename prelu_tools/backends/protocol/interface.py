@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         WideRunner,
     )
     from prelu_tools.core.arrays import Array
-    from prelu_tools.core.options import ConversionOptions, SourceOptions
+    from prelu_tools.core.options import ConversionOptions, SourceOptions, WantedLayout
     from prelu_tools.core.prelu.layout import Layout
     from prelu_tools.core.prelu.slopes import PReLULayer, SlopeParameter
     from prelu_tools.core.prelu.tags import TagBook
@@ -71,6 +71,8 @@ class Conversion:
     """Routes that were tried before and failed, in order."""
     input_layouts: tuple[Layout, Layout] | None = None
     """The axis order of the source's inputs and of the result's, where they were requested."""
+    output_layouts: tuple[Layout, Layout] | None = None
+    """The same of outputs (`graph.passes.cleaning.layouts.outputs_with_layout`)."""
     notes: tuple[str, ...] = ()
     """Notes for the user."""
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -79,6 +81,11 @@ class Conversion:
     """What the result is compared with, where the source itself does not run."""
     needs_check: bool = False
     """Whether the converter may change the model: it is never written without a comparison."""
+
+
+def layouts_between(source: Layout, wanted: WantedLayout) -> tuple[Layout, Layout] | None:
+    """What `Conversion` says of a layout that was requested; None where it was to be kept."""
+    return None if wanted == "keep" else (source, wanted)
 
 
 class Source(Protocol):

@@ -11,6 +11,7 @@ from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.preflight.heeded import refuse_ignored_options
 from prelu_tools.backends.protocol.interface import Conversion, Source
 from prelu_tools.backends.quiet import listening, quiet
+from prelu_tools.commands.export.layouts import layouts_by_role, moved_axes, refuse_idle_layouts
 from prelu_tools.commands.export.provenance import (
     example_sizes_of,
     options_of_export,
@@ -72,13 +73,19 @@ def export(
         wanted = request.opset or max(DEFAULT_OPSET, source.opset or 0)
         progress("converting")
         asked = ConversionOptions(
-            wanted, request.input_layout, request.slope_axis, is_verified=request.verify
+            opset=wanted,
+            input_layout=request.input_layout,
+            output_layout=request.output_layout,
+            slope_axis=request.slope_axis,
+            is_verified=request.verify,
         )
         conversion = source.convert(asked)
+        refuse_idle_layouts(conversion, request)
         progress("canonicalising")
         origin = provenance(source, request.source, conversion.route, is_file=opened is None)
         origin |= example_sizes_of(source, conversion.input_layouts)
         origin |= options_of_export(source, request)
+        origin |= moved_axes(conversion)
         model, missing = finished(conversion, source, origin, wanted, request.verify)
         model, notes = in_type(model, request.dtype)
         with placing(request.output, request.force) as temporary:
@@ -166,14 +173,14 @@ def _verify(
         ExportVerificationError: it is not its source.
         PReLUToolsError: there was no verdict, or a layer with missing calls is not proven.
     """
-    moved = conversion.input_layouts
     result = verify_source(
         conversion.reference or source,
         VerifyRequest(
             reference=request.source,
             candidates=(str(written),),
-            layouts={"reference": "nchw", "candidate": "nchw"},  # the export keeps the layout
-            input_layouts={} if moved is None else {"reference": moved[0], "candidate": moved[1]},
+            layouts=layouts_by_role(None),
+            input_layouts=layouts_by_role(conversion.input_layouts),
+            output_layouts=layouts_by_role(conversion.output_layouts),
             ranges=request.ranges,
             quick=request.quick,
             runtimes=runtime_of(request.target),

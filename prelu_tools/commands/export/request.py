@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prelu_tools.commands.verify.request import ranges_option
-from prelu_tools.core.options import ExternalData, InputLayout, Route, SourceOptions
+from prelu_tools.core.options import ExternalData, Route, SourceOptions, WantedLayout
 from prelu_tools.core.requests.kinds import FLAG, choice, whole
 from prelu_tools.core.requests.option import Needs, option
 from prelu_tools.core.targets import EXPORT_TARGETS, ExportTarget
@@ -51,13 +51,20 @@ class ExportRequest:
         default=None, metavar="AXIS", sources="ONNX files",
     )  # fmt: skip
     """See `ConversionOptions.slope_axis`: for ONNX files only."""
-    input_layout: InputLayout = option(
+    input_layout: WantedLayout = option(
         choice("keep", "nchw", "nhwc"),
-        "For Keras models: axis order of the file's inputs of rank 3 or more. Outputs keep their "
-        "order, and --input has the order of the model.",
+        "For Keras models: axis order of the file's inputs of rank 3 or more; --input has the "
+        "order of the model.",
         default="keep", sources="Keras models",
     )  # fmt: skip
     """See `ConversionOptions.input_layout`: for Keras models only."""
+    output_layout: WantedLayout = option(
+        choice("keep", "nchw", "nhwc"),
+        "For Keras models: axis order of the file's outputs of rank 4 or more, and of rank 3 if an "
+        "input has rank 3.",
+        default="keep", sources="Keras models",
+    )  # fmt: skip
+    """See `ConversionOptions.output_layout`: for Keras models only."""
     route: Route | None = option(
         choice("tf2onnx", "torch"),
         "How a Keras model is run and converted. tf2onnx: on TensorFlow; torch: on PyTorch, by "

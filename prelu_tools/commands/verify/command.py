@@ -25,6 +25,7 @@ from prelu_tools.commands.verify.inputs.linking import (
     Layouts,
     link_inputs,
     other_links,
+    stated_axes,
 )
 from prelu_tools.commands.verify.inputs.other import asking
 from prelu_tools.commands.verify.judging import is_quantized, judge
@@ -47,6 +48,7 @@ from prelu_tools.commands.verify.request import (
 )
 from prelu_tools.commands.verify.unchecked import fixed_sizes, unchecked_sizes
 from prelu_tools.core.errors import PReLUToolsError, UsageError
+from prelu_tools.core.prelu.layout import moved_between
 from prelu_tools.core.process.progress import ProgressCallback, silent
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.candidate import CandidateReport
@@ -203,10 +205,15 @@ def layouts_of(request: VerifyRequest, candidate: str) -> Layouts:
 
 def _link(source: Source, candidate: Source, text: str, request: VerifyRequest) -> Linked:
     layouts = layouts_of(request, text)
-    asked = request.input_layouts
-    entered = Layouts(asked["reference"], asked["candidate"]) if asked else layouts
-    links = link_inputs(source.inputs(), candidate.inputs(), entered)
-    return Linked(text, candidate, links, layouts)
+    entered, leaving = (
+        Layouts(asked["reference"], asked["candidate"]) if asked else layouts
+        for asked in (request.input_layouts, request.output_layouts)
+    )
+    mine, theirs = stated_axes(source), stated_axes(candidate)
+    moved = moved_between(mine.inputs, theirs.inputs)
+    links = link_inputs(source.inputs(), candidate.inputs(), entered, moved)
+    outputs = moved_between(mine.outputs, theirs.outputs)
+    return Linked(text, candidate, links, layouts, leaving, outputs)
 
 
 _Way = tuple[str | None, str | None, Callable[[], Source]]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.inputs.linking import InputLink, Layouts
+from prelu_tools.core.prelu.layout import Permutation
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,10 @@ class Linked:
     """How its inputs are fed."""
     layouts: Layouts
     """The user's axis orders."""
+    leaving: Layouts | None = None
+    """Those of outputs, where they are known apart from these."""
+    stated: Mapping[str, Permutation] = field(default_factory=dict)
+    """The candidate's outputs that were moved from the reference's axes, as the files state it."""
 
     @property
     def moved(self) -> frozenset[int]:

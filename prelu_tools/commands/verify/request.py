@@ -287,6 +287,8 @@ class VerifyRequest:
     """By `reference`, `candidate`, or a model's spelling."""
     input_layouts: Mapping[str, Layout] = field(default_factory=dict)
     """The same for inputs only, where those differ; by `reference` or `candidate`."""
+    output_layouts: Mapping[str, Layout] = field(default_factory=dict)
+    """The same for outputs only."""
     strict_special: bool = option(
         FLAG,
         "Fail if a layer differs for infinite or NaN inputs; by default, this is only reported.",

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 Layout = Literal["nchw", "nhwc"]
 Permutation = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class BoundaryAxes:
+    """How the axes of a model's inputs and outputs were moved from its source's, by their names.
+
+    Each is a permutation as in numpy.transpose; those that stayed as they were are missing.
+    """
+
+    inputs: Mapping[str, Permutation] = field(default_factory=dict)
+    outputs: Mapping[str, Permutation] = field(default_factory=dict)
 
 
 def channels_first(rank: int) -> Permutation:
@@ -34,6 +46,24 @@ def moved_from(reference: Permutation | None, axes: Permutation | None) -> Permu
     if reference is None or axes is None:
         return axes
     return compose(axes, inverse(reference)) if len(axes) == len(reference) else None
+
+
+def moved_between(
+    reference: Mapping[str, Permutation], candidate: Mapping[str, Permutation]
+) -> dict[str, Permutation]:
+    """How a candidate's tensors were moved from a reference's, by name; only those that were.
+
+    Args:
+        reference: how the reference's were moved from those of their common source.
+        candidate: the same of the candidate's.
+    """
+    found = {}
+    for name in {**reference, **candidate}:
+        first = reference.get(name) or tuple(range(len(candidate.get(name, ()))))
+        order = moved_from(first, candidate.get(name) or tuple(range(len(first))))
+        if order is not None and order != tuple(sorted(order)):
+            found[name] = order
+    return found
 
 
 def compose(outer: Sequence[int], inner: Sequence[int]) -> Permutation:

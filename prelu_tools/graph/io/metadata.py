@@ -9,6 +9,8 @@ from typing import Any
 
 import onnx
 
+from prelu_tools.core.prelu.layout import BoundaryAxes, Permutation
+
 PREFIX = "prelu_tools."
 LAYER = f"{PREFIX}layer"
 PARAMETER = f"{PREFIX}parameter"
@@ -21,6 +23,8 @@ SLOPE_NAME = f"{PREFIX}slope_name"
 SLOPE_SHAPE = f"{PREFIX}slope_shape"
 EXAMPLES = f"{PREFIX}example_inputs"
 OPTIONS = f"{PREFIX}options"
+INPUT_AXES = f"{PREFIX}input_axes"
+OUTPUT_AXES = f"{PREFIX}output_axes"
 NEGATED = "/negated"
 """Ends the name of a tensor that holds minus the slopes which the rest of its name names."""
 TORCH_SCOPES = "pkg.torch.onnx.name_scopes"
@@ -62,7 +66,32 @@ def stated_axes(node: onnx.NodeProto) -> tuple[int, ...] | None:
     if len(parts) > _MOST_AXES or not all(map(_is_whole, parts)):
         return None
     axes = tuple(map(int, parts))
-    return axes if sorted(axes) == list(range(len(axes))) else None
+    return axes if _is_order(axes) else None
+
+
+def state_boundary(axes: BoundaryAxes) -> dict[str, str]:
+    """The properties that say how inputs and outputs were moved from the source's axes."""
+    sides = {INPUT_AXES: axes.inputs, OUTPUT_AXES: axes.outputs}
+    return {key: json.dumps(orders, sort_keys=True) for key, orders in sides.items() if orders}
+
+
+def stated_boundary(model: onnx.ModelProto) -> BoundaryAxes:
+    """The axes that `state_boundary` wrote, without what is no permutation."""
+    known = properties(model)
+    return BoundaryAxes(*(_orders(known.get(key, "")) for key in (INPUT_AXES, OUTPUT_AXES)))
+
+
+def _orders(text: str) -> dict[str, Permutation]:
+    found = _object(text)
+    return {
+        name: tuple(axes)
+        for name, axes in found.items()
+        if isinstance(axes, list) and len(axes) <= _MOST_AXES and _is_order(axes)
+    }
+
+
+def _is_order(axes: Sequence[Any]) -> bool:
+    return all(type(axis) is int for axis in axes) and sorted(axes) == list(range(len(axes)))
 
 
 def stated_slopes(node: onnx.NodeProto) -> tuple[str, tuple[int, ...]] | None:

@@ -93,6 +93,7 @@ _JOBS = {
     **{name: [name] for name in ("first", "each_step", "half", "residual", "twice")},
     **{name: [name] for name in ("free_steps", "outside", "array")},
     "moved": ["last([1,2])", "--input-layout", "nchw", "--opset", "16"],
+    "both": ["residual", "--input-layout", "nchw", "--output-layout", "nchw"],
 }
 _MAKE = (
     "import nets_on_torch as n; m = n.last(); m.save('net.keras'); m.save_weights('net.weights.h5')"
@@ -186,6 +187,7 @@ def test_every_layer_is_one_prelu(
         ("moved", {"a": [4, 1, 1], "b": [3, 1, 1]}, 0),
         ("first", {"a": [4, 6, 5], "b": [3, 1, 1]}, 0),
         ("residual", {"one": [4, 1, 1], "two": [4, 1, 1], "three": [8, 1, 1]}, 2),
+        ("both", {"one": [4, 1, 1], "two": [4, 1, 1], "three": [8, 1, 1]}, 0),
     ],
 )
 def test_transposes_are_at_the_ends_alone(

@@ -16,6 +16,7 @@ from prelu_tools.core.prelu.layout import (
     compose,
     from_layouts,
     inverse,
+    moved_between,
     moved_from,
 )
 from prelu_tools.core.prelu.slopes import Shape
@@ -110,3 +111,11 @@ def test_files_of_one_source_are_compared_with_each_other(
         source = np.zeros(tuple(range(2, 2 + len(axes))))
         moved = source.transpose(reference).transpose(expected)
         assert moved.shape == source.transpose(axes).shape
+
+
+def test_tensors_that_were_moved_are_known_by_name() -> None:
+    first, last = (0, 3, 1, 2), (0, 2, 3, 1)
+    assert moved_between({}, {"y": first}) == {"y": first}
+    assert moved_between({"y": first}, {}) == {"y": last}
+    assert moved_between({"y": first, "z": first}, {"y": first, "z": last}) == {"z": first}
+    assert moved_between({"y": (0, 2, 1)}, {"y": first}) == {}

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 from graph_text import model
 
-from prelu_tools.graph.io.metadata import AXES, LAYER, PARAMETER, describe_layer, properties
+from prelu_tools.core.prelu.layout import BoundaryAxes
+from prelu_tools.graph.io.metadata import (
+    AXES,
+    LAYER,
+    OUTPUT_AXES,
+    PARAMETER,
+    describe_layer,
+    properties,
+    state_boundary,
+    stated_boundary,
+)
 from prelu_tools.graph.io.metadata import stated_axes as read_axes
 
 
@@ -29,3 +39,23 @@ def test_what_is_no_permutation_is_not_believed(text: str) -> None:
     node = model("y = PRelu(x, a)").graph.node[0]
     node.metadata_props.add(key=AXES, value=text)
     assert read_axes(node) is None
+
+
+def test_moved_inputs_and_outputs_are_read_back() -> None:
+    axes = BoundaryAxes({"x": (0, 3, 1, 2)}, {"y": (0, 2, 1)})
+    net = model("y = PRelu(x, a)")
+    for key, value in state_boundary(axes).items():
+        net.metadata_props.add(key=key, value=value)
+    assert stated_boundary(net) == axes
+    assert state_boundary(BoundaryAxes()) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[", "[]", '{"y": 3}', '{"y": [0, 0]}', '{"y": [0, "1"]}', '{"y": [0.0, 1]}',
+     '{"y": [true, 0]}', '{"y": [1, 2]}', '{"y": ' + str([*range(65)]) + "}"],
+)  # fmt: skip
+def test_what_is_no_order_of_axes_is_not_believed(text: str) -> None:
+    net = model("y = PRelu(x, a)")
+    net.metadata_props.add(key=OUTPUT_AXES, value=text)
+    assert stated_boundary(net) == BoundaryAxes()

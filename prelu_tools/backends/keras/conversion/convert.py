@@ -22,17 +22,17 @@ from prelu_tools.backends.keras.framework import tf
 from prelu_tools.backends.keras.graphs.marks import STAND_IN, with_slopes
 from prelu_tools.backends.keras.graphs.program import Program, Tap
 from prelu_tools.backends.protocol.calls import PReLUCall
-from prelu_tools.backends.protocol.interface import Conversion
+from prelu_tools.backends.protocol.interface import Conversion, layouts_between
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import MissingExtraError, PReLUToolsError
-from prelu_tools.core.options import ConversionOptions, InputLayout, free_size
+from prelu_tools.core.options import ConversionOptions, WantedLayout, free_size
 from prelu_tools.core.prelu.layout import from_layouts
 from prelu_tools.core.prelu.slopes import SlopeParameter
 from prelu_tools.core.prelu.tags import TagBook
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.passes.cleaning.folding import attach_weights
-from prelu_tools.graph.passes.cleaning.layouts import move_inputs
+from prelu_tools.graph.passes.cleaning.layouts import move_inputs, move_outputs
 from prelu_tools.graph.passes.pipeline import AFTER_TF2ONNX, run_passes
 from prelu_tools.graph.passes.spelling import spell_out
 from prelu_tools.graph.passes.tidy import name_boundaries
@@ -68,6 +68,7 @@ def convert_program(
         opset = min(wanted.opset, _NEWEST)
         fused = OnnxModel(to_onnx(program, constants, slopes, opset), None)
         move_inputs(fused.proto.graph, program.layout, wanted.input_layout)
+        move_outputs(fused.proto.graph, program.layout, wanted.output_layout)
         model = OnnxModel(optimized(tf2onnx, fused.inlined(), program.name), None)
     attach_weights(
         model, {w.tensor: w.read() for w in program.weights if w.tensor not in constants}
@@ -85,9 +86,8 @@ def convert_program(
         parameters=parameters,
         route=f"tf2onnx {tf2onnx.__version__}",
         notes=tuple(notes),
-        input_layouts=None
-        if wanted.input_layout == "keep"
-        else (program.layout, wanted.input_layout),
+        input_layouts=layouts_between(program.layout, wanted.input_layout),
+        output_layouts=layouts_between(program.layout, wanted.output_layout),
     )
 
 
@@ -217,7 +217,7 @@ def _prelu(context: Any, node: Any, _name: str, _args: Any) -> None:
     )
 
 
-def _name_boundaries(graph: onnx.GraphProto, program: Program, layout: InputLayout) -> None:
+def _name_boundaries(graph: onnx.GraphProto, program: Program, layout: WantedLayout) -> None:
     """Give inputs and outputs the source's names and dimensions."""
     names = dict(zip(program.inputs, (spec.name for spec in program.specs), strict=True))
     names |= {value.name: name for value, name in zip(graph.output, program.outputs, strict=True)}

@@ -27,6 +27,7 @@ def optimized(tf2onnx: Any, proto: onnx.ModelProto, name: str) -> onnx.ModelProt
         PReLUToolsError: the optimizers fail.
     """
     _own_outputs(proto.graph)
+    _free_last_transposes(proto.graph)
     _add_barriers(proto.graph, shape_inference.infer_shapes(proto).graph.value_info)
     try:
         found: onnx.ModelProto = tf2onnx.graph.GraphUtil.optimize_model_proto(
@@ -54,6 +55,16 @@ def _own_outputs(graph: onnx.GraphProto) -> None:
                     body.node.append(helper.make_node("Identity", [value.name], [own], name=own))
                     value.name = own
             _own_outputs(body)
+
+
+def _free_last_transposes(graph: onnx.GraphProto) -> None:
+    """Let no Transpose make an output of the graph itself, in place: nothing would cancel it."""
+    outputs = {value.name for value in graph.output}
+    for node in [n for n in graph.node if n.op_type == "Transpose" and n.output[0] in outputs]:
+        output, inner = node.output[0], f"{node.output[0]}/transposed"
+        rename_values(graph, {output: inner})
+        next(value for value in graph.output if value.name == inner).name = output
+        graph.node.append(helper.make_node("Identity", [inner], [output], name=inner))
 
 
 def _add_barriers(graph: onnx.GraphProto, types: Iterable[onnx.ValueInfoProto]) -> None:

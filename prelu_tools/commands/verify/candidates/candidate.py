@@ -153,10 +153,11 @@ class CandidateJudge:
         return OutputJudge(
             self.reference.outputs,
             self.reference.extents,
-            self.linked.layouts,
+            self.linked.leaving or self.linked.layouts,
             self.linked.moved,
             self.request.tolerance,
             None if perturbed is None else perturbed.outputs,
+            self.linked.stated,
         )
 
     def run(self, layers: LayerJudge, observed: bool = True) -> Seen:

@@ -42,6 +42,7 @@ class OutputJudge:
         moved: Collection[int],
         tolerance: Tolerance,
         spreads: Sequence[Mapping[str, Spread]] | None = None,
+        stated: Mapping[str, Permutation] | None = None,
     ) -> None:
         """Take the reference's side.
 
@@ -52,6 +53,7 @@ class OutputJudge:
             moved: the ranks of the inputs that had to be moved to another layout.
             tolerance: what they may differ by.
             spreads: the spread in the perturbed runs, for each run; None if there were none.
+            stated: how the candidate's outputs were moved, as far as the files state it.
         """
         self._references = references
         self._extents = extents
@@ -60,6 +62,7 @@ class OutputJudge:
         self._orders: dict[str, Permutation] = {}
         self._tolerance = tolerance
         self._spreads = spreads
+        self._stated = stated or {}
 
     def limit(self, name: str, run: int, candidate: Array) -> Limit:
         """The limit for the candidate's output that corresponds to this output, in a run."""
@@ -148,15 +151,16 @@ class OutputJudge:
     def _order(self, reference: Array, candidate: Array, name: str) -> Permutation:
         """From the reference's axis order to the candidate's; the same one where none fits.
 
-        An output is moved where an input of its rank was, or the user says so: a head of a detector
-        ([N, boxes, 4]) has no channels first or last, whatever becomes of the picture. Where its
-        shape leaves several orders open, the first run that tells them apart decides.
+        An output is moved where an input of its rank was, or a file or the user says so: a head of
+        a detector ([N, boxes, 4]) has no channels first or last, whatever becomes of the picture.
+        Where its shape leaves several orders open, the first run that tells them apart decides.
         """
         fitting = AxisAlignment.between(reference.shape, candidate.shape)
         same, given = tuple(range(candidate.ndim)), self._layouts.permutation(reference.ndim)
         if reference.ndim < 3 or not fitting:
             return same
-        if reference.ndim not in self._moved and (same in fitting or given not in fitting):
+        may_move = reference.ndim in self._moved or self._stated.get(name) in fitting
+        if not may_move and (same in fitting or given not in fitting):
             return same
         fitting = fitting.only(given)
         if len(fitting) == 1:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.inputs.feeds import Feeds, names
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.prelu.alignment import AxisAlignment
-from prelu_tools.core.prelu.layout import Layout, Permutation, from_layouts
+from prelu_tools.core.prelu.layout import BoundaryAxes, Layout, Permutation, from_layouts
 from prelu_tools.core.prelu.slopes import Shape
+from prelu_tools.graph.io.metadata import stated_boundary
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,24 @@ class Layouts:
         return from_layouts(self.reference, self.candidate, rank)
 
 
+def stated_axes(source: Source) -> BoundaryAxes:
+    """How inputs and outputs were moved from the axes of what was exported, as a file states it."""
+    return BoundaryAxes() if source.graph is None else stated_boundary(source.graph.model.proto)
+
+
 def link_inputs(
-    reference: Sequence[TensorSpec], candidate: Sequence[TensorSpec], layouts: Layouts
+    reference: Sequence[TensorSpec],
+    candidate: Sequence[TensorSpec],
+    layouts: Layouts,
+    stated: Mapping[str, Permutation] | None = None,
 ) -> tuple[InputLink, ...]:
     """Pair the inputs of two models by name, otherwise by order, and find their layouts.
+
+    Args:
+        reference: the inputs of one model.
+        candidate: those of the other.
+        layouts: the user's axis orders.
+        stated: the candidate's inputs that were moved, as the files state it.
 
     Raises:
         LayoutError: the shapes fit, but not in the user's axis orders.
@@ -74,7 +90,7 @@ def link_inputs(
             f"it has {len(candidate)} inputs ({names(candidate)}); the reference has "
             f"{len(reference)} ({names(reference)})"
         )
-    return tuple(_link(a, b, layouts) for a, b in pairs)
+    return tuple(_link(a, b, layouts, (stated or {}).get(b.name)) for a, b in pairs)
 
 
 def other_links(links: Sequence[InputLink]) -> tuple[tuple[InputLink, ...], ...]:
@@ -89,8 +105,10 @@ def other_links(links: Sequence[InputLink]) -> tuple[tuple[InputLink, ...], ...]
     )
 
 
-def _link(reference: TensorSpec, candidate: TensorSpec, layouts: Layouts) -> InputLink:
-    first, *others = _permutations(reference, candidate, layouts)
+def _link(
+    reference: TensorSpec, candidate: TensorSpec, layouts: Layouts, stated: Permutation | None
+) -> InputLink:
+    first, *others = _permutations(reference, candidate, layouts, stated)
     kind = candidate.dtype if candidate.dtype != reference.dtype else None
     return InputLink(reference.name, candidate.name, first, kind, tuple(others))
 
@@ -103,9 +121,11 @@ def _static(spec: TensorSpec) -> Shape:
 
 
 def _permutations(
-    reference: TensorSpec, candidate: TensorSpec, layouts: Layouts
+    reference: TensorSpec, candidate: TensorSpec, layouts: Layouts, stated: Permutation | None
 ) -> tuple[Permutation, ...]:
-    """The axis orders that are possible, the likeliest first: the same one, if shapes allow it.
+    """The axis orders that are possible, the likeliest first, as far as shapes allow it.
+
+    That is the one that the files state, otherwise the same one.
 
     Orders that differ in axes of size 1 only are one. The user's order has to fit as well as any:
     no size that is free on one side alone, where another order has none of these.
@@ -129,7 +149,7 @@ def _permutations(
             f"{_text(reference)} becomes {_text(turned)}, but the candidate's {candidate.name!r} "
             f"has shape {_text(candidate)}: correct it, or leave it out"
         )
-    chosen = exact if len(exact) == 1 else fitting
+    chosen = exact if len(exact) == 1 else sorted(fitting, key=lambda order: order != stated)
     orders = {tuple(axis for axis in order if left[axis] != 1): order for order in chosen[::-1]}
     return tuple(order for order in chosen if order in orders.values())
 

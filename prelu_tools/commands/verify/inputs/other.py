@@ -8,7 +8,7 @@ from itertools import starmap
 
 from prelu_tools.backends.opening import open_source
 from prelu_tools.backends.protocol.interface import Source
-from prelu_tools.commands.verify.inputs.linking import Layouts
+from prelu_tools.commands.verify.inputs.linking import Layouts, stated_axes
 from prelu_tools.core.errors import PReLUToolsError, UsageError
 from prelu_tools.core.options import InputOption, OtherInputs, SourceOptions
 from prelu_tools.core.prelu.alignment import AxisAlignment
@@ -115,12 +115,12 @@ def _static(given: InputOption) -> Shape:
 
 
 def _inputs_of(text: str, source: Source, layouts: Layouts) -> OtherInputs:
-    found, is_turned = [], False
+    found, is_turned, stated = [], False, stated_axes(source).inputs
     for spec in source.inputs():
-        order = layouts.permutation(len(spec.shape))
-        shape = spec.shape
-        if order is not None:
-            is_turned |= tuple(sorted(order)) != order
+        said = layouts.permutation(len(spec.shape))
+        is_turned |= said is not None and tuple(sorted(said)) != said
+        order, shape = said or stated.get(spec.name, ()), spec.shape
+        if len(order) == len(shape):
             shape = tuple(shape[axis] for axis in inverse(order))
         found.append(InputOption(spec.name, shape, _type_of(spec.dtype)))
     return OtherInputs(text, tuple(found), is_turned=is_turned)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import onnx
 from onnx import helper
 
-from prelu_tools.core.options import InputLayout
-from prelu_tools.core.prelu.layout import Layout, Permutation, from_layouts, inverse
+from prelu_tools.core.options import WantedLayout
+from prelu_tools.core.prelu.layout import (
+    BoundaryAxes,
+    Layout,
+    Permutation,
+    from_layouts,
+    inverse,
+)
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.match.constants import read_constant
 from prelu_tools.graph.passes.prune import prune_model
@@ -17,8 +23,8 @@ from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import attribute_of, set_nodes
 
 
-def move_inputs(graph: onnx.GraphProto, source: Layout, wanted: InputLayout) -> None:
-    """Give inputs of rank 3 and more another axis order, with a Transpose after each, in place.
+def move_inputs(graph: onnx.GraphProto, source: Layout, wanted: WantedLayout) -> None:
+    """Give inputs another axis order, with a Transpose after each, in place.
 
     Args:
         graph: a main graph.
@@ -27,19 +33,83 @@ def move_inputs(graph: onnx.GraphProto, source: Layout, wanted: InputLayout) -> 
     """
     if wanted == "keep" or wanted == source:
         return
-    for value in graph.input:
-        dims = value.type.tensor_type.shape.dim
-        perm = from_layouts(wanted, source, len(dims))
-        if len(dims) < 3:
-            continue
-        kept = f"{value.name}/{source}"
-        rename_values(graph, {value.name: kept})
-        moved = [onnx.TensorShapeProto.Dimension.FromString(dims[axis].SerializeToString())
-                 for axis in inverse(perm)]  # fmt: skip
-        value.name = kept.removesuffix(f"/{source}")
-        del dims[:]
-        dims.extend(moved)
-        graph.node.insert(0, _transpose(value.name, kept, perm))
+    for value in inputs_with_layout(graph):
+        kept, order = _move(graph, value, source, wanted)
+        graph.node.insert(0, _transpose(value.name, kept, inverse(order)))
+
+
+def move_outputs(graph: onnx.GraphProto, source: Layout, wanted: WantedLayout) -> None:
+    """Give outputs another axis order, with a Transpose before each, in place.
+
+    Args:
+        graph: a main graph; its inputs may have been moved.
+        source: the axis order of its outputs, `nchw` or `nhwc`.
+        wanted: the one to give them; `keep` changes nothing.
+    """
+    if wanted == "keep" or wanted == source:
+        return
+    for value in outputs_with_layout(graph):
+        kept, order = _move(graph, value, source, wanted)
+        graph.node.append(_transpose(kept, value.name, order))
+
+
+def inputs_with_layout(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """The inputs that have channels and positions, so that they have a layout."""
+    return [value for value in graph.input if _rank(value) >= 3]
+
+
+def outputs_with_layout(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """The outputs that have channels and positions.
+
+    Of rank 3 only where an input has that rank: next to images, [N, boxes, 4] has no channels.
+    """
+    least = min((_rank(value) for value in inputs_with_layout(graph)), default=4)
+    return [value for value in graph.output if _rank(value) >= min(least, 4)]
+
+
+def boundary_axes(
+    graph: onnx.GraphProto,
+    inputs: tuple[Layout, Layout] | None,
+    outputs: tuple[Layout, Layout] | None,
+) -> BoundaryAxes:
+    """How the axes of a graph's inputs and outputs were moved.
+
+    Args:
+        graph: a main graph whose inputs and outputs have been moved.
+        inputs: their layouts in the source and in the graph; None where these are the same.
+        outputs: likewise.
+    """
+
+    def moved(
+        values: Sequence[onnx.ValueInfoProto], layouts: tuple[Layout, Layout] | None
+    ) -> dict[str, Permutation]:
+        if layouts is None or layouts[0] == layouts[1]:
+            return {}
+        return {value.name: from_layouts(*layouts, _rank(value)) for value in values}
+
+    return BoundaryAxes(
+        moved(inputs_with_layout(graph), inputs), moved(outputs_with_layout(graph), outputs)
+    )
+
+
+def _rank(value: onnx.ValueInfoProto) -> int:
+    return len(value.type.tensor_type.shape.dim)
+
+
+def _move(
+    graph: onnx.GraphProto, value: onnx.ValueInfoProto, source: Layout, wanted: Layout
+) -> tuple[str, Permutation]:
+    """Give an input or output other axes; the new name of what it was, and the order to them."""
+    name, dims = value.name, value.type.tensor_type.shape.dim
+    order = from_layouts(source, wanted, len(dims))
+    kept = f"{name}/{source}"
+    rename_values(graph, {name: kept})
+    moved = [onnx.TensorShapeProto.Dimension.FromString(dims[axis].SerializeToString())
+             for axis in order]  # fmt: skip
+    value.name = name
+    del dims[:]
+    dims.extend(moved)
+    return kept, order
 
 
 def drop_idle_reshapes(model: OnnxModel) -> None:

@@ -12,6 +12,7 @@ import pytest
 from prelu_tools.commands.verify.candidates.outputs import OutputJudge, differences, pair_outputs
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.layout import Permutation
 from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.results.verification.parity import Deviation, OutputParity
 from prelu_tools.core.rounding.spread import Spread
@@ -76,10 +77,11 @@ def _judge(
     extent: Extent | None = None,
     layouts: Layouts | None = None,
     moved: Collection[int] = (),
+    stated: Mapping[str, Permutation] | None = None,
 ) -> OutputJudge:
     results = [{"y": values} for values in references]
     extents = {"y": extent or Extent()}
-    return OutputJudge(results, extents, layouts or Layouts(), moved, tolerance)
+    return OutputJudge(results, extents, layouts or Layouts(), moved, tolerance, None, stated)
 
 
 def _array(*values: float) -> Array:
@@ -248,6 +250,22 @@ def test_an_output_is_moved_as_the_user_says_though_no_input_is() -> None:
     assert _verdict(_judge(PICTURE, moved=(), layouts=BOTH), turned) == "pass"
     assert _verdict(_judge(PICTURE, moved=(), layouts=BOTH), turned + 1) == "fail"
     assert _verdict(_judge(PICTURE, moved=()), turned) == "fail"
+
+
+def test_an_output_is_moved_as_the_file_states() -> None:
+    stated = {"y": (0, 2, 3, 1)}
+    for array in (PICTURE, CUBE):
+        turned = array.transpose(0, 2, 3, 1)
+        assert _verdict(_judge(array, stated=stated), turned) == "pass"
+        assert _verdict(_judge(array, stated=stated), array) == "pass"
+        for wrong in (turned + 1, turned.swapaxes(1, 2)):
+            assert _verdict(_judge(array, stated=stated), wrong) == "fail"
+        for other in ({"y": (0, 3, 2, 1)}, {"z": (0, 2, 3, 1)}, {"y": (0, 2, 1)}):
+            assert _verdict(_judge(array, stated=other), turned) == "fail"
+    exact, turned = Layouts("nchw", "nchw"), CUBE.transpose(0, 2, 3, 1)
+    assert (
+        _verdict(_judge(CUBE, stated=stated, layouts=exact), CUBE.transpose(0, 2, 3, 1)) == "fail"
+    )
 
 
 def test_a_layout_that_shapes_leave_open_is_the_one_in_which_the_values_are_equal() -> None:

@@ -20,7 +20,7 @@ from prelu_tools.commands.verify.inputs.linking import (
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim
-from prelu_tools.core.prelu.layout import Layout
+from prelu_tools.core.prelu.layout import Layout, Permutation
 
 SAME, LAST, FIRST = (0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)
 UNSAID = Layouts()
@@ -158,6 +158,24 @@ def test_an_order_that_shapes_leave_open_is_the_same_one_at_first(
     links = link_inputs([spec("a", *reference)], [spec("b", *candidate)], UNSAID)
     assert (links[0].permutation, *links[0].others) == orders
     assert [other[0].permutation for other in other_links(links)] == list(orders[1:])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "stated", "orders"),
+    [
+        ((4, 4, 4), FIRST, (FIRST, SAME, LAST)),
+        ((4, 4, 4), (0, 1, 3, 2), (SAME, FIRST, LAST)),
+        ((3, 4, 5), FIRST, (SAME,)),
+    ],
+)
+def test_the_order_that_a_file_states_is_the_first_where_shapes_allow_it(
+    sizes: tuple[int, ...], stated: Permutation, orders: tuple[Permutation, ...]
+) -> None:
+    sides = [spec("a", "batch", *sizes)], [spec("b", "n", *sizes)]
+    (link,) = link_inputs(*sides, UNSAID, {"b": stated, "a": LAST})
+    assert (link.permutation, *link.others) == orders
+    (said,) = link_inputs(*sides, Layouts("nchw", "nchw"), {"b": stated})
+    assert (said.permutation, said.others) == (SAME, ())
 
 
 def test_inputs_are_moved_alike() -> None:
