@@ -30,6 +30,7 @@ from prelu_tools.commands.verify.inputs.planning import settle
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.run import ReferencePlan, run_reference
+from prelu_tools.commands.verify.reference.searching import SearchPlan
 from prelu_tools.core.arrays import Array, frozen
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.prelu.coverage import CoverageBook
@@ -66,8 +67,8 @@ def faults_of(name: str, folder: Path, counts: Counter[str], seeds: range) -> No
     linked = Linked("candidate", candidate, link_inputs(source.inputs(), candidate.inputs(),
                     Layouts("nchw", "nchw")), Layouts("nchw", "nchw"))  # fmt: skip
     drawn = settle(source, [], DrawPlan(16, 0, {}))
-    plan = ReferencePlan(wide=True, layers=True, search_seconds=10, seed=0, ranges={}, whole=False,
-                         rows=drawn.rows)  # fmt: skip
+    plan = ReferencePlan(wide=True, layers=True, search=SearchPlan(), seed=0, ranges={},
+                         whole=False, rows=drawn.rows)  # fmt: skip
     with run_reference(source, drawn.feeds, plan) as reference:
         for seed in seeds:
             _plant(reference, candidate, linked, counts, seed)

@@ -4,7 +4,7 @@
 
 RNet (trained, from PyTorch) and its export. The script imports torch and onnxruntime, runs both and
 calls allclose. Runs are interleaved; medians against the script's. The search for inputs is left
-out, because it has a limit of its own (`--search-seconds`).
+out, because it depends on how many slopes are left (`--search-seconds 0`).
 """
 
 from __future__ import annotations

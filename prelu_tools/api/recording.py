@@ -22,7 +22,7 @@ def record(
     input_range: Range | Mapping[str, Range] | None = None,
     samples: int | None = None,
     seed: int = 0,
-    search_seconds: float = 5.0,
+    search_seconds: float | None = None,
     max_size: float | None = None,
     force: bool = False,
     input: Shapes | None = None,
@@ -42,7 +42,7 @@ def record(
         samples: number of random rows; None for 16.
         seed: random seed for the inputs.
         search_seconds: how long to search for inputs that reach slopes which no random input
-            reached.
+            reached; 0 for not at all, None for a fixed number of steps.
         max_size: maximum size of the record in megabytes, before compression; beyond it, layer
             values are kept only for the smaller runs. None for 100, of which layer values take at
             most 4.

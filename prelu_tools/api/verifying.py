@@ -29,7 +29,7 @@ def verify(
     input_range: Range | Mapping[str, Range] | None = None,
     samples: int | None = None,
     seed: int = 0,
-    search_seconds: float = 5.0,
+    search_seconds: float | None = None,
     tolerance: Literal["calibrated"] | tuple[float, float] = "calibrated",
     layers: bool = True,
     min_coverage: float | None = None,
@@ -69,7 +69,7 @@ def verify(
         samples: number of random rows; None for 16.
         seed: random seed for the inputs.
         search_seconds: how long to search for inputs that reach slopes which no random input
-            reached.
+            reached; 0 for not at all, None for a fixed number of steps.
         tolerance: `calibrated`, from the reference's own rounding error, or `(rtol, atol)` as in
             `numpy.testing.assert_allclose`.
         layers: whether to compare the output of every PReLU layer while the models run.

@@ -7,9 +7,9 @@ slope receives, until that input is negative. All that a framework has to provid
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,8 @@ from prelu_tools.core.prelu.slopes import PReLULayer
 _STEPS = 60
 _RATE = 0.2  # of the first attempt; each later attempt doubles the step
 _DECAY, _DECAY_SQUARE, _TINY = 0.9, 0.99, 1e-8
+_RUNS = 4  # that a step takes as long as: a run with its operators watched, and back
+_PATIENCE, _PROGRESS = 20, 0.01  # steps after which some slope has to be nearer by this share
 _ENOUGH = 1e-3  # of the scale of the layer's input: other kernels round differently
 
 
@@ -34,6 +36,15 @@ class Pick(NamedTuple):
     """The layer's name."""
     where: tuple[int | slice, ...]
     """The part of the layer's input, without the batch, that meets the slope."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """A slope that is looked for."""
+
+    layer: str
+    index: int
+    where: tuple[int | slice, ...]
 
 
 Pull = Callable[[Mapping[str, Array], list[Pick]], tuple[Array, dict[str, Array]]]
@@ -61,31 +72,32 @@ def seek(
     """
     shapes = {layer.name: layer.slopes.shape for layer in layers}
     wanted = [
-        (name, int(index), _where(shapes[name], int(index)))
+        _Wanted(name, int(index), _where(shapes[name], int(index)))
         for name, mask in targets.items()
         for index in np.flatnonzero(mask)
     ]
     rows = limits.count(start)
     generator = np.random.default_rng(limits.seed)
+    if not wanted or not limits.spend(rows, 1):
+        return
     lows, scale = _survey(runner, start, wanted)
     for attempt in range(8):
-        left = []
-        for first in range(0, len(wanted), rows):
-            group = wanted[first : first + rows]
-            nearest = [lows[(name, i)] for name, i, _ in group]
+        waiting, wanted = wanted, []
+        while waiting:
+            group, waiting = waiting[:rows], waiting[rows:]
+            nearest = [lows[one] for one in group]
             feeds = _begin(start, nearest, generator, attempt, limits)
-            picks = [Pick(row, name, where) for row, (name, _, where) in enumerate(group)]
-            goals = np.array([-_ENOUGH * scale.get(name, 1.0) for name, _, _ in group])
+            picks = [Pick(row, one.layer, one.where) for row, one in enumerate(group)]
+            goals = np.array([-_ENOUGH * scale.get(one.layer, 1.0) for one in group])
             reached = _descend(pull, feeds, picks, goals, limits, _RATE * 2**attempt)
             if reached.any():
                 rows_reached = np.flatnonzero(reached)
                 yield feeds if limits.whole else limits.take(feeds, rows_reached)
-            left += [item for item, done in zip(group, reached, strict=True) if not done]
-            if time.monotonic() > limits.deadline:
+            if not limits.spend(0, 0):
                 return
-        wanted = left
-        if not wanted:
-            return
+            wanted += [one for one, done in zip(group, reached, strict=True) if not done]
+            waiting = [one for one in waiting if targets[one.layer][one.index]]
+        wanted = [one for one in wanted if targets[one.layer][one.index]]
 
 
 def _where(shape: tuple[int, ...], index: int) -> tuple[int | slice, ...]:
@@ -99,24 +111,23 @@ def _where(shape: tuple[int, ...], index: int) -> tuple[int | slice, ...]:
 def _survey(
     runner: Callable[[Observer], AbstractContextManager[Runner]],
     start: Mapping[str, Array],
-    wanted: Iterable[tuple[str, int, tuple[int | slice, ...]]],
-) -> tuple[dict[tuple[str, int], int], dict[str, float]]:
+    wanted: Sequence[_Wanted],
+) -> tuple[dict[_Wanted, int], dict[str, float]]:
     """For each slope the row that comes nearest, and for each layer the scale of its input."""
-    wanted = list(wanted)
-    nearest = {(name, index): (np.inf, 0) for name, index, _ in wanted}
+    nearest = dict.fromkeys(wanted, (np.inf, 0))
     scale: dict[str, float] = {}
 
     def observe(layer: str, _call: int, x: Array, _y: Array) -> None:
         scale[layer] = max(scale.get(layer, 0.0), float(np.abs(x).mean()))
-        for name, index, where in wanted:
-            if name == layer and x.ndim == len(where) + 1:
-                low = x[(slice(None), *where)].reshape(len(x), -1).min(axis=1)
+        for one in wanted:
+            if one.layer == layer and x.ndim == len(one.where) + 1:
+                low = x[(slice(None), *one.where)].reshape(len(x), -1).min(axis=1)
                 row = int(low.argmin())
-                nearest[name, index] = min(nearest[name, index], (float(low[row]), row))
+                nearest[one] = min(nearest[one], (float(low[row]), row))
 
     with runner(observe) as running:
         running.run(start)
-    return {key: row for key, (_, row) in nearest.items()}, scale
+    return {one: row for one, (_, row) in nearest.items()}, scale
 
 
 def _begin(
@@ -127,7 +138,7 @@ def _begin(
     limits: SearchLimits,
 ) -> dict[str, Array]:
     """Rows that start closest to the slopes' negative branches; shifted at random later."""
-    chosen = [*rows, *[0] * (limits.count(start) - len(rows))]
+    chosen = [*rows, *[0] * (limits.count(start) - len(rows) if limits.whole else 0)]
     feeds = limits.take(start, chosen)
     for name, values in feeds.items():
         if np.issubdtype(values.dtype, np.floating) and attempt:
@@ -147,13 +158,19 @@ def _descend(
     limits: SearchLimits,
     rate: float,
 ) -> Array:
-    """Move the rows in place until each has reached its goal; which of them have."""
+    """Move the rows in place until each has reached its goal, or none comes nearer; which have."""
     momentum: dict[str, tuple[Array, Array]] = {}
     reached = np.zeros(len(picks), np.bool_)
+    nearest, moved_at = np.full(len(picks), np.inf), 0
     for step in range(1, _STEPS + 1):
+        if not limits.spend(limits.count(feeds), _RUNS):
+            break
         values, gradients = pull(feeds, picks)
         reached |= values < goals
-        if reached.all() or time.monotonic() > limits.deadline:
+        nearer = values - goals < (1 - _PROGRESS) * nearest
+        nearest = np.where(nearer, values - goals, nearest)
+        moved_at = step if (nearer & ~reached).any() else moved_at
+        if reached.all() or not gradients or step - moved_at >= _PATIENCE:
             break
         resting = [pick.row for pick, done in zip(picks, reached, strict=True) if done]
         for name, given in gradients.items():
@@ -176,6 +193,6 @@ def redraw(start: Mapping[str, Array], limits: SearchLimits) -> Iterator[dict[st
     generator = np.random.default_rng(limits.seed)
     every = list(range(limits.count(start)))
     for attempt in range(1, 33):
-        if time.monotonic() > limits.deadline:
+        if not limits.spend(len(every), 1):
             return
         yield _begin(start, every, generator, attempt, limits)

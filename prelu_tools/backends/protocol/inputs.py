@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -93,8 +93,8 @@ class Lookup(NamedTuple):
 class SearchLimits:
     """Where a search for inputs stops."""
 
-    deadline: float
-    """On `time.monotonic`'s clock."""
+    spend: Callable[[int, int], bool]
+    """Called before a batch of so many rows is run so many times; False where the search ends."""
     seed: int
     """The seed of its random draws."""
     ranges: Mapping[str, tuple[float, float]]

@@ -279,7 +279,8 @@ class Source(Protocol):
         """Look for inputs that make the inputs of slopes negative.
 
         Args:
-            targets: for each layer's name, over its flat slopes, which are looked for.
+            targets: for each layer's name, over its flat slopes, which are looked for. The caller
+                may clear those that a batch has reached: they are not looked for any more.
             start: a batch of inputs to start from.
             limits: where to stop.
 

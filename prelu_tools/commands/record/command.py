@@ -94,6 +94,7 @@ def record(
         samples=request.samples,
         seed=request.seed,
         search_seconds=request.search_seconds,
+        min_coverage=1.0,  # a check with the record may require it, and cannot search
         options=request.options,
     )
     check_ranges(source, check)

@@ -39,10 +39,11 @@ class RecordRequest:
     """Rows of input to draw; None for the usual number, and for none if there is a file of
     inputs."""
     seed: int = option(whole(0), "Random seed for the inputs.", default=0, needs=(DRAWS,))
-    search_seconds: float = option(
+    search_seconds: float | None = option(
         number(0, unit=" of seconds"),
-        "How long to search for inputs that reach slopes that no random input reached.",
-        default=5.0, needs=(DRAWS,),
+        "How long to search for inputs that reach slopes that no random input reached; 0 for not "
+        "at all.  [default: a fixed number of steps, which usually take a few seconds]",
+        default=None, needs=(DRAWS,),
     )  # fmt: skip
     max_size: float | None = option(
         number(0, unit=" of megabytes", above=True),

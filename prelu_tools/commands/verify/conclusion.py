@@ -15,6 +15,7 @@ from prelu_tools.commands.verify.gates import (
 from prelu_tools.commands.verify.inputs.branch_search import BRANCH_FOUND
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.reference.reference import Reference
+from prelu_tools.commands.verify.reference.searching import OUT_OF_TIME, more_seconds
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.process.versions import installed_versions
 from prelu_tools.core.results.reasons import as_reason, code_of
@@ -77,9 +78,13 @@ def conclude(
     for agreement in agreements:
         where = f"{agreement.model}, {' against '.join(agreement.providers)}"
         reasons += [as_reason(text).within(where) for text in differences(agreement.outputs)]
-    of_reports = (gate(r, request) for gate in (hits_gate, power_gate) for r in reports)
+    late = _more_time(reference, request)
+    of_reports = [
+        *(hits_gate(report, request, late) for report in reports),
+        *(power_gate(report, request) for report in reports),
+    ]
     notes = tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)]))
-    gates = [coverage_gate(coverage, request), *of_reports, *warnings_gate(notes, request)]
+    gates = [coverage_gate(coverage, request, late), *of_reports, *warnings_gate(notes, request)]
     for verdict, reason in filter(None, gates):
         verdicts.append(verdict)
         reasons.append(reason)
@@ -88,6 +93,8 @@ def conclude(
     for doubt in reference.doubts:
         verdicts.append("inconclusive")
         reasons.append(doubt)
+    if OUT_OF_TIME in map(code_of, reasons):  # said once
+        notes = tuple(note for note in notes if code_of(note) != OUT_OF_TIME)
     return VerifyResult(
         verdict=worst(verdicts),
         reference=request.reference,
@@ -103,3 +110,12 @@ def conclude(
         n_runs=len(reference.feeds),
         notes=notes,
     )
+
+
+def _more_time(reference: Reference, request: VerifyRequest) -> str | None:
+    """How to give the search for inputs more time; None if it did not run out of it."""
+    if not any(code_of(note) == OUT_OF_TIME for note in reference.notes):
+        return None
+    more = more_seconds(request.search_seconds)
+    again = reference.source.recording is not None
+    return f"record it again with {more}" if again else f"{more} lets it go on"

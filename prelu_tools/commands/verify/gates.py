@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prelu_tools.commands.verify.reference.searching import OUT_OF_TIME
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.results.reasons import Reason, counted, warnings_of
 from prelu_tools.core.results.verification.candidate import CandidateReport
@@ -11,8 +12,16 @@ from prelu_tools.core.results.verification.parity import Verdict
 from prelu_tools.core.results.verification.result import Coverage
 
 
-def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Verdict, str] | None:
-    """Whether enough slopes were reached: None, or a verdict and why."""
+def coverage_gate(
+    coverage: Coverage | None, request: VerifyRequest, late: str | None = None
+) -> tuple[Verdict, str] | None:
+    """Whether enough slopes were reached: None, or a verdict and why.
+
+    Args:
+        coverage: how many were reached, if that was counted.
+        request: the options.
+        late: how to give the search for inputs more time, if it ran out of it.
+    """
     if request.min_coverage is None:
         return None
     if coverage is None:
@@ -23,14 +32,30 @@ def coverage_gate(coverage: Coverage | None, request: VerifyRequest) -> tuple[Ve
         return ("inconclusive", words) if request.allow_no_prelu else None
     if coverage.exercised >= request.min_coverage * coverage.total:
         return None
-    return "fail", (
+    return _missed(
         f"the inputs reached {coverage.exercised} of {coverage.total} slopes; "
-        f"--min-coverage {request.min_coverage:g} requires more"
+        f"--min-coverage {request.min_coverage:g} requires more",
+        late,
     )
 
 
-def hits_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict, str] | None:
-    """Whether each slope met enough negative values: None, or a verdict and why."""
+def _missed(words: str, late: str | None) -> tuple[Verdict, str]:
+    """A failure; no verdict where the search ran out of time, and might have found more inputs."""
+    if late is None:
+        return "fail", words
+    return "inconclusive", Reason(f"{words}, but the search ran out of time: {late}", OUT_OF_TIME)
+
+
+def hits_gate(
+    report: CandidateReport, request: VerifyRequest, late: str | None = None
+) -> tuple[Verdict, str] | None:
+    """Whether each slope met enough negative values: None, or a verdict and why.
+
+    Args:
+        report: that of a candidate.
+        request: the options.
+        late: see `coverage_gate`.
+    """
     if request.min_hits is None:
         return None
     known = [layer for layer in report.layers if layer.least_positions is not None]
@@ -39,10 +64,11 @@ def hits_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict,
         return "inconclusive", f"{report.model}: no layer was seen, and --min-hits requires one"
     if (least.least_positions or 0) >= request.min_hits:
         return None
-    return "fail", (
+    return _missed(
         f"{report.model}: {least.name}: a slope met "
         f"{counted(least.least_positions or 0, 'negative value')}; "
-        f"--min-hits {request.min_hits} requires more"
+        f"--min-hits {request.min_hits} requires more",
+        late,
     )
 
 

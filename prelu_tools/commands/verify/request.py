@@ -222,11 +222,14 @@ class VerifyRequest:
     seed: int = option(
         whole(0), "Random seed for the inputs.", default=0, example="0", needs=(DRAWS,)
     )
-    search_seconds: float = option(
+    search_seconds: float | None = option(
         number(0, unit=" of seconds"),
-        "How long to search for inputs that reach slopes that no random input reached.",
-        default=5.0, example="5", needs=(DRAWS, _WHOLE),
+        "How long to search for inputs that reach slopes that no random input reached; 0 for not "
+        "at all.  [default: a fixed number of steps, which usually take a few seconds]",
+        default=None, example="30", needs=(DRAWS, _WHOLE),
+        key_help="how long to search for inputs that reach slopes that no random input reached",
     )  # fmt: skip
+    """None for limits that do not depend on time (`commands/verify/reference/searching.py`)."""
     tolerance: Tolerance = option(
         TOLERANCE, "Limit for differences. calibrated: derived from the reference's own rounding "
                    "error; RTOL,ATOL: |reference - candidate| <= ATOL + RTOL * |reference|.",

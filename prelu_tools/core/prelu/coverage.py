@@ -15,6 +15,8 @@ class CoverageBook:
 
     def __init__(self, layers: Iterable[PReLULayer]) -> None:
         """Nothing is reached yet."""
+        self.n_values = 0
+        """The values of all inputs that were noted."""
         self._layers = {layer.name: layer for layer in layers}
         self._counts = {
             name: np.zeros(layer.slopes.shape, np.int64) for name, layer in self._layers.items()
@@ -27,6 +29,7 @@ class CoverageBook:
             layer: the layer's name; one that is not known is passed over.
             x: its input; if its slopes do not broadcast to that rank, nothing is counted.
         """
+        self.n_values += x.size
         known = self._layers.get(layer)
         slopes = None if known is None else laid_over(known, x.ndim)
         if slopes is None:

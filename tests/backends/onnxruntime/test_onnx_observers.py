@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -241,9 +240,9 @@ def test_the_search_draws_again_until_slopes_are_reached(tmp_path: Path) -> None
     start = {"x": np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)}
     assert coverage(source, start).exercised == 0
     targets: dict[str, Array] = {"act": np.ones(3, np.bool_)}
-    batches = list(source.seek(targets, start, SearchLimits(time.monotonic() + 60, 0, {})))
+    batches = list(source.seek(targets, start, SearchLimits(lambda *_: True, 0, {})))
     assert coverage(source, *batches).unreached() == ()
-    limits = SearchLimits(time.monotonic() + 60, 0, {"x": (-1.0, 1.0)})
+    limits = SearchLimits(lambda *_: True, 0, {"x": (-1.0, 1.0)})
     assert max(abs(feeds["x"]).max() for feeds in source.seek(targets, start, limits)) <= 1.0
-    past = SearchLimits(time.monotonic() - 1, 0, {})
+    past = SearchLimits(lambda *_: False, 0, {})
     assert list(source.seek(targets, start, past)) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -52,9 +51,17 @@ class _Net:
 
 
 def _limits(
-    seconds: float = 60.0, whole: bool = False, seed: int = 0, **ranges: tuple[float, float]
+    most: int = 99_999, whole: bool = False, seed: int = 0, **ranges: tuple[float, float]
 ) -> SearchLimits:
-    return SearchLimits(time.monotonic() + seconds, seed, ranges, whole)
+    """Limits with an effort for so many rows."""
+    spent = 0
+
+    def spend(rows: int, runs: int) -> bool:
+        nonlocal spent
+        spent += rows * runs
+        return spent <= most
+
+    return SearchLimits(spend, seed, ranges, whole)
 
 
 def _start(rows: int = 4) -> dict[str, Array]:
@@ -101,7 +108,7 @@ def test_a_batch_of_fixed_size_keeps_it(rows: int) -> None:
 @pytest.mark.parametrize("axis", [1, None])
 def test_rows_rest_along_their_own_axis_and_what_all_share_with_any(axis: int | None) -> None:
     """A gain, too, which has no axes; moved further it would lose what a row has reached."""
-    limits = SearchLimits(0.0, 0, {}, axes={"x": 1} if axis else {})
+    limits = SearchLimits(lambda *_: True, 0, {}, axes={"x": 1} if axis else {})
     move = np.ones((2, 3), np.float32)
     expected = [[1, 0, 1], [1, 0, 1]] if axis else [[0, 0, 0], [0, 0, 0]]
     assert limits.rest("x", move, [1]).tolist() == expected
@@ -131,10 +138,29 @@ def test_nothing_to_look_for_is_found_at_once() -> None:
     assert net.pulls == 0
 
 
-def test_a_deadline_in_the_past_stops_at_once() -> None:
-    net = _Net()
-    assert _seek(net, _start(), _limits(seconds=-1.0)) == []
-    assert net.pulls <= 1
+def test_a_search_takes_no_more_than_its_effort() -> None:
+    net = _Net(np.array([0.0, 1e6, 1e6]))
+    assert _seek(net, _start(), _limits(0)) == []
+    assert (net.surveys, net.pulls) == (0, 0)
+    assert _seek(net, _start(), _limits(4 + 2 * 4 * 5)) == []  # a survey, and 5 steps of 2 rows
+    assert (net.surveys, net.pulls) == (1, 5)
+
+
+def test_what_a_batch_has_reached_is_looked_for_no_more() -> None:
+    net, start = _Net(np.array([0.0, 5.0, 5.0])), _start(1)
+    targets = {"act": np.array([False, True, True])}
+    search = seek([LAYER], net.runner, net.pull, targets, start, _limits())
+    next(search)
+    targets["act"][:] = False
+    pulls = net.pulls
+    assert list(search) == []
+    assert net.pulls == pulls
+
+
+def test_an_attempt_ends_when_no_slope_comes_nearer() -> None:
+    net = _Net(np.array([0.0, 0.9, 20.0]))
+    assert _seek(net, _start(), _limits(x=(-1.0, 1.0)), False, False, True) == []
+    assert net.pulls < 8 * 40  # of the 60 steps of an attempt, those until the border, and 20
 
 
 def test_ranges_are_kept() -> None:
@@ -206,5 +232,5 @@ def test_redrawing_keeps_ranges_and_integers() -> None:
         assert set(feeds["tokens"].tolist()) <= set(range(4))
 
 
-def test_redrawing_stops_at_its_deadline() -> None:
-    assert list(redraw(_start(), _limits(seconds=-1.0))) == []
+def test_redrawing_takes_no_more_than_its_effort() -> None:
+    assert len(list(redraw(_start(), _limits(3 * 4)))) == 3

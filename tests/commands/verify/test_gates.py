@@ -41,6 +41,19 @@ def test_the_gate_of_coverage(
     assert coverage_gate(Coverage(exercised, total, ()), request) == expected
 
 
+def test_a_search_that_ran_out_of_time_gives_no_verdict_where_it_mattered() -> None:
+    more, report = "--search-seconds 60 lets it go on", _hit(1, 0)
+    for found in (
+        coverage_gate(Coverage(1, 4, ()), replace(REQUEST, min_coverage=0.5), more),
+        hits_gate(report, replace(REQUEST, min_hits=1), more),
+    ):
+        assert found is not None
+        assert found[0] == "inconclusive"
+        assert found[1].endswith(f"requires more, but the search ran out of time: {more}")
+        assert code_of(found[1]) == "search_out_of_time"
+    assert coverage_gate(Coverage(2, 4, ()), replace(REQUEST, min_coverage=0.5), more) is None
+
+
 def test_coverage_needs_a_slope_even_where_no_prelu_is_fine() -> None:
     request = replace(REQUEST, min_coverage=0.5, allow_no_prelu=True)
     words = "there is no slope, and --min-coverage (in a list: min_coverage) requires one"
@@ -69,12 +82,15 @@ def test_coverage_that_was_not_looked_at() -> None:
 def test_the_gate_of_hits(
     least: int | None, hits: tuple[int | None, ...], expected: tuple[str, str] | None
 ) -> None:
+    assert hits_gate(_hit(*hits), replace(REQUEST, min_hits=least)) == expected
+
+
+def _hit(*hits: int | None) -> CandidateReport:
     layers = tuple(
         LayerParity(str(n), True, None, 0.0, 0, 1.0, "pass", least_positions=found)
         for n, found in enumerate(hits)
     )
-    report = replace(_report(None), layers=layers)
-    assert hits_gate(report, replace(REQUEST, min_hits=least)) == expected
+    return replace(_report(None), layers=layers)
 
 
 def _report(power: Power | None) -> CandidateReport:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 import numpy as np
-import pytest
 
 from prelu_tools.backends.protocol.defaults import SourceDefaults
 from prelu_tools.backends.protocol.inputs import SearchLimits
@@ -18,6 +16,7 @@ from prelu_tools.backends.protocol.runners import Observer
 from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.run import ReferencePlan, run_reference
+from prelu_tools.commands.verify.reference.searching import SearchPlan
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.prelu.slopes import PReLULayer
@@ -29,8 +28,8 @@ UNMOVED = (
     "one limit for all its values"
 )
 PLAN = ReferencePlan(
-    wide=False, layers=True, search_seconds=0.0, seed=3, ranges={"x": (-9.0, 9.0)}, whole=False,
-    rows=Rows({"x": 0}, frozenset({"batch"})),
+    wide=False, layers=True, search=SearchPlan(seconds=0.0), seed=3, ranges={"x": (-9.0, 9.0)},
+    whole=False, rows=Rows({"x": 0}, frozenset({"batch"})),
 )  # fmt: skip
 SLOPES = np.array([[0.25, -0.5, 0.125]], np.float32)
 
@@ -59,6 +58,7 @@ class ToldSource(SourceDefaults):
     framework: str = "told"
     observes_apart: bool = True
     label: str = "a live model"
+    n_parameters: int = 3
 
     def layers(self) -> tuple[PReLULayer, ...]:
         """The one."""
@@ -157,18 +157,6 @@ def run(source: ToldSource, *feeds: Feeds, plan: ReferencePlan = PLAN) -> Ran:
             if (precision, n, "a", call) in reference.stash
         }
         activations = [reference.activation(n, "a", call) for n in (0, 1) for call in (0, 1)]
-        kept = {**vars(reference), "notes": [n for n in reference.notes if n != UNMOVED]}
+        kept = {one.name: getattr(reference, one.name) for one in fields(Reference)}
+        kept["notes"] = [note for note in reference.notes if note != UNMOVED]
         return Ran(**kept, seen=seen, activations=activations)
-
-
-def ticks(monkeypatch: pytest.MonkeyPatch, work: float = 0.25) -> None:
-    """A clock that goes on by a quarter of a second whenever it is looked at.
-
-    Args:
-        monkeypatch: puts it in place.
-        work: by how many seconds the processor's goes on.
-    """
-    clock = iter(tick / 4 for tick in range(99))
-    processor = iter(work * tick for tick in range(99))
-    fake = SimpleNamespace(monotonic=lambda: next(clock), process_time=lambda: next(processor))
-    monkeypatch.setattr("prelu_tools.commands.verify.reference.run.time", fake)

@@ -47,6 +47,7 @@ class NumpyModel(SourceDefaults):
     is_wide: bool = True
     can_perturb: bool = True
     form: str = "prelu"
+    n_parameters: int = 3
     found: Sequence[Mapping[str, Array]] = ()
     limits: list[SearchLimits] = field(default_factory=list)
     fed: list[Mapping[str, Array]] = field(default_factory=list)

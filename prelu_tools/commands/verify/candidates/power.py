@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +18,7 @@ from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.prelu.faults import Fault, faults_in
 from prelu_tools.core.prelu.slopediff import pair_layers
 from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.process.effort import effort_of
 from prelu_tools.core.process.progress import counted
 from prelu_tools.core.results.verification.candidate import Power
 from prelu_tools.graph.copies.carrying import TensorPlace, path_of
@@ -29,7 +29,7 @@ from prelu_tools.graph.passes.canonical import prelu_output
 from prelu_tools.graph.view import GraphView
 
 _MOST = 200  # faults in all: a sample of the possible ones in nets of more than 25 layers or so
-_SECONDS = 60.0  # in large models fewer, about as many as can be tried in this time
+_EFFORT = 60.0  # in large models fewer, as many as can be tried with these seconds of effort
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,7 @@ def measure_power(plan: PowerPlan) -> Power:
         PReLUToolsError: no fault can be planted, or the copy is not the candidate.
     """
     copy = SlopeCopy(plan)
-    began = time.monotonic()
-    copy.noticed(None, copy.right, _in_order(plan)[0])
-    room = int(_SECONDS / max(time.monotonic() - began, 1e-6))
-    faults, sampled = choose_faults(copy, plan, min(_MOST, room))
+    faults, sampled = choose_faults(copy, plan, min(_MOST, int(_EFFORT / _least_effort(plan))))
     everything = list(plant(copy, faults, stop_at_first=sampled))
     counted = [
         item for item in everything if item.noticed or (item.reached and copy.shows(item.fault))
@@ -115,6 +112,13 @@ def measure_power(plan: PowerPlan) -> Power:
         sampled=sampled,
         hidden=sum(item.reached for item in everything) - sum(item.reached for item in counted),
     )
+
+
+def _least_effort(plan: PowerPlan) -> float:
+    """The effort of the smallest run, of all the values that met a PReLU in all runs."""
+    sizes = [n_values(feeds) for feeds in plan.feeds]
+    values = (plan.reached.n_values + sum(sizes)) * min(sizes) / max(sum(sizes), 1)
+    return effort_of(values, len(plan.references), plan.source.n_parameters)
 
 
 def _in_order(plan: PowerPlan) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -14,10 +13,12 @@ from prelu_tools.backends.protocol.runners import Runner
 from prelu_tools.commands.verify.inputs.feeds import Feeds
 from prelu_tools.commands.verify.inputs.trials import Domain, as_given, by_sizes, by_values
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.process.effort import Budget
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.results.verification.decisions import Decision, DecisionBook
 
-_SECONDS: Final = 10.0  # seconds for all trials of one model
+_EFFORT, _SECONDS = 10.0, 100.0  # for all trials of one model; see `core/process/effort.py`
+_FEWEST: Final = 8  # trials of a large model
 NOT_TAKEN: Final = "branch_not_taken"
 """The code of a decision with a way that no input took."""
 BRANCH_FOUND: Final = "branch_found"
@@ -60,7 +61,9 @@ class BranchSearch:
     """Notes on branches that only the search took, or that no tried size took."""
 
 
-def search_branches(source: Source, feeds: Sequence[Feeds], plan: BranchPlan) -> BranchSearch:
+def search_branches(
+    source: Source, feeds: Sequence[Feeds], plan: BranchPlan, effort: float = 0.0
+) -> BranchSearch:
     """Find out which branches the inputs take, and search for inputs that take the others.
 
     A trial counts only where the reference runs on it and gives finite outputs.
@@ -69,7 +72,9 @@ def search_branches(source: Source, feeds: Sequence[Feeds], plan: BranchPlan) ->
         source: the reference.
         feeds: its inputs.
         plan: the models with decisions, and what may be tried.
+        effort: that of a run of all inputs (see `core/process/effort.py`).
     """
+    most = max(_FEWEST, int(_EFFORT / max(effort, 1e-3)))
     turned = BranchSearch()
     for decider in plan.deciders:
         where = decider.name or "the reference"
@@ -81,9 +86,11 @@ def search_branches(source: Source, feeds: Sequence[Feeds], plan: BranchPlan) ->
             continue
         if book is None:
             continue
+        budget = Budget(most, _SECONDS)  # of trials, each of which counts as 1
         if plan.is_searched:
-            _search(source, decider, book, feeds, plan, turned)
-        doubts = [_doubt(one) for one in book.untaken(by_sizes=False)]
+            _search(source, decider, book, feeds, plan, turned, budget)
+        is_late = budget.ended_by == "clock"
+        doubts = [_doubt(one, is_late) for one in book.untaken(by_sizes=False)]
         turned.doubts[decider.name] = doubts
         turned.notes += [_note(one).within(where) for one in book.untaken(by_sizes=True)]
     return turned
@@ -105,13 +112,14 @@ def _search(
     feeds: Sequence[Feeds],
     plan: BranchPlan,
     turned: BranchSearch,
+    budget: Budget,
 ) -> None:
-    deadline = time.monotonic() + _SECONDS
+    """Try inputs until each way is taken."""
     with source.runner() as runner:
         for sizes in (False, True):
             draw = by_sizes if sizes else by_values
             weak: list[tuple[Feeds, Sequence[Decision]]] = []
-            trials = _tried(draw(feeds, plan.domain), feeds, plan, deadline)
+            trials = _tried(draw(feeds, plan.domain), feeds, plan, budget)
             while book.untaken(by_sizes=sizes) and (trial := next(trials, None)) is not None:
                 decisions, worth = _tell(decider, book, runner, trial)
                 if worth == "much":
@@ -139,10 +147,10 @@ def _take(
 
 
 def _tried(
-    trials: Iterator[Feeds], feeds: Sequence[Feeds], plan: BranchPlan, deadline: float
+    trials: Iterator[Feeds], feeds: Sequence[Feeds], plan: BranchPlan, budget: Budget
 ) -> Iterator[Feeds]:
     for trial in trials:
-        if time.monotonic() > deadline:
+        if not budget.spend(1):
             return
         given = as_given(trial, feeds)
         if plan.fits(given):
@@ -167,11 +175,12 @@ def _tell(
     return decisions, "much" if varies else "little"
 
 
-def _doubt(decision: Decision) -> Reason:
+def _doubt(decision: Decision, is_late: bool) -> Reason:
+    within = f" within {_SECONDS:g} s" if is_late else ""
     return Reason(
-        f"{decision.name} never {' and never '.join(decision.untaken)}: no inputs were found "
-        "that change this, so that part of the model is not proven; use inputs that do (--inputs "
-        "or --input-range)",
+        f"{decision.name} never {' and never '.join(decision.untaken)}: no inputs were found"
+        f"{within} that change this, so that part of the model is not proven; use inputs that do "
+        "(--inputs or --input-range)",
         NOT_TAKEN,
     )
 

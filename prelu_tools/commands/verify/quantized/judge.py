@@ -13,7 +13,6 @@ Three questions, each with the limit that fits it:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -41,7 +40,7 @@ MIN_SNR = 10.0
 _MIN_RANDOM_SNR = 3.0
 """The same on random inputs, which ranges need not fit: below it there is no verdict."""
 _MOST_DRAWS, _FEWEST_DRAWS = 16, 6
-_SECONDS = 20.0  # seconds for drawing noise, after the minimum number of draws
+_EFFORT = 20.0  # seconds of effort for drawing noise, after the minimum number of draws
 Results = Sequence[Mapping[str, Array]]
 
 
@@ -149,12 +148,9 @@ def _runs(plan: QuantizedPlan, proto: onnx.ModelProto, what: str) -> list[dict[s
 def _drawn(
     plan: QuantizedPlan, make: Callable[[Meaning, int], onnx.ModelProto]
 ) -> list[list[dict[str, Array]]]:
-    """The outputs of copies with noise: as many as time allows, within limits."""
-    found: list[list[dict[str, Array]]] = []
-    stop = time.monotonic() + _SECONDS
-    while len(found) < _MOST_DRAWS and (len(found) < _FEWEST_DRAWS or time.monotonic() < stop):
-        found.append(_runs(plan, make(plan.meaning, len(found)), "what it means"))
-    return found
+    """The outputs of copies with noise: fewer of large models."""
+    most = max(_FEWEST_DRAWS, min(_MOST_DRAWS, int(_EFFORT / max(plan.reference.effort, 1e-3))))
+    return [_runs(plan, make(plan.meaning, draw), "what it means") for draw in range(most)]
 
 
 @np.errstate(all="ignore")

@@ -17,6 +17,7 @@ from prelu_tools.commands.verify.inputs.trials import Domain
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.run import ReferencePlan, run_reference
+from prelu_tools.commands.verify.reference.searching import SearchPlan
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.inputs import DEFAULT_SAMPLES
@@ -56,7 +57,7 @@ def running(
     plan = ReferencePlan(
         wide=request.tolerance.multiple is not None,
         layers=request.layers,
-        search_seconds=request.search_seconds if is_searched else 0.0,
+        search=_search_plan(request) if is_searched else SearchPlan(seconds=0.0),
         seed=request.seed,
         ranges=settled.ranges,
         whole=not settled.rows.names,
@@ -68,6 +69,11 @@ def running(
         reference.notes += settled.notes
         reference.doubts += settled.doubts
         yield reference, settled
+
+
+def _search_plan(request: VerifyRequest) -> SearchPlan:
+    required = 0.0 if request.min_coverage is None else request.min_coverage
+    return SearchPlan(request.search_seconds, 1.0 if request.min_hits else required)
 
 
 def _named_ranges(source: Source, request: VerifyRequest) -> dict[str, tuple[float, float]]:

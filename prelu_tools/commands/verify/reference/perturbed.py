@@ -20,11 +20,11 @@ RUNS = 6
 """Perturbed runs of each input."""
 FEWEST = 4
 """Perturbed runs of a slow model: with fewer, all may by chance show too little rounding."""
-SECONDS = 60.0
-"""Their time limit, above which there are fewer."""
+EFFORT = 60.0
+"""The seconds of effort above which there are fewer."""
 SPREAD = "spread"
 """Where the spread of a layer's output is in the stash: in the place of a precision."""
-_DEARER = 3.0  # times the duration of an unperturbed run
+_DEARER = 3.0  # times the effort of an unperturbed run
 
 
 @dataclass
@@ -37,10 +37,10 @@ class PerturbedRuns:
     """For each input, by the name of the output."""
 
 
-def affordable_runs(seconds: float) -> int:
-    """How many perturbed runs there may be, if one run of all inputs takes these seconds."""
+def affordable_runs(effort: float) -> int:
+    """How many perturbed runs there may be, by the effort to run all inputs once."""
     numbers = range(RUNS, FEWEST, -1)
-    return next((n for n in numbers if n * _DEARER * seconds <= SECONDS), FEWEST)
+    return next((n for n in numbers if n * _DEARER * effort <= EFFORT), FEWEST)
 
 
 def run_perturbed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from prelu_tools.backends.protocol.interface import Source
@@ -16,6 +17,7 @@ from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook
 from prelu_tools.core.prelu.slopes import PReLULayer
+from prelu_tools.core.process.effort import effort_of
 from prelu_tools.core.results.reasons import Reason
 from prelu_tools.core.rounding.noise import SINGLE, Noise
 from prelu_tools.core.rounding.tolerance import Extent
@@ -64,10 +66,8 @@ class Reference:
     """The spread of its outputs in perturbed runs; None if its operators cannot be perturbed."""
     n_searched: int = 0
     """Rows that a search added, in feeds after the others."""
-    seconds_per_row: float = 0.0
-    """Seconds per run, as far as measured, which limit a search."""
-    seconds: float = 0.0
-    """Seconds to run all inputs once."""
+    n_values: list[int] = field(default_factory=list)
+    """For each run, the values of its inputs and outputs, and those that met a PReLU."""
     n_given: int = 0
     """Feeds that were drawn or replayed."""
     notes: list[str] = field(default_factory=list)
@@ -97,6 +97,25 @@ class Reference:
         feeds = self.feeds[: self.n_given]
         again = len(feeds) > 1 and is_first_row(feeds[1], feeds[0], self.rows)
         return sum(self.rows.count(feed) for feed in feeds if feed) - int(again)
+
+    @property
+    def values_per_row(self) -> float:
+        """The values of a row of the first run; 0 if it was not run."""
+        return self.n_values[0] / self.rows.count(self.feeds[0]) if self.n_values else 0.0
+
+    @property
+    def effort(self) -> float:
+        """The effort to run all inputs once (see `core/process/effort.py`)."""
+        return sum(effort_of(n, len(self.layers), self.n_parameters) for n in self.n_values)
+
+    def effort_of(self, n_rows: int) -> float:
+        """The effort to run that many rows."""
+        return effort_of(n_rows * self.values_per_row, len(self.layers), self.n_parameters)
+
+    @cached_property
+    def n_parameters(self) -> int:
+        """See `Source.n_parameters`."""
+        return self.source.n_parameters
 
     def perturbed_to(self, unit: float) -> PerturbedRuns | None:
         """The spread of runs that round every result to a coarser unit; run on first use."""

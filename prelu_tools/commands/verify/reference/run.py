@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
-from prelu_tools.backends.protocol.inputs import SearchLimits
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.untrained import untrained_notes
 from prelu_tools.commands.verify.inputs.branch_search import BranchPlan, search_branches
-from prelu_tools.commands.verify.inputs.feeds import Feeds
+from prelu_tools.commands.verify.inputs.feeds import Feeds, n_values
 from prelu_tools.commands.verify.inputs.rows import Rows
-from prelu_tools.commands.verify.inputs.trial_runs import usable_rows
 from prelu_tools.commands.verify.reference.constant import constant_outputs, of_inputs, of_slopes
 from prelu_tools.commands.verify.reference.expected import expected_layers, expected_outputs
 from prelu_tools.commands.verify.reference.perturbed import (
@@ -32,6 +27,7 @@ from prelu_tools.commands.verify.reference.repeated import (
     run_again,
     run_unobserved,
 )
+from prelu_tools.commands.verify.reference.searching import SearchPlan, SlopeSearch
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
@@ -40,9 +36,6 @@ from prelu_tools.core.process.progress import counted
 from prelu_tools.core.results.reasons import listed
 from prelu_tools.core.rounding.noise import Noise
 from prelu_tools.core.rounding.tolerance import Extent
-
-_SEARCHED = 32  # rows searched at once
-_PASSES = 4  # a search has to have time for a few runs at least
 
 
 @dataclass(frozen=True)
@@ -53,8 +46,8 @@ class ReferencePlan:
     """Whether to run it in float64 too."""
     layers: bool
     """Whether to keep the outputs of its layers."""
-    search_seconds: float
-    """How long to look for inputs that reach the slopes left over; 0 for not at all."""
+    search: SearchPlan
+    """How long to look for inputs that reach the slopes left over."""
     seed: int
     """The seed of that search."""
     ranges: Mapping[str, tuple[float, float]]
@@ -89,7 +82,7 @@ def run_reference(
             reference.doubts += [doubt.after("the reference") for doubt in unlike]
         if plan.turning is not None:
             _turn(reference, plan, plan.turning)
-        if plan.search_seconds > 0:
+        if plan.search.seconds != 0:
             _search(reference, plan)
         reference.unmoved = constant_outputs(reference.feeds, reference.outputs, plan.rows)
         reference.notes += of_inputs(reference.feeds)
@@ -103,10 +96,13 @@ def run_reference(
 def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
     """Run the feeds from this one on, and some of them again."""
     run: int | None = first
+    met = 0
 
     def observe(layer: str, call: int, x: Array, y: Array) -> None:
+        nonlocal met
         if run is None:
             return
+        met += x.size
         reference.coverage.note(layer, x)
         if plan.layers:
             reference.stash.put(("float32", run, layer, call), y)
@@ -115,12 +111,9 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
     with reference.source.runner(observe) as runner:
         numbers = range(first, len(reference.feeds))
         for run in counted(numbers, "running the reference"):
-            began, worked = time.monotonic(), time.process_time()
+            met = 0
             outputs = runner.run(reference.feeds[run])
-            taken = time.monotonic() - began
-            # A busy machine makes a model slow by the clock, and must not change its limits.
-            reference.seconds += min(taken, time.process_time() - worked)
-            reference.seconds_per_row = taken / plan.rows.count(reference.feeds[run])
+            reference.n_values.append(met + n_values(reference.feeds[run]) + n_values(outputs))
             reference.outputs.append(outputs)
             reference.kinds = {name: values.dtype.name for name, values in outputs.items()}
             for name, values in outputs.items():
@@ -134,7 +127,7 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
 def _turn(reference: Reference, plan: ReferencePlan, turning: BranchPlan) -> None:
     """Add inputs that take the ways which none took so far."""
     before = len(reference.feeds)
-    turned = search_branches(reference.source, reference.feeds, turning)
+    turned = search_branches(reference.source, reference.feeds, turning, reference.effort)
     reference.feeds += turned.feeds
     reference.n_searched = sum(map(plan.rows.count, turned.feeds))
     reference.notes += turned.notes
@@ -146,45 +139,20 @@ def _turn(reference: Reference, plan: ReferencePlan, turning: BranchPlan) -> Non
 
 def _search(reference: Reference, plan: ReferencePlan) -> None:
     """Look for inputs that reach the slopes left over, and add the batches that do."""
-    book = reference.coverage
-    targets = {layer.name: ~book.reached(layer.name) for layer in reference.layers}
-    if not any(mask.any() for mask in targets.values()):
-        return
-    first = reference.feeds[0]
-    rows = int(plan.search_seconds / (_PASSES * max(reference.seconds_per_row, 1e-6)))
-    if rows < (plan.rows.count(first) if plan.whole else 1):
-        reference.notes.append(
-            "no search for inputs: one run of the reference takes too long for --search-seconds "
-            f"{plan.search_seconds:g}"
-        )
-        return
-    count = min(rows, _SEARCHED)
-    given = np.arange(plan.rows.count(first))
-    start = first if plan.whole else plan.rows.take(first, np.resize(given, count))
-    deadline = time.monotonic() + plan.search_seconds
-    limits = SearchLimits(deadline, plan.seed, plan.ranges, plan.whole, plan.rows.axes)
+    search = SlopeSearch(reference, plan.search, plan.seed, dict(plan.ranges), plan.whole)
+    search.run()
     before = len(reference.feeds)
-    with reference.source.runner(lambda layer, _call, x, _y: trial.note(layer, x)) as runner:
-        found = reference.source.seek(targets, start, limits)
-        for feeds in counted(found, "looking for inputs that reach the remaining slopes"):
-            trial = CoverageBook(reference.layers)
-            if not usable_rows(runner.run(feeds), plan.rows.count(feeds)).all():
-                continue  # it would prove nothing
-            new = {name: mask & trial.reached(name) for name, mask in targets.items()}
-            if any(mask.any() for mask in new.values()):
-                reference.feeds.append(feeds)
-                reference.n_searched += plan.rows.count(feeds)
-                targets = {name: mask & ~new[name] for name, mask in targets.items()}
-            if not any(mask.any() for mask in targets.values()):
-                break
-    _run_all(reference, plan, before)
+    reference.feeds += search.found
+    reference.n_searched += sum(map(plan.rows.count, search.found))
+    if search.found:
+        _run_all(reference, plan, before)
 
 
 def _run_moved(reference: Reference, plan: ReferencePlan) -> None:
     """Run everything perturbed; where that fails, there is a limit for each tensor only."""
     if reference.is_random:
         return
-    runs = affordable_runs(reference.seconds)
+    runs = affordable_runs(reference.effort)
     stash = reference.stash if plan.layers else None
     try:
         reference.perturbed = run_perturbed(
@@ -198,8 +166,8 @@ def _run_moved(reference: Reference, plan: ReferencePlan) -> None:
         )
     if reference.perturbed is not None and runs < RUNS:
         reference.notes.append(
-            f"the reference takes {reference.seconds:.0f} s: it was run {runs} times with its "
-            f"operators perturbed, instead of {RUNS}"
+            f"the reference is large: it was run {runs} times with its operators perturbed, "
+            f"instead of {RUNS}"
         )
 
 

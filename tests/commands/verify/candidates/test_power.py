@@ -124,31 +124,27 @@ def test_a_copy_that_computes_something_else_measures_nothing(net: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("seconds", "most"),
-    [(0.0, 200), (0.25, 200), (0.5, 120), (10.1, 5), (12.0, 5), (12.1, 4), (99.0, 0)],
+    ("effort", "most"), [(0.001, 200), (0.25, 200), (0.5, 120), (12.0, 5), (12.1, 4), (99.0, 0)]
 )
-def test_as_many_are_planted_as_there_is_time_for(
-    seconds: float, most: int, net: Path, monkeypatch: pytest.MonkeyPatch
+def test_as_many_are_planted_as_the_effort_allows(
+    effort: float, most: int, net: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
-    runs = []
-    noticed = SlopeCopy.noticed
-
-    def count(copy: SlopeCopy, target: Any, slopes: Any, run: int) -> tuple[bool, bool]:
-        runs.append(run)
-        return noticed(copy, target, slopes, run)
+    asked: list[Any] = []
 
     def choose(_copy: object, _plan: object, most: int) -> tuple[list[Fault], bool]:
-        asked.append((most, list(runs)))
+        asked.append(most)
         return [], True
 
-    fake = SimpleNamespace(monotonic=lambda: 5.0 + seconds * len(runs))
-    monkeypatch.setattr("prelu_tools.commands.verify.candidates.power.time", fake)
+    def effort_of(*of: float) -> float:
+        asked.append(of)
+        return effort
+
+    monkeypatch.setattr("prelu_tools.commands.verify.candidates.power.effort_of", effort_of)
     monkeypatch.setattr("prelu_tools.commands.verify.candidates.power.choose_faults", choose)
-    monkeypatch.setattr(SlopeCopy, "noticed", count)
     found = measure_power(_plan(net, NEGATIVE, NEGATIVE[:1]))
     assert found == Power(0, 0, 0, 0, (), 0, sampled=True)
-    assert asked == [(most, [1])]  # one run, of the smallest inputs, is what the time is told by
+    # The smallest run has a third of all values: of 180 inputs, and 120 that met a PReLU.
+    assert asked == [(100.0, 1, 3), most]
 
 
 def test_large_weights_are_read_where_the_model_is(tmp_path: Path) -> None:

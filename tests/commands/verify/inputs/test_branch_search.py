@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import pytest
 from told_source import ToldSource, rows
 
 from prelu_tools.backends.protocol.inputs import TensorSpec
@@ -19,6 +21,7 @@ from prelu_tools.commands.verify.inputs.rows import Rows
 from prelu_tools.commands.verify.inputs.trials import Domain, by_sizes, by_values
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.process import effort
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification.decisions import Decision, DecisionBook
 
@@ -75,6 +78,23 @@ def test_what_nothing_turns_is_in_doubt() -> None:
     (doubt,) = turned.doubts["c"]
     assert doubt.startswith("it never evaluated to true: no inputs were found")
     assert (turned.feeds, code_of(doubt)) == ([], "branch_not_taken")
+
+
+@pytest.mark.parametrize(("seconds", "tried"), [(0.5, 20), (1.0, 10), (10.0, 8)])
+def test_a_large_model_is_tried_with_fewer_inputs(seconds: float, tried: int) -> None:
+    seen: list[Any] = []
+    decider = _decider(lambda x: bool(seen.append(x)))
+    plan = BranchPlan([decider], _domain(), True, lambda _feeds: True)
+    plain = ToldSource(model=lambda feeds: {"y": feeds["x"]}, observes_apart=False)
+    search_branches(cast(Any, plain), GIVEN, plan, seconds)
+    assert len(seen) == len(GIVEN) + tried
+
+
+def test_the_clock_ends_trials_that_are_very_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 1.0, 101.0])
+    monkeypatch.setattr(effort, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    (doubt,) = _turned(_decider(lambda x: False)).doubts[""]
+    assert "no inputs were found within 100 s that change this" in doubt
 
 
 def test_nothing_is_looked_for_where_that_is_not_wanted() -> None:

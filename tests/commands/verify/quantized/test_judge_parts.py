@@ -17,34 +17,15 @@ ONES = np.ones((2, 3), np.float32)
 SIGNS = np.float32([[1, -1, 1], [-1, 1, -1]])
 
 
-class _Clock:
-    """Each look at it takes some seconds, each draw more."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.now = seconds, 100.0
-
-    def monotonic(self) -> float:
-        """The time."""
-        return self.now
-
-    def draw(self, *_: Any) -> list[dict[str, Array]]:
-        """Something that takes its time."""
-        self.now += self.seconds
-        return [{"y": ONES}]
-
-
 @pytest.mark.parametrize(
-    ("seconds", "draws"),
-    [(0.0, 16), (1.25, 16), (1.4, 15), (2.5, 8), (3.0, 7), (3.3, 7), (3.4, 6), (100.0, 6)],
+    ("effort", "draws"), [(0.0, 16), (1.25, 16), (1.4, 14), (2.5, 8), (3.3, 6), (100.0, 6)]
 )
-def test_noise_is_drawn_as_often_as_time_allows(
-    seconds: float, draws: int, monkeypatch: pytest.MonkeyPatch
+def test_noise_is_drawn_less_often_for_a_large_model(
+    effort: float, draws: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = _Clock(seconds)
-    monkeypatch.setattr(module, "time", clock)
     ran: list[Any] = []
-    monkeypatch.setattr(module, "_runs", lambda *given: ran.append(given) or clock.draw())
-    plan: Any = SimpleNamespace(meaning="m")
+    monkeypatch.setattr(module, "_runs", lambda *given: ran.append(given) or [{"y": ONES}])
+    plan: Any = SimpleNamespace(meaning="m", reference=SimpleNamespace(effort=effort))
     found = module._drawn(plan, lambda meaning, seed: (meaning, seed))  # type: ignore[arg-type,return-value]
     assert len(found) == draws
     assert ran == [(plan, ("m", seed), "what it means") for seed in range(draws)]

@@ -60,11 +60,11 @@ def _run(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "runs"),
+    ("effort", "runs"),
     [(0.0, 6), (3.33, 6), (3.4, 5), (4.0, 5), (4.01, 4), (10.0, 4), (1e9, 4)],
 )
-def test_a_slow_reference_is_perturbed_less_often(seconds: float, runs: int) -> None:
-    assert affordable_runs(seconds) == runs
+def test_a_large_reference_is_perturbed_less_often(effort: float, runs: int) -> None:
+    assert affordable_runs(effort) == runs
 
 
 def _spread(x: Array, runs: int, sign: int = 1) -> Any:

@@ -19,7 +19,6 @@ from told_source import (
     prelu,
     rows,
     run,
-    ticks,
 )
 
 from prelu_tools.backends.protocol.runners import Observer
@@ -29,10 +28,12 @@ from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
 from prelu_tools.commands.verify.reference.reference import Call, Reference
 from prelu_tools.commands.verify.reference.repeated import RepeatedRun
 from prelu_tools.commands.verify.reference.run import ReferencePlan
+from prelu_tools.commands.verify.reference.searching import SearchPlan
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.stash import Stash
 from prelu_tools.core.prelu.coverage import CoverageBook
+from prelu_tools.core.process.effort import effort_of
 from prelu_tools.core.process.progress import listening
 from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.rounding.noise import SINGLE, Noise
@@ -52,7 +53,6 @@ def test_every_run_is_kept() -> None:
     assert found.coverage.counts("a").tolist() == [0, 4, 2]
     assert (found.precision, found.n_given, found.n_searched) == ("float32", 2, 0)
     assert (found.notes, found.doubts) == ([], [])
-    assert found.seconds_per_row > 0
     activations: list[Array] = found.activations
     y, z = prelu(TWO)["y"], prelu(ONE)["y"]
     expected = [y, 2 * y, z, 2 * z]
@@ -65,11 +65,9 @@ def test_what_the_source_has_to_say_is_said() -> None:
 
 def test_at_first_nothing_is_known() -> None:
     with Stash() as stash:
-        found = Reference(cast(Any, None), (), [], PLAN.rows, CoverageBook([]), stash)
+        found = Reference(cast(Any, ToldSource()), (), [], PLAN.rows, CoverageBook([]), stash)
     assert (found.n_given, found.n_searched, found.precision) == (0, 0, "float32")
-    assert found.seconds_per_row == 0.0
-    assert isinstance(found.seconds_per_row, float)
-    assert isinstance(found.seconds, float)
+    assert (found.n_values, found.values_per_row, found.effort) == ([], 0.0, 0.0)
     assert (found.outputs, found.notes, found.doubts) == ([], [], [])
     known = found.extents, found.kinds, found.layer_extents, found.unmoved, found.untaken
     assert known == ({}, {}, {}, {}, {})
@@ -89,21 +87,13 @@ def test_layers_are_not_kept_where_nobody_asks() -> None:
     assert found.coverage.exercised == 2
 
 
-def test_the_time_of_a_row_is_that_of_a_run_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks(monkeypatch)
-    assert run(ToldSource(), TWO).seconds_per_row == 0.125
-    found = run(ToldSource(), TWO, ONE)
-    assert (found.seconds, found.seconds_per_row) == (0.5, 0.25)
-
-
-@pytest.mark.parametrize(("work", "seconds"), [(0.0625, 0.125), (2.0, 0.5)])
-def test_waiting_for_the_processor_makes_no_reference_slow(
-    monkeypatch: pytest.MonkeyPatch, work: float, seconds: float
-) -> None:
-    """Nor do several threads: the shorter time counts for the number of perturbed runs."""
-    ticks(monkeypatch, work)
-    found = run(ToldSource(), TWO, ONE)
-    assert (found.seconds, found.seconds_per_row) == (seconds, 0.25)
+def test_the_effort_of_runs_follows_from_their_values_alone() -> None:
+    found = run(ToldSource(), TWO)
+    assert (found.n_values, found.values_per_row) == ([24], 12.0)  # x, y, and x of two calls
+    more = run(ToldSource(), TWO, ONE)
+    assert more.n_values == [24, 12]
+    assert more.effort == effort_of(24, 1, 3) + effort_of(12, 1, 3)
+    assert more.effort_of(7) == effort_of(7 * 12, 1, 3)
 
 
 # By others, who look at what was run
@@ -151,7 +141,7 @@ def test_what_a_second_run_shows_is_said_of_the_reference(monkeypatch: pytest.Mo
     found = run(ToldSource(), TWO)
     assert (found.doubts, found.notes) == (["the reference doubts"], ["the reference notes"])
     assert list(map(code_of, [*found.doubts, *found.notes])) == ["a_code", "another"]
-    more = run(ToldSource(found=[ALL]), TWO, plan=replace(PLAN, search_seconds=50.0))
+    more = run(ToldSource(found=[ALL]), TWO, plan=replace(PLAN, search=SearchPlan()))
     assert (more.doubts, more.notes) == (2 * found.doubts, 2 * found.notes)  # of what was found
 
 
@@ -167,7 +157,7 @@ def test_each_part_of_the_work_is_told_to_who_listens() -> None:
         def end(self) -> None: ...
 
     with listening(Listener()):
-        plan = replace(WIDE, search_seconds=50.0)
+        plan = replace(WIDE, search=SearchPlan())
         run(ToldSource(found=[ALL], wide=_wide()), TWO, ONE, plan=plan)
     assert parts == [
         ("running the reference", 2),
@@ -186,14 +176,14 @@ def test_inputs_that_turn_decisions_are_run_too(
     turned = BranchSearch(list(more), {**own, **theirs}, [Reason("a note")])
     asked: list[Any] = []
 
-    def search(source: Any, feeds: Any, turning: Any) -> BranchSearch:
-        asked.append((source, list(feeds), turning))
+    def search(source: Any, feeds: Any, turning: Any, effort: float) -> BranchSearch:
+        asked.append((source, list(feeds), turning, effort))
         return turned
 
     monkeypatch.setattr(module, "search_branches", search)
     source, turning = ToldSource(), cast(Any, "whose")
     found = run(source, TWO, plan=replace(PLAN, turning=turning))
-    assert asked == [(source, [TWO], turning)]
+    assert asked == [(source, [TWO], turning, effort_of(24, 1, 3))]
     assert (found.feeds, len(found.outputs)) == ([TWO, *more], 1 + len(more))
     assert (found.n_given, found.n_searched) == (1, 3 if more else 0)
     said = ["the reference: it is never taken"] if more else []
@@ -202,7 +192,7 @@ def test_inputs_that_turn_decisions_are_run_too(
 
 
 def test_nobody_s_decisions_are_turned_unless_that_is_asked_for() -> None:
-    assert ReferencePlan(False, True, 0.0, 3, {}, False, PLAN.rows).turning is None
+    assert ReferencePlan(False, True, SearchPlan(), 3, {}, False, PLAN.rows).turning is None
 
 
 # Twice

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from running import Outcome
-from text_nets import npz, save
-from text_nets import verify as run_verify
+from text_nets import npz, save, verify
 from tiny_models import save_dense
 
 _BIAS = 40.0  # of a net whose draws stay above
@@ -46,14 +45,6 @@ def nets(tmp_path: Path) -> Path:
     path = tmp_path / "search_nets.py"
     path.write_text(_NETS)
     return path
-
-
-def verify(*arguments: object) -> Outcome:
-    """Run `verify` with all the time that a search may need on a busy machine."""
-    replays = "--inputs" in arguments and "--samples" not in arguments
-    given = replays or "--search-seconds" in arguments
-    patient = () if given else ("--search-seconds", 300)
-    return run_verify(*arguments, *patient)
 
 
 def _coverage(found: Outcome) -> tuple[int, int]:
@@ -100,6 +91,44 @@ def test_what_cannot_be_reached_is_named_and_gives_up(nets: Path) -> None:
     assert _coverage(found) == (0, 6)
     assert found.json["coverage"]["unreached"] == [f"act[{i}]" for i in range(6)]
     assert found.json["n_searched"] == 0
+
+
+@pytest.mark.torch
+def test_slopes_that_no_search_reaches_fail_and_a_clock_alone_fails_nothing(nets: Path) -> None:
+    net = f"{nets}:Squared(0.0)"
+    ended = verify(net, net, "--min-coverage", 1)
+    assert (ended.code, ended.json["verdict"]) == (1, "fail")
+    assert ended.json["reasons"] == [
+        "the inputs reached 0 of 6 slopes; --min-coverage 1 requires more"
+    ]
+    late = verify(net, net, "--min-coverage", 1, "--search-seconds", 1e-9)
+    assert (late.code, late.json["verdict"]) == (3, "inconclusive")
+    assert late.json["reasons"] == [
+        "the inputs reached 0 of 6 slopes; --min-coverage 1 requires more, but the search ran out "
+        "of time: --search-seconds 60 lets it go on"
+    ]
+    assert late.json["reason_codes"] == ["search_out_of_time"]
+    assert "search_out_of_time" not in late.json["note_codes"]  # it is said once
+    told = verify(net, net, "--search-seconds", 1e-9)
+    assert (told.code, "search_out_of_time" in told.json["note_codes"]) == (0, True)
+
+
+@pytest.mark.torch
+def test_a_record_whose_search_ran_out_of_time_gives_no_verdict_on_coverage(
+    nets: Path, tmp_path: Path
+) -> None:
+    from running import cli
+
+    net, recorded, target = f"{nets}:Net(60.0)", tmp_path / "net.npz", tmp_path / "net.onnx"
+    assert cli("export", net, "-o", target, "-q", "--no-verify").code == 0
+    for seconds, code in ((("--search-seconds", 1e-9), 3), ((), 0)):
+        assert cli("record", net, "-o", recorded, "-q", "--force", *seconds).code == 0
+        found = verify(recorded, target, "--min-coverage", 1)
+        assert found.code == code
+        assert verify(recorded, target).code == 0
+        if code:
+            (reason,) = found.json["reasons"]
+            assert reason.endswith("out of time: record it again with --search-seconds 600")
 
 
 @pytest.mark.torch
