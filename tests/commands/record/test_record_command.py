@@ -17,6 +17,7 @@ from tiny_models import save_dense
 
 import prelu_tools
 from prelu_tools import PReLUToolsError, UsageError
+from prelu_tools.commands.record.command import _large
 from prelu_tools.core.files.hashing import sha256_of
 from prelu_tools.testing import assert_parity
 
@@ -426,6 +427,16 @@ def test_a_record_of_another_version_of_its_source_says_so(
     assert codes() == [*fresh, "record_not_checked", "candidate_of_other_version"]
     assert said[-2] == f"net.onnx is not here, so whether {record} is up to date was not checked"
     assert said[-1].endswith("was recorded from: export or record it again")
+
+
+def test_a_large_file_is_named_with_what_makes_it_smaller() -> None:
+    assert list(_large(5_000_000, 16)) == []
+    (note,) = _large(17_507_777, 16)
+    assert note.code == "record_is_large"
+    assert note == (
+        "17.5 MB is large for a file in Git: record fewer samples (--samples 4) or smaller sizes "
+        "(--input), or use Git LFS"
+    )
 
 
 def test_a_file_that_fails_is_said_to_be_exported_from_another_version(
