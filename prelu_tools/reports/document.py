@@ -213,6 +213,8 @@ class Section:
     """Why the verdict is not a pass, or what was found; the first one matters most."""
     warnings: tuple[Text, ...] = ()
     """What makes it prove less than it seems to: shown with the reasons, however many those are."""
+    remarks: tuple[Text, ...] = ()
+    """What is worth knowing in any case, and about nothing in particular: shown last."""
     folded: bool = False
     """Whether its blocks are details: a page folds them, a terminal shows them with `-v`."""
     anchor: str = ""

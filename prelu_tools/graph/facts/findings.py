@@ -176,9 +176,8 @@ def quantizer_finding() -> Finding:
     return Finding(
         "quantizer",
         "info",
-        "onnxruntime's quantize_static keeps PRelu in floating point, between a DequantizeLinear "
-        "and a QuantizeLinear, so an int8 model often takes several times as long as with ReLU; "
-        "prelu-tools quantize writes PReLU with integer operators",
+        "onnxruntime's int8 quantizer leaves PRelu in floating point, which is slow; prelu-tools "
+        "quantize does not (docs/howto/int8.md)",
     )
 
 

@@ -68,7 +68,7 @@
     const shape = layer.shape.length ? layer.shape.join("x") : "()";
     const uses = layer.nodes.length > 1 ? ", used " + layer.nodes.length + " times" : "";
     const found = layer.findings.map(([, code]) => code);
-    const words = layer.health.filter((word) => !found.includes(word)).map((word) => el("span", { class: "word" }, word));
+    const words = layer.health.filter((word) => !found.includes(word)).map((word) => el("span", { class: "word", title: data.meanings[word] }, word));
     const findings = layer.findings.map(([severity, code]) => el("span", { class: "verdict " + severity }, severity + " " + code));
     return el("div", {}, el("h2", {}, layer.name),
       el("p", { class: "small soft" }, layer.form + ", " + layer.sharing + ", " + shape + " " + layer.dtype + uses),
@@ -155,7 +155,7 @@
     const present = [...new Set(data.layers.flatMap((layer) => layer.health))];
     const buttons = present.map((word) => {
       const number = data.layers.filter((layer) => layer.health.includes(word)).length;
-      const button = el("button", { type: "button", "aria-pressed": "false", "data-word": word }, word + " " + number);
+      const button = el("button", { type: "button", "aria-pressed": "false", "data-word": word, title: data.meanings[word] }, word + " " + number);
       button.addEventListener("click", () => {
         if (!words.delete(word)) words.add(word);
         button.setAttribute("aria-pressed", String(words.has(word)));

@@ -19,10 +19,8 @@ from prelu_tools.reports.document import (
     Share,
     Slopes,
     Table,
-    Text,
-    Word,
 )
-from prelu_tools.reports.findings import by_severity, which
+from prelu_tools.reports.findings import in_words, sentences
 from prelu_tools.reports.words import counted, n_slopes, number, origin, percentage, shape, share
 
 _SHARING = {
@@ -50,9 +48,15 @@ NUMBERS = ("count", "mean", "std", "min", "max", "<0", ">1")
 
 def view(result: InspectResult, style: Style) -> Section:
     """The document of one model."""
-    blocks = (*_layers(result), *_more(result, style))
+    names = [report.layer.name for report in result.layers]
+    general = [one for one in result.all_findings if one.layer is None and one.severity == "info"]
+    found = [one for one in result.all_findings if one not in general]
     return Section(
-        (Name(result.path),), blocks, headline=_headline(result), reasons=_findings(result)
+        (Name(result.path),),
+        (*_layers(result), *_more(result, style)),
+        headline=_headline(result),
+        reasons=sentences(found, names),
+        remarks=sentences(general, names),
     )
 
 
@@ -65,24 +69,6 @@ def _headline(result: InspectResult) -> str:
     )
 
 
-def _findings(result: InspectResult) -> tuple[Text, ...]:
-    """The worst first, each once with the layers that it is about."""
-    names = [report.layer.name for report in result.layers]
-    return tuple(
-        (Word(finding.severity), f" {finding.code}", *_about(layers, names), f": {finding.message}")
-        for finding, layers in by_severity(result.all_findings)
-    )
-
-
-def _about(layers: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    if not layers:
-        return ()
-    text = which(layers, names)
-    if text.startswith("all layers"):
-        return (f" in {text}",)
-    return (" in ", *(part for name in layers for part in (Name(name), ", ")))[:-1]
-
-
 def _layers(result: InspectResult) -> Iterator[Block]:
     if result.notes:
         yield Lines(result.notes)
@@ -91,14 +77,8 @@ def _layers(result: InspectResult) -> Iterator[Block]:
     used = any(report.usage for report in result.layers)
     tables = (_slopes(result), _usage(result.layers)) if used else (_slopes(result),)
     yield Slopes(tables, result.layers)
-    words: dict[str, list[str]] = {}
-    for report in result.layers:
-        for word in report.health:
-            words.setdefault(word, []).append(report.layer.name)
-    names = [report.layer.name for report in result.layers]
-    yield Facts(
-        tuple((word, f"{which(layers, names)} ({MEANING[word]})") for word, layers in words.items())
-    )
+    words = {report.layer.name: report.health for report in result.layers}
+    yield in_words(words, MEANING, result.all_findings)
 
 
 def _more(result: InspectResult, style: Style) -> Iterator[Block]:

@@ -18,10 +18,8 @@ from prelu_tools.reports.document import (
     Name,
     Section,
     Table,
-    Text,
-    Word,
 )
-from prelu_tools.reports.findings import by_severity, which
+from prelu_tools.reports.findings import in_words, sentences
 from prelu_tools.reports.views.inspect import MEANING
 from prelu_tools.reports.words import counted, moved, number
 
@@ -39,16 +37,21 @@ _MOST_BARS = 16
 
 def view(result: SeriesResult, style: Style) -> Section:
     """The document of a series."""
+    names = [layer.name for layer in result.layers]
     blocks: list[Block] = []
     if result.notes:
         blocks.append(Lines(result.notes))
     if result.layers:
         blocks.append(Course(_table(result), result.points, result.layers))
-        blocks.append(_trends(result))
+        words = {layer.name: _words(layer) for layer in result.layers}
+        blocks.append(in_words(words, _MEANING, result.findings))
     if style.slopes:
         blocks += [_values(result, layer) for layer in result.layers]
     return Section(
-        (Name(result.path),), tuple(blocks), headline=_headline(result), reasons=_findings(result)
+        (Name(result.path),),
+        tuple(blocks),
+        headline=_headline(result),
+        reasons=sentences(result.findings, names),
     )
 
 
@@ -58,19 +61,6 @@ def _headline(result: SeriesResult) -> str:
     return (
         f"{counted(len(names), 'point')}, {names[0]} to {names[-1]};\n"
         f"{counted(len(result.layers), 'PReLU layer')}, {counted(n_slopes, 'slope')}"
-    )
-
-
-def _findings(result: SeriesResult) -> tuple[Text, ...]:
-    names = [layer.name for layer in result.layers]
-    return tuple(
-        (
-            Word(finding.severity),
-            f" {finding.code}",
-            *((" in ", Name(which(layers, names))) if layers else ()),
-            f": {finding.message}",
-        )
-        for finding, layers in by_severity(result.findings)
     )
 
 
@@ -124,20 +114,9 @@ def _bars(layer: LayerSeries) -> str:
     )
 
 
-def _trends(result: SeriesResult) -> Facts:
-    names = [layer.name for layer in result.layers]
-    words: dict[str, list[str]] = {}
-    for layer in result.layers:
-        for word in (*layer.trends, *(w for w in layer.last.health if w not in layer.trends)):
-            words.setdefault(word, []).append(layer.name)
-    return Facts(
-        tuple((word, f"{which(layers, names)}{_meant(word)}") for word, layers in words.items())
-    )
-
-
-def _meant(word: str) -> str:
-    """What it means, where that is known: a log may be of another version."""
-    return f" ({_MEANING[word]})" if word in _MEANING else ""
+def _words(layer: LayerSeries) -> tuple[str, ...]:
+    """Its trends, and its health at the end."""
+    return tuple(dict.fromkeys((*layer.trends, *layer.last.health)))
 
 
 def _values(result: SeriesResult, layer: LayerSeries) -> Facts:

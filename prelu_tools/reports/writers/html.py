@@ -95,6 +95,7 @@ def _document(document: Section) -> Iterator[str]:
     yield _paragraph(document.headline, "soft")
     yield _reasons(document)
     yield from _blocks(document.blocks)
+    yield _list(_reason(one, document.verdict) for one in document.remarks)
 
 
 def _section(section: Section) -> Iterator[str]:

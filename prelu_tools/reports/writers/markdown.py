@@ -41,6 +41,7 @@ def _section(section: Section, mark: str) -> Iterator[str]:
     yield from _head(section, mark)
     for block in section.blocks:
         yield from _block(block, mark)
+    yield _bullets(map(_text, section.remarks))
 
 
 def _head(section: Section, mark: str) -> Iterator[str]:

@@ -56,7 +56,7 @@ def render(result: Result, style: Style) -> str:
         markup=False,
         legacy_windows=False,
     )
-    for paragraph in _document(view_of(result, style), style):
+    for paragraph in filter(None, _document(view_of(result, style), style)):
         console.print(*paragraph, sep="\n", soft_wrap=True)  # it breaks no word
         console.print()
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines()) + "\n"
@@ -87,6 +87,7 @@ def _document(section: Section, style: Style) -> Iterator[Paragraph]:
             end += _outcome(block, style)
     if end:
         yield end
+    yield [_line(one, style.width) for one in section.remarks]
 
 
 def _is_outcome(block: Block) -> bool:

@@ -147,9 +147,10 @@ def test_a_layer_with_all_that_is_known_of_it(page: Page) -> None:
     assert page.texts(".reasons li") == [
         "error slope_rank in c|d: the slope [4] stands on an input of rank 4",
         "warning at_init in b.act: all slopes are 0.25",
-        "info quantizer: no rule for PRelu | see *docs*",
         "info one_slope in c|d: one slope for all channels",
+        "info quantizer: no rule for PRelu | see *docs*",
     ]
+    assert page.texts("#slopes ~ .reasons li") == ["info quantizer: no rule for PRelu | see *docs*"]
     page.one("details.panel > summary").click()
     assert page.texts("details.panel td") == ["relu_1", "Relu", "0", "lr", "LeakyRelu", "0.1"]
     assert page.texts(".lines li")[-1] == "add_3 (relu_sub): the branches read x and y"
@@ -244,6 +245,7 @@ def test_layers_are_filtered_by_what_is_typed_and_clicked(page: Page) -> None:
     assert not page.one("#none").is_displayed()
     leaky, uniform = (page.one(f"[data-word='{word}']") for word in ("leaky", "uniform"))
     assert leaky.text == "leaky 2"
+    assert leaky.get_attribute("title") == "all slopes between 0 and 1"
     leaky.click()
     assert page.names == ["b.act", "c|d"]
     uniform.click()

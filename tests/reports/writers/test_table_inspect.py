@@ -57,8 +57,20 @@ def test_the_worst_finding_comes_first_and_each_names_its_layer() -> None:
     assert found == [
         ("error", "slope_rank", " in c|d"),
         ("warning", "at_init", " in b.act"),
-        ("info", "quantizer", ""),
         ("info", "one_slope", " in c|d"),
+        ("info", "quantizer", ""),
+    ]
+
+
+def test_what_is_about_no_layer_is_last_unless_it_is_a_warning() -> None:
+    findings = [Finding("g", "info", "in general"), Finding("w", "warning", "a warning")]
+    own = Finding("one", "info", "one slope", "a")
+    lines = render(model(layer("a", 0.5, findings=[own]), findings=findings), Style()).splitlines()
+    assert lines[-4:] == [
+        "warning w: a warning",
+        "info one in a: one slope",
+        "",
+        "info g: in general",
     ]
 
 
@@ -76,8 +88,18 @@ def test_a_finding_of_several_layers_is_said_once() -> None:
 def test_health_that_nearly_all_layers_have_names_the_others() -> None:
     reports = [layer(f"a{i}", [-0.5]) for i in range(7)] + [layer("z", [0.5])]
     text = render(model(*reports), Style())
-    assert "sign_flipping  all layers but z" in text
-    assert "leaky          z" in text
+    assert "\n  some slopes below 0 (sign_flipping): all layers but z\n" in text
+    assert "\n  all slopes between 0 and 1 (leaky): z\n" in text
+
+
+def test_what_is_a_finding_of_a_layer_is_not_in_the_summary_too() -> None:
+    found = layer("a", [0.25, 0.25], findings=[Finding("at_init", "warning", "all 0.25", "a")])
+    text = render(model(found, layer("b", [0.25, 0.25])), Style())
+    assert "(at_init): b\n" in text
+    assert "(leaky): all layers\n" in text
+    said = [Finding(word, "info", "it is", "a") for word in ("at_init", "leaky", "uniform")]
+    alone = render(model(layer("a", [0.25, 0.25], findings=said)), Style())
+    assert "Slope summary" not in alone
 
 
 def test_usage_shows_only_where_data_was_given() -> None:

@@ -17,6 +17,7 @@ from prelu_tools.core.arrays import Array
 from prelu_tools.core.results.inspection import LayerReport
 from prelu_tools.reports.distribution import Scale, common_scale, flat
 from prelu_tools.reports.findings import by_severity
+from prelu_tools.reports.views.inspect import MEANING
 
 N_BINS = 40
 """Bars of a histogram."""
@@ -34,6 +35,7 @@ def chart_data(layers: Sequence[LayerReport]) -> dict[str, Any]:
     room = max(FEWEST, ROOM // max(len(layers), 1))
     return {
         "scale": {**dataclasses.asdict(scale), "bins": N_BINS},
+        "meanings": MEANING,
         "layers": [_layer(report, scale, room) for report in layers],
     }
 
