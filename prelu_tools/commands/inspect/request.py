@@ -27,7 +27,7 @@ class InspectRequest:
         default=0.01,
     )  # fmt: skip
     data: Path | None = option(
-        VALUES, "Run the model on this data and show how often each negative branch is used.",
+        VALUES, "Run the ONNX model on this data and show how often each negative branch is used.",
         default=None, metavar="FILE.npz", sources=_GRAPHS,
     )  # fmt: skip
     target: str | None = option(
