@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from prelu_tools.backends import registry
 from prelu_tools.backends.llvm import load_triton_first
+from prelu_tools.backends.preflight.left_out import why_left_out
 from prelu_tools.backends.preflight.sources import check_python, demand_file, unknown_kind
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.registry import Row, check_runtime, row_for
@@ -17,10 +18,11 @@ from prelu_tools.backends.source_spec import (
     SourceSpec,
     build_object,
     model_framework,
+    named_object,
     parse_source_spec,
     type_name,
 )
-from prelu_tools.core.errors import MissingExtraError, PReLUToolsError, UsageError
+from prelu_tools.core.errors import MisfitError, MissingExtraError, PReLUToolsError, UsageError
 
 if TYPE_CHECKING:
     from prelu_tools.backends.protocol.interface import Backend, OnnxGraph, Source
@@ -73,7 +75,15 @@ def open_source(text: str, options: SourceOptions) -> Source:
     check_python(source_spec)
     with quiet(options.show_chatter):
         model = build_object(source_spec)
-    return open_object(model, text, options, source_spec.weights)
+    try:
+        return open_object(model, text, options, source_spec.weights)
+    except MisfitError as error:
+        target, call = named_object(source_spec)
+        stated = error.trained_with
+        hint = ""
+        if callable(target) and (error.is_near or stated):
+            hint = why_left_out(target, call, str(source_spec.weights), stated)
+        raise PReLUToolsError("; ".join(filter(None, (str(error), hint)))) from error
 
 
 def open_object(

@@ -251,6 +251,31 @@ def build_object(source_spec: SourceSpec) -> object:
         UsageError: there is no such name, or it does not take these arguments.
         PReLUToolsError: the call fails.
     """
+    target, (label, args, kwargs) = named_object(source_spec)
+    wants_call = isinstance(target, type) or not _is_model(target)
+    if not (str(source_spec.call).endswith(")") or (wants_call and callable(target))):
+        return target
+    names.refuse_call(target, label, args, kwargs, source_spec.weights)
+    try:
+        with _seeded(), _looking_in(_folder_of(label.rpartition(":")[0])):
+            return target(*args, **kwargs)
+    except PReLUToolsError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PReLUToolsError(
+            f"calling {source_spec.text} failed with {type(error).__name__}: {error}"
+        ) from error
+
+
+def named_object(
+    source_spec: SourceSpec,
+) -> tuple[Any, tuple[str, list[Any], dict[str, Any]]]:
+    """What a Python source names; and the source without arguments, and these.
+
+    Raises:
+        UsageError: the arguments are not literals.
+        PReLUToolsError: there is no such name.
+    """
     if source_spec.module is None or source_spec.call is None:
         raise AssertionError("not a Python source")
     name, args, kwargs = parse_call(source_spec.call)
@@ -261,20 +286,7 @@ def build_object(source_spec: SourceSpec) -> object:
             offered = names.defined_in(module)
             raise names.no_such_name(source_spec.module, name, offered, vars(module))
         target = getattr(target, part)
-    wants_call = isinstance(target, type) or not _is_model(target)
-    if not (source_spec.call.endswith(")") or (wants_call and callable(target))):
-        return target
-    label = f"{source_spec.module}:{name}"
-    names.refuse_call(target, label, args, kwargs, source_spec.weights)
-    try:
-        with _seeded(), _looking_in(_folder_of(source_spec.module)):
-            return target(*args, **kwargs)
-    except PReLUToolsError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PReLUToolsError(
-            f"calling {source_spec.text} failed with {type(error).__name__}: {error}"
-        ) from error
+    return target, (f"{source_spec.module}:{name}", args, kwargs)
 
 
 @contextmanager

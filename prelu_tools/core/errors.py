@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from prelu_tools import __version__
 
@@ -15,6 +15,22 @@ _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 class PReLUToolsError(Exception):
     """No verdict could be reached: something is missing, unreadable or not supported (exit 3)."""
+
+
+class MisfitError(PReLUToolsError):
+    """Weights do not fit the model that they are loaded into.
+
+    Args:
+        text: the sentence.
+        is_near: whether at least half of them do, so that it may be the model with other arguments.
+        trained_with: the arguments of the model that the file states, by name.
+    """
+
+    def __init__(self, text: str, is_near: bool, trained_with: Mapping[str, Any]) -> None:
+        """Take the sentence."""
+        super().__init__(text)
+        self.is_near = is_near
+        self.trained_with = trained_with
 
 
 class RefusedInputError(PReLUToolsError):

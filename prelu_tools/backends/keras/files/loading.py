@@ -14,7 +14,7 @@ from prelu_tools.backends.keras.library import keras
 from prelu_tools.backends.preflight.names import defined_in, no_such_name
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.source_spec import import_named
-from prelu_tools.core.errors import PReLUToolsError, UsageError, one_line
+from prelu_tools.core.errors import MisfitError, PReLUToolsError, UsageError, one_line
 from prelu_tools.core.options import SourceOptions
 from prelu_tools.core.suggestions import no_such_file
 
@@ -96,20 +96,25 @@ def load_weights(model: Any, path: Path, label: str) -> None:
     try:
         model.load_weights(path)
     except Exception as error:
-        raise PReLUToolsError(
-            f"the weights in {path} do not fit {label}: {_misfit(model, error)}"
-        ) from error
+        words, is_near = _misfit(model, error)
+        text = f"the weights in {path} do not fit {label}: {words}"
+        raise MisfitError(text, is_near, {}) from error
 
 
-def _misfit(model: Any, error: Exception) -> str:
-    """What Keras says of weights that do not fit, without the values and without the whole list."""
+def _misfit(model: Any, error: Exception) -> tuple[str, bool]:
+    """What Keras says of weights that do not fit, without the values and without the whole list.
+
+    Returns:
+        The sentence, and whether at least half of the layers fit.
+    """
     text = one_line(error)
     if match := _MISFITS.search(text):
         count, name, why = match.groups()
         total = sum(bool(layer.weights) for layer in model._flatten_layers() if is_leaf(layer))
-        begin = f"{min(int(count), total):,} of {total:,} layers with weights cannot be loaded"
-        return f"{begin}; the first is {name}: {_without_values(why)}"
-    return f"{type(error).__name__}: {_without_values(text)}"
+        wrong = min(int(count), total)
+        begin = f"{wrong:,} of {total:,} layers with weights cannot be loaded"
+        return f"{begin}; the first is {name}: {_without_values(why)}", 2 * wrong <= total
+    return f"{type(error).__name__}: {_without_values(text)}", False
 
 
 def _without_values(text: str) -> str:

@@ -8,7 +8,7 @@ import textwrap
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from torch.nn.parameter import is_lazy
 
 from prelu_tools.backends.files.isolated import run_isolated
 from prelu_tools.backends.files.naming import read_from, strip_to
+from prelu_tools.backends.preflight.left_out import HYPER_PARAMETERS, plain_values
 from prelu_tools.backends.torch.files.others import HINT, fitting, other_state_dicts, told
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.errors import PReLUToolsError, one_line
+from prelu_tools.core.errors import MisfitError, PReLUToolsError, one_line
 from prelu_tools.core.files.archives import faults_of
 from prelu_tools.core.files.limits import allowed_memory, is_bomb
 from prelu_tools.core.files.pickles import wanted_by_file, why_unsafe
@@ -47,6 +48,8 @@ class StateFile:
     """The keys that it was found under, the outermost first."""
     others: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     """The other state dicts of the file, by where they are."""
+    trained_with: Mapping[str, Any] = field(default_factory=dict)
+    """The arguments of the module that the file states, as far as they are plain values."""
 
 
 def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str, ...]:
@@ -71,11 +74,13 @@ def load_weights(module: nn.Module, path: Path, allow_unsafe: bool) -> tuple[str
         module.load_state_dict(state)
     except RuntimeError as error:
         wrong = misfit(_shapes(state), _shapes(module.state_dict()))
-        detail = wrong or textwrap.shorten(str(error), _LONGEST)
+        detail = wrong.text if wrong else textwrap.shorten(str(error), _LONGEST)
         if as_well:
             detail += f"; those under {as_well[0]} fit: to use them, {HINT}"
-        raise PReLUToolsError(
-            f"the weights in {path} do not fit {type(module).__name__}: {detail}"
+        raise MisfitError(
+            f"the weights in {path} do not fit {type(module).__name__}: {detail}",
+            is_near=wrong is not None and wrong.is_near and not as_well,
+            trained_with=file.trained_with,
         ) from error
     taken = [*file.wrappers, *prefixes]
     notes = [f"{path.name}: {read_from(taken)}"] if taken else []
@@ -206,7 +211,9 @@ def _unwrap(content: Any, path: Path) -> StateFile:
         key = _wrapper(content, path)
         if key is None:
             taken = tuple(wrappers)
-            return StateFile(content, taken, tuple(other_state_dicts(whole, taken)))
+            stated = whole.get(HYPER_PARAMETERS) if isinstance(whole, Mapping) else None
+            others = tuple(other_state_dicts(whole, taken))
+            return StateFile(content, taken, others, plain_values(stated))
         wrappers.append(key)
         content = content[key]
     raise PReLUToolsError(

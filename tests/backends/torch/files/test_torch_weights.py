@@ -36,6 +36,13 @@ class Net(nn.Module):
         return (torch.zeros(1, 4),)
 
 
+class Deep(Net):
+    def __init__(self, channels=3, depth=2):
+        super().__init__(channels)
+        sizes = [4, *[channels] * depth]
+        self.fc = nn.Sequential(*map(nn.Linear, sizes, sizes[1:]))
+
+
 class WithModel(nn.Module):
     def __init__(self):
         super().__init__()
@@ -137,6 +144,50 @@ def test_other_shapes_do_not_fit(nets: Path, state: dict[str, Any], tmp_path: Pa
     torch.save(state, weights)
     found = _inspect(nets, weights, name="Net(channels=5)")
     _refused(found, "do not fit Net: 3 of 3 names match; 3 shapes differ: fc.weight is [3, ")
+
+
+def test_arguments_that_were_left_out_are_shown_as_the_source_to_type(
+    nets: Path, tmp_path: Path
+) -> None:
+    weights, other = tmp_path / "deep.pt", {"x.weight": torch.ones(3)}
+    deep = {
+        "fc.0.weight": torch.ones(5, 4),
+        "fc.0.bias": torch.ones(5),
+        "act.weight": torch.ones(5),
+    }
+    made = f"{nets}:Deep"
+    begin = f"if Deep was trained with other arguments than the default ones (%s), use '{made}(%s"
+    ends = {
+        "Deep": (begin % ("channels, depth", "channels=CHANNELS"), f")@{weights}'"),
+        "Deep(4)": (begin % ("depth", "channels=4, depth=DEPTH"), f")@{weights}'"),
+        "Deep(3, depth=1)": ("3 shapes differ", "in the model"),  # nothing is left out
+    }
+    torch.save({f"net.{name}": value for name, value in deep.items()}, weights)
+    for name, words in ends.items():
+        _refused(_inspect(nets, weights, name=name), "3 of", *words)
+    torch.save(other, weights)
+    found = _inspect(nets, weights, name="Deep")
+    _refused(found, "0 of 5 names match")
+    assert "default ones" not in found.err  # it is another model
+
+
+def test_the_arguments_that_a_checkpoint_states_are_shown(nets: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "last.ckpt"
+    state = {
+        "fc.0.weight": torch.ones(5, 4),
+        "fc.0.bias": torch.ones(5),
+        "act.weight": torch.ones(5),
+    }
+    stated = {"channels": 5, "depth": 1, "lr": 0.1, "name": torch.ones(1)}
+    for hyper, name, typed in (
+        (stated, "Deep", "Deep(channels=5, depth=1)"),
+        ({**stated, "depth": 2}, "Deep", "Deep(channels=5)"),
+        (stated, "Deep(depth=3)", "Deep(depth=1, channels=5)"),
+    ):
+        torch.save({"state_dict": state, "hyper_parameters": hyper}, weights)
+        found = _inspect(nets, weights, name=name)
+        _refused(found, f"according to the file's hyper_parameters, use '{nets}:{typed}@{weights}'")
+    assert _inspect(nets, weights, name="Deep(channels=5, depth=1)").code == 0
 
 
 @pytest.mark.parametrize("name", ["act.weight", "fc.bias"])
