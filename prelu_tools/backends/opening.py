@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from prelu_tools.backends import registry
 from prelu_tools.backends.llvm import load_triton_first
-from prelu_tools.backends.preflight.left_out import why_left_out
 from prelu_tools.backends.preflight.sources import check_python, demand_file, unknown_kind
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.backends.registry import Row, check_runtime, row_for
@@ -78,6 +77,8 @@ def open_source(text: str, options: SourceOptions) -> Source:
     try:
         return open_object(model, text, options, source_spec.weights)
     except MisfitError as error:
+        from prelu_tools.backends.preflight.left_out import why_left_out
+
         target, call = named_object(source_spec)
         stated = error.trained_with
         hint = ""
