@@ -23,6 +23,7 @@ from prelu_tools.commands.export.steps import (
     finished,
     for_onnxruntime,
     in_type,
+    notes_without_prelu,
 )
 from prelu_tools.commands.output_check import demand_pass
 from prelu_tools.commands.preflight import check_request
@@ -108,7 +109,13 @@ def export(
         layers=layers,
         n_nodes=len(model.proto.graph.node),
         verification=verification,
-        notes=(*untrained_notes(source), *conversion.notes, *notes, *_told(source, warnings)),
+        notes=(
+            *untrained_notes(source),
+            *notes_without_prelu(source, layers, model),
+            *conversion.notes,
+            *notes,
+            *_told(source, warnings),
+        ),
         refused=conversion.refused,
         optimized=optimized,
         data_path=str(request.output.with_name(written.data.name)) if written.data else None,

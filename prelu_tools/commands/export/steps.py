@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,9 @@ from prelu_tools.commands.optimize.command import optimize
 from prelu_tools.commands.optimize.request import OptimizeRequest
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import SourceOptions
+from prelu_tools.core.prelu.slopes import PReLULayer
 from prelu_tools.core.results.optimization import OptimizeResult
+from prelu_tools.core.results.reasons import Reason, counted
 from prelu_tools.graph.io.model import OnnxModel
 from prelu_tools.graph.io.reader import read_model
 from prelu_tools.graph.io.writer import write_model
@@ -23,12 +25,15 @@ from prelu_tools.graph.operators import check_operators
 from prelu_tools.graph.passes.finish import check, finish
 from prelu_tools.graph.passes.opset import inline_functions, raise_opset
 from prelu_tools.graph.view import GraphView
+from prelu_tools.graph.walk import all_nodes, is_onnx
 
 _LACKING: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
     TensorProto.DOUBLE: ("float64", ("Conv", "ConvTranspose")),
     TensorProto.BFLOAT16: ("bfloat16", ("Conv", "ConvTranspose", "PRelu", "Gemm")),
 }
 """Types for which onnxruntime's CPU provider lacks kernels, and of which operators."""
+_OTHERS = ("LeakyRelu", "Relu")
+"""What a model may have in the place of PReLU."""
 
 
 def finished(
@@ -150,3 +155,21 @@ def for_onnxruntime(
     found = read_model(fast)
     check(found)
     return found, result
+
+
+def notes_without_prelu(
+    source: Source, layers: Sequence[PReLULayer], model: OnnxModel
+) -> Iterator[Reason]:
+    """At most one sentence: that there is no PReLU, neither in a source nor in its file.
+
+    Args:
+        source: the source.
+        layers: of the file.
+        model: the file.
+    """
+    if layers or source.layers():
+        return
+    kinds = Counter(node.op_type for node in all_nodes(model.proto.graph.node) if is_onnx(node))
+    others = [counted(kinds[kind], f"{kind} node") for kind in _OTHERS if kinds[kind]]
+    but = f" (but {' and '.join(others)})" if others else ""
+    yield Reason(f"{source.label} has no PReLU{but}: no slopes were exported", "no_prelu")

@@ -23,6 +23,7 @@ WARNINGS: Final = frozenset(
         "sizes_not_checked",
         "size_fixed",
         "no_negative_input",
+        "no_prelu",
     }
 )
 """The codes of notes which say that a pass proves less than it seems to: they are always shown."""

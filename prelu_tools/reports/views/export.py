@@ -83,11 +83,10 @@ def _held(result: VerifyResult) -> Text:
     """A verification that passed, in a line."""
     outputs = [output for report in result.candidates for output in report.outputs]
     layers = [x for report in result.candidates for x in report.layers if x.slopes_equal]
-    how = next(map(equality, result.candidates), "equal bit for bit")
-    said = (
-        f": {counted(len(outputs), 'output')} {_within(outputs)}, "
-        f"slopes of {counted(len(layers), 'layer')} {how}"
-    )
+    said = f": {counted(len(outputs), 'output')} {_within(outputs)}"
+    if layers:
+        how = next(map(equality, result.candidates), "equal bit for bit")
+        said += f", slopes of {counted(len(layers), 'layer')} {how}"
     return (Word("verified", "pass"), said)
 
 

@@ -16,7 +16,9 @@ from text_nets import COLUMN, SLOPES, save
 from tiny_models import save_relu
 from versions import slow_kernel
 
+import prelu_tools
 from prelu_tools.backends.onnxruntime.running.session import newest_ir_version
+from prelu_tools.core.results.reasons import code_of
 from prelu_tools.graph.io.inputs import tensor_outputs
 
 FIVE = "r = Relu(x) n = Neg(x) m = Relu(n) s = Mul(m, a) y = Add(r, s)"
@@ -103,10 +105,19 @@ def test_weights_beside_the_file_come_into_the_new_one(tmp_path: Path) -> None:
     assert _shapes(onnx.load(target)) == {"a": (3, 1, 1), "w": (3, 3, 1, 1)}
 
 
-def test_a_model_without_prelu_is_verified_by_its_outputs(tmp_path: Path) -> None:
-    found, _ = _export(save_relu(tmp_path / "old.onnx"))
+def test_a_model_without_prelu_is_verified_by_its_outputs_and_warned_of(tmp_path: Path) -> None:
+    source = save_relu(tmp_path / "old.onnx")
+    found, _ = _export(source)
     assert found.code == 0
     assert "0 PReLU layers" in found.out
+    assert "slopes of" not in found.out
+    result = prelu_tools.export(source, tmp_path / "new.onnx", verify=False)
+    (warning,) = result.warnings
+    assert code_of(warning) == "no_prelu"
+    assert warning == f"{source} has no PReLU (but 1 Relu node): no slopes were exported"
+    other = prelu_tools.export(save(tmp_path / "prelu.onnx", "y = PRelu(x, a)", a=COLUMN),
+                               tmp_path / "other.onnx")  # fmt: skip
+    assert "no_prelu" not in {code_of(note) for note in other.notes}
 
 
 # Opsets
