@@ -18,7 +18,8 @@ from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.searching import OUT_OF_TIME, more_seconds
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.process.versions import installed_versions
-from prelu_tools.core.results.reasons import as_reason, code_of
+from prelu_tools.core.results.reasons import OTHER_VERSION, RECORD_IS_STALE, as_reason, code_of
+from prelu_tools.core.results.verification.candidate import CandidateReport
 from prelu_tools.core.results.verification.parity import Verdict
 from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 from prelu_tools.core.rounding.noise import SINGLE
@@ -84,12 +85,17 @@ def conclude(
         *(power_gate(report, request) for report in reports),
     ]
     notes = tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)]))
-    gates = [coverage_gate(coverage, request, late), *of_reports, *warnings_gate(notes, request)]
-    for verdict, reason in filter(None, gates):
+    for verdict, reason in filter(None, [coverage_gate(coverage, request, late), *of_reports]):
         verdicts.append(verdict)
         reasons.append(reason)
     if "fail" in verdicts:  # a frozen decision explains it
         reasons += [note for note in reference.notes if code_of(note) == BRANCH_FOUND]
+        outdated = [note for note in notes if _is_cause(note, reports)]
+        reasons += outdated
+        notes = tuple(note for note in notes if note not in outdated)  # said once
+    for verdict, reason in warnings_gate(notes, request):
+        verdicts.append(verdict)
+        reasons.append(reason)
     for doubt in reference.doubts:
         verdicts.append("inconclusive")
         reasons.append(doubt)
@@ -110,6 +116,14 @@ def conclude(
         n_runs=len(reference.feeds),
         notes=notes,
     )
+
+
+def _is_cause(note: str, reports: Sequence[CandidateReport]) -> bool:
+    """Whether a note says why a candidate fails: it, or the record, is of another version."""
+    failed = tuple(f"{report.model} " for report in reports if report.verdict == "fail")
+    if code_of(note) == RECORD_IS_STALE:
+        return bool(failed)
+    return code_of(note) == OTHER_VERSION and note.startswith(failed)
 
 
 def _more_time(reference: Reference, request: VerifyRequest) -> str | None:

@@ -12,13 +12,15 @@ VALUES_DIFFER: Final = "slopes_differ"
 """The code of a sentence about slopes of other values, without a pattern in them."""
 
 RECORD_NOT_CHECKED: Final = "record_not_checked"
+RECORD_IS_STALE: Final = "record_is_stale"
+OTHER_VERSION: Final = "candidate_of_other_version"
 """The code of the note that a record could not be compared with its model's file."""
 
 WARNINGS: Final = frozenset(
     {
         "slopes_initial",
-        "record_is_stale",
-        "candidate_of_other_version",
+        RECORD_IS_STALE,
+        OTHER_VERSION,
         "sizes_disagree",
         "sizes_not_checked",
         "size_fixed",

@@ -228,6 +228,28 @@ def test_reasons_name_their_model_and_stand_in_order() -> None:
     assert found.verdict == "fail"
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_is_outdated_explains_a_failure_and_is_said_once(strict: bool) -> None:
+    old, other = Reason("it is old", "record_is_stale"), "was exported from another version"
+    mine, theirs = (Reason(f"{name} {other}", "candidate_of_other_version") for name in "cd")
+    plain = Reason("it is new", "other")
+    request = replace(REQUEST, strict_warnings=strict)
+
+    def told(verdict: Verdict) -> tuple[list[str], tuple[str, ...]]:
+        judged = _judged("c", "cpu", verdict=verdict, reasons=(Reason("a: it is off"),))
+        reference = _reference(ROWS, notes=[old, mine, plain, theirs])
+        found = _conclude(reference, judged, _judged("d", "cpu", ROWS), request=request)
+        return [str(reason) for reason in found.reasons], found.notes
+
+    hint = " (--strict-warnings makes warnings fail)"
+    reasons, notes = told("fail")
+    assert reasons == ["c: a: it is off", old, mine, *([f"{theirs}{hint}"] if strict else [])]
+    assert notes == (plain, theirs)  # d passes
+    reasons, notes = told("pass")
+    assert reasons == ["c: a: it is off", *([f"{old}{hint}", mine, theirs] if strict else [])]
+    assert notes == (old, mine, plain, theirs)
+
+
 @pytest.mark.parametrize(
     ("changes", "request_changes", "verdict", "why"),
     [

@@ -11,7 +11,12 @@ from prelu_tools.backends.source_spec import base_name, path_spans
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.files.hashing import sha256_of
-from prelu_tools.core.results.reasons import RECORD_NOT_CHECKED, Reason
+from prelu_tools.core.results.reasons import (
+    OTHER_VERSION,
+    RECORD_IS_STALE,
+    RECORD_NOT_CHECKED,
+    Reason,
+)
 from prelu_tools.graph.io.metadata import SOURCE, SOURCE_HASH, properties
 
 _SAVED_MODEL = "saved_model.pb"
@@ -42,7 +47,7 @@ def stale_notes(
         again = "export and record" if made_of.sha256 in exported.values() else "record"
         yield Reason(
             f"{next(iter(found))} has changed since {record} was recorded: {again} it again",
-            "record_is_stale",
+            RECORD_IS_STALE,
         )
     for label, sha256 in exported.items():
         if sha256 != made_of.sha256:
@@ -50,7 +55,7 @@ def stale_notes(
             yield Reason(
                 f"{label} was exported from another version of {made_of.source} than "
                 f"{record} was recorded from: {'export' if is_current else again} it again",
-                "candidate_of_other_version",
+                OTHER_VERSION,
             )
 
 
@@ -75,7 +80,7 @@ def other_versions(reference: str, candidates: Mapping[str, Mapping[str, str]]) 
                 if candidates[label][SOURCE_HASH] != sha256:
                     yield Reason(
                         f"{label} was exported from another version of {learned}: export it again",
-                        "candidate_of_other_version",
+                        OTHER_VERSION,
                     )
 
 
