@@ -327,12 +327,12 @@ def test_a_name_says_more_of_a_layout_than_a_side(layouts: Any, expected: Any) -
 @pytest.mark.parametrize("entered", [None, {"reference": "nhwc", "candidate": "nchw"}])
 def test_inputs_are_linked_by_their_own_layouts(entered: Any, parts: Parts) -> None:
     parts.answer({"link_inputs": ("links",)})
-    source, candidate = _source(inputs=("x",)), _source(inputs=("y",))
+    source, candidate = (_source(graph=None, inputs=(name,)) for name in "xy")
     layouts = {"reference": "nchw", "c": "nhwc"}
     request = replace(REQUEST, layouts=cast(Any, layouts), input_layouts=entered)
     found = module._link(source, candidate, "c", request)
     own = Layouts("nchw", "nhwc")
-    assert found == Linked("c", candidate, cast(Any, ("links",)), own)
+    assert found == Linked("c", candidate, cast(Any, ("links",)), own, own)
     by = Layouts("nhwc", "nchw") if entered else own
     assert parts.asked == [("link_inputs", ("x",), ("y",), by)]
 
