@@ -334,7 +334,7 @@ def test_inputs_are_linked_by_their_own_layouts(entered: Any, parts: Parts) -> N
     own = Layouts("nchw", "nhwc")
     assert found == Linked("c", candidate, cast(Any, ("links",)), own, own)
     by = Layouts("nhwc", "nchw") if entered else own
-    assert parts.asked == [("link_inputs", ("x",), ("y",), by)]
+    assert parts.asked == [("link_inputs", ("x",), ("y",), by, {})]
 
 
 # Ways to run one
