@@ -238,6 +238,15 @@ def test_each_place_speaks_of_kinds_of_sources_too(
         export("net.onnx", "out.onnx", input_layout="nchw")
 
 
+def test_sizes_that_contradict_a_file_are_refused(graph: Path) -> None:
+    """A name, or the file's own number, is none; nor is a size that some model of a check takes."""
+    out = graph.with_name("new.onnx")
+    for given, code in (("batch,3", 0), ("4,3", 0), ("batch,c", 0), ("batch,4", 2)):
+        found = cli("export", graph, "-o", out, "--force", "--input", f"x:{given}")
+        assert found.code == code, (given, found.err)
+        assert code == 0 or f"--input x:{given}: {graph} takes x:batch,3" in found.err
+
+
 NEEDING = [
     (request, one)
     for request in (VerifyRequest, ExportRequest, OptimizeRequest, InspectRequest, RecordRequest)

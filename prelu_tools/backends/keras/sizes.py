@@ -19,6 +19,9 @@ from prelu_tools.backends.protocol.inputs import TensorSpec, one_size_a_name, st
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import UsageError
 from prelu_tools.core.options import Dim, InputOption
+from prelu_tools.core.prelu.alignment import AxisAlignment
+from prelu_tools.core.prelu.layout import Permutation, channels_first, channels_last, inverse
+from prelu_tools.core.prelu.slopes import Shape
 from prelu_tools.core.results.reasons import Reason
 
 _Run = Callable[[Mapping[str, Array]], Sequence[Any]]
@@ -98,6 +101,9 @@ def freed(
     places = fixed_ones(specs, wanted)
     used, taken = (", ".join(_text(side[place]) for place in places) for side in (specs, wanted))
     found = _try(specs, wanted, run)
+    fails = bool(found.stuck or (found.why and not found.moved))
+    if fails and (turned := _turned(specs, wanted, label)):
+        raise UsageError(turned)
     for place, axis, why in found.stuck:
         advice = _advice(specs, place, run)
         if not advice:
@@ -109,7 +115,7 @@ def freed(
             f"{' (channels, as a rule)' * is_last}, and {label} takes only "
             f"{own.example[axis]} there: {why}. {advice}"
         )
-    if found.stuck or (found.why and not found.moved):
+    if fails:
         dims = tuple(size if isinstance(size, int) else None for size in wanted[places[0]].shape)
         raise UsageError(
             f"--input {taken.partition(', ')[0]}: {label} takes {used}, with fixed sizes, and "
@@ -120,6 +126,38 @@ def freed(
         f"{label} states fixed sizes ({used}), but its layers take those asked for ({taken})",
         "sizes_freed",
     )
+
+
+def _turned(specs: Sequence[TensorSpec], wanted: Sequence[TensorSpec], label: str) -> str:
+    """What to do where an input's sizes are its own in another order of axes; nothing otherwise."""
+    for own, other in zip(specs, wanted, strict=True):
+        order = _order(_static(own), _static(other)) if len(own.shape) >= 3 else None
+        if order is None:
+            continue
+        shape = tuple(other.shape[axis] for axis in inverse(order))
+        use = f"use --input {InputOption(own.name, shape).text}"
+        is_first = order == channels_first(len(order))
+        return (
+            f"--input {_text(other)}: {label} takes {_text(own)}, and --input has the order of the "
+            f"model's own axes: {'leave it out' if shape[1:] == own.shape[1:] else use}. To export "
+            f"the model channels {'first' if is_first else 'last'}, use --input-layout "
+            f"{'nchw' if is_first else 'nhwc'}"
+        )
+    return ""
+
+
+def _static(spec: TensorSpec) -> Shape:
+    return tuple(size if isinstance(size, int) else None for size in spec.shape)
+
+
+def _order(own: Shape, given: Shape) -> Permutation | None:
+    """The order in which given sizes are a model's own, if the number of channels shows it."""
+    rank = len(own)
+    for order, place in ((channels_first(rank), 1), (channels_last(rank), rank - 1)):
+        is_shown = given[place] is not None and given[place] == own[order[place]]
+        if is_shown and order in AxisAlignment.between(own, given):
+            return order
+    return None
 
 
 @dataclass

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from prelu_tools.backends import registry
 from prelu_tools.backends.source_spec import parse_source_spec
 from prelu_tools.core.errors import UsageError
+from prelu_tools.core.options import InputOption
 from prelu_tools.core.requests.effect import refuse_ignored_by_sources
 
 if TYPE_CHECKING:
+    from prelu_tools.backends.protocol.inputs import TensorSpec
     from prelu_tools.backends.protocol.interface import Source
     from prelu_tools.core.options import SourceOptions
 
@@ -27,7 +29,8 @@ def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bo
         inspects: whether they are looked at only, and not run.
 
     Raises:
-        UsageError: none of the sources heeds an option, or none has an input that is named.
+        UsageError: none of the sources heeds an option, or none has an input that is named, or
+            none takes the sizes that are given for it.
     """
     options: SourceOptions = request.options
     counting = {name for source in sources for name in heeded(source, options, inspects)}
@@ -35,17 +38,29 @@ def refuse_ignored_options(sources: Sequence[Source], request: Any, inspects: bo
     refuse_ignored_by_sources(request, counting, names, is_one=len(sources) == 1)
     if options.is_shared:
         return
-    left = {option.name for option in options.inputs}
-    known: dict[str, None] = {}
+    left = {option.name: option for option in options.inputs}
+    known: dict[str, tuple[str, TensorSpec]] = {}
     for source in sources if left and not inspects else ():
-        known |= dict.fromkeys(spec.name for spec in source.inputs())
-        left -= set(known)
+        specs = {spec.name: spec for spec in source.inputs()}
+        known |= {name: (source.label, spec) for name, spec in specs.items() if name not in known}
+        fitting = [name for name in left if name in specs and _fits(left[name], specs[name])]
+        left = {name: option for name, option in left.items() if name not in fitting}
         if not left:
             return
-    if left and not inspects:
-        raise UsageError(
-            f"--input {min(left)}: no such input in {names}: expected {', '.join(known)}"
-        )
+    for name in sorted(left) if not inspects else ():
+        if name not in known:
+            raise UsageError(
+                f"--input {name}: no such input in {names}: expected {', '.join(known)}"
+            )
+        label, spec = known[name]
+        stated = InputOption(name, spec.shape)
+        raise UsageError(f"--input {left[name].text}: {label} takes {stated.text}")
+
+
+def _fits(given: InputOption, spec: TensorSpec) -> bool:
+    """Whether no size contradicts one that is fixed; an unfitting rank is found before."""
+    pairs = zip(given.shape, spec.shape, strict=False)
+    return all(a == b or isinstance(a, str) or isinstance(b, str) for a, b in pairs)
 
 
 def heeded(source: Source, options: SourceOptions, inspects: bool = False) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from observing import coverage, source_of
 from running import cli
 
 from prelu_tools.core.errors import PReLUToolsError, UsageError
-from prelu_tools.core.options import InputOption
+from prelu_tools.core.options import Dim, InputOption
 from prelu_tools.core.results.reasons import code_of
 
 pytestmark = pytest.mark.keras
@@ -179,6 +179,27 @@ def test_layers_that_take_no_other_sizes_say_what_to_change(
     assert "use keras.Input((None, None, 2)) in its source" in words
 
 
+@pytest.mark.parametrize(
+    ("sizes", "given", "advice"),
+    [
+        ((8, 6, 2), ("batch", 2, 8, 6), "leave it out. To export the model channels first, use"),
+        ((8, 6, 2), ("batch", 2, "h", "w"), "use --input x:batch,h,w,2. To export"),
+        ((None, None, 2), ("n", 2, "h", "w"), "use --input x:n,h,w,2. To export"),
+        ((None, None, 2), ("n", 2, 8, 6), "use --input x:n,8,6,2. To export"),
+    ],
+)
+def test_sizes_in_another_order_of_axes_are_seen(
+    keras: Any, sizes: tuple[int | None, ...], given: tuple[Dim, ...], advice: str
+) -> None:
+    net = keras.Sequential([keras.Input(sizes, name="x"), keras.layers.Conv2D(3, 3)])
+    with pytest.raises(UsageError) as caught:
+        source_of(net, InputOption("x", given)).inputs()
+    words = str(caught.value)
+    assert "and --input has the order of the model's own axes: " in words
+    assert advice in words
+    assert words.endswith("use --input-layout nchw")
+
+
 def test_weights_of_a_whole_file_need_none_of_its_classes(keras: Any, tmp_path: Path) -> None:
     class Mine(keras.layers.Layer):  # type: ignore[misc]
         def call(self, x: Any) -> Any:
@@ -200,7 +221,7 @@ def test_weights_of_a_whole_file_need_none_of_its_classes(keras: Any, tmp_path: 
 @pytest.mark.parametrize(
     ("shape", "axis", "advice"),
     [
-        (("batch", 1, "h", "w"), "w is axis 3 of x (channels, as a rule)", "x:batch,h,w,{}"),
+        (("batch", 2, "h", "w"), "w is axis 3 of x (channels, as a rule)", "x:batch,h,w,{}"),
         (("batch", 8, "w", "c"), "c is axis 3 of x (channels, as a rule)", "x:batch,h,w,{}"),
         (("batch", 8, 8, "c"), "c is axis 3 of x (channels, as a rule)", "x:batch,h,w,{}"),
         (("batch", "h", "w", "c"), "c is axis 3 of x (channels, as a rule)", "x:batch,h,w,{}"),
