@@ -197,3 +197,34 @@ def test_outputs_that_are_appended_are_merged_into_the_graph(tmp_path: Path) -> 
     assert [value.name for value in tapped.graph.output] == ["y", "h", "__proto__"]
     del tapped.graph.output[1:]
     assert tapped == plain
+
+
+_CHANCE = """
+const { Comparison } = await import(process.argv[1]);
+const value = (first, rest) => (_, i) => (i < 2 ? first : rest);
+const rows = (first, rest) => Float32Array.from({ length: 20000 }, value(first, rest));
+const tensor = (data) => ({ data, shape: [2, 10000], dtype: "float32" });
+const found = [0.9, 1.1].map((off) => {
+  const comparison = new Comparison();
+  const scale = tensor(rows(0.001, 1));
+  const spread = { scale, nFlips: 0, border: null, rough: null };
+  const limit = { rtol: 0, atol: rows(0.016, 16), spread };
+  comparison.add(tensor(rows(0, 0)), tensor(rows(off, 0)), limit);
+  return [comparison.verdict, comparison.wrong, comparison.worst];
+});
+console.log(JSON.stringify(found));
+"""
+
+
+def test_one_value_in_ten_thousand_may_have_the_rounding_of_its_row() -> None:
+    command = [
+        NODE or "node",
+        "--input-type=module",
+        "-e",
+        _CHANCE,
+        (_PAGE / "comparing.js").as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    within, beyond = json.loads(done.stdout)
+    assert within == ["pass", 0, 0]
+    assert beyond[:2] == ["fail", 2]

@@ -14,6 +14,7 @@ from prelu_tools.core.rounding.tolerance import Limit
 
 _ORDER: tuple[Verdict, ...] = ("fail", "inconclusive", "pass")
 _SHARE = 0.999
+_RARE = 10_000  # values, of which the rounding error of one may be underestimated by chance
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
@@ -88,6 +89,51 @@ class Border:
         return ", ".join(named[:4]) + (f" and {len(named) - 4:,} more rows" if named[4:] else "")
 
 
+class Chance:
+    """Values whose own rounding error is underestimated by chance.
+
+    The values of a row share the noise of the few perturbed runs: a mean or a norm before them adds
+    the same error to all, each in its own proportion. So of very many values, some hardly move in
+    any run, although other rounding moves them as it does the rest. They may be off by the typical
+    rounding error of their row, if they are at most one in `_RARE` of all values.
+    """
+
+    def __init__(self) -> None:
+        """None is known yet."""
+        self.n_wrong = 0
+        """Values that are off by more than their own limit, but not by more than is typical."""
+
+    def note(self, scale: Array, wrong: Array, difference: Array) -> Array:
+        """One run.
+
+        Args:
+            scale: the rounding error of each value.
+            wrong: the values that are beyond their limit.
+            difference: how far each is off.
+
+        Returns:
+            Which of them their row explains.
+        """
+        if not wrong.any():
+            return wrong
+        explained: Array = wrong & (difference <= _typical(scale))
+        self.n_wrong += int(explained.sum())
+        return explained
+
+    def n_excess(self, n_values: int) -> int:
+        """All of them, where they are too many of these values for chance."""
+        return self.n_wrong if self.n_wrong > n_values // _RARE else 0
+
+
+@np.errstate(divide="ignore")
+def _typical(scale: Array) -> Array:
+    """The geometric mean of what is not 0 in each row; of the whole, if there are no rows."""
+    inner = tuple(range(1, scale.ndim)) or None
+    count = (scale > 0).sum(inner, keepdims=True)
+    logarithms = np.where(scale > 0, np.log(scale), 0.0).sum(inner, keepdims=True)
+    return np.where(count, np.exp(logarithms / np.maximum(count, 1)), 0.0)
+
+
 class Comparison:
     """Compares a tensor of the candidate with the reference's, run by run."""
 
@@ -99,6 +145,7 @@ class Comparison:
         self.worst: float | None = None
         """How far that one is off, as a share of its limit."""
         self.border = Border()
+        self.chance = Chance()
         self._n_mismatched = 0
         self._n_nonfinite = 0
         self._n_both_nan = 0
@@ -130,6 +177,8 @@ class Comparison:
             wrong = np.asarray(reference != candidate)  # float64 has 53 bits only
         if limit.spread is not None:
             explained = self.border.note(limit.spread, wrong, unlike, difference)
+            if is_inexact:
+                explained |= self.chance.note(limit.spread.scale, wrong & ~explained, difference)
             wrong, unlike = wrong & ~explained, unlike & ~explained
             if is_inexact:
                 self._note_worst(difference, allowed, finite & ~explained)
@@ -153,8 +202,9 @@ class Comparison:
 
     @property
     def n_mismatched(self) -> int:
-        """Values beyond the limit; those on a border count where more differ than moved."""
-        return self._n_mismatched + self.border.n_excess
+        """Values beyond the limit, with what a border or chance explains where it is too much."""
+        excess = self.border.n_excess + self.chance.n_excess(self.n_values)
+        return self._n_mismatched + excess
 
     @property
     def n_nonfinite_mismatch(self) -> int:
@@ -165,6 +215,11 @@ class Comparison:
     def n_border(self) -> int:
         """Values on a border that differ, and are allowed to."""
         return self.border.n_explained
+
+    @property
+    def n_by_chance(self) -> int:
+        """Values whose own rounding error is underestimated, and that are allowed to differ."""
+        return 0 if self.chance.n_excess(self.n_values) else self.chance.n_wrong
 
     def _add_finite(self, left: Array, right: Array, spacing_type: np.dtype[Any] | None) -> None:
         difference, size = np.abs(left - right), np.abs(left)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prelu_tools.core.arrays import Array
-from prelu_tools.core.rounding.parity import Border, Comparison, Top1
+from prelu_tools.core.rounding.parity import Border, Chance, Comparison, Top1
 from prelu_tools.core.rounding.spread import Spread
 from prelu_tools.core.rounding.tolerance import Limit
 
@@ -309,3 +309,71 @@ def test_more_than_half_on_borders_proves_nothing(n_differ: int, verdict: str) -
     assert comparison.verdict == verdict
     words = "differs in more than half of its values, all on a border that rounding error crosses"
     assert comparison.doubt == (None if verdict == "pass" else words)
+
+
+# Values whose own rounding error a few runs underestimate
+
+
+def _large(n_small: int, off: float, rows: int = 2, size: int = 10_000) -> Comparison:
+    """Rows of typical rounding error 1; of the first row some values have 1,000 times less."""
+    scale = np.ones((rows, size), np.float32)
+    scale[0, :n_small] = 1e-3
+    limit = Limit(0.0, 16 * scale, Spread(scale))
+    found = Comparison(limit)
+    candidate = np.zeros((rows, size), np.float32)
+    candidate[0, :n_small] = off
+    found.add(np.zeros((rows, size), np.float32), candidate)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("n_small", "off", "verdict"),
+    [(1, 0.9, "pass"), (2, 0.9, "pass"), (3, 0.9, "fail"), (1, 1.1, "fail"), (3, 0.01, "pass")],
+)
+def test_one_value_in_ten_thousand_may_have_the_rounding_of_its_row(
+    n_small: int, off: float, verdict: str
+) -> None:
+    found = _large(n_small, off)
+    assert found.verdict == verdict
+    by_chance = n_small if verdict == "pass" and off > 0.016 else 0
+    assert found.n_by_chance == by_chance
+    assert found.n_mismatched == (n_small if verdict == "fail" else 0)
+
+
+def test_few_values_have_no_chance() -> None:
+    assert _large(1, 0.9, 1, 9_999).verdict == "fail"
+    assert _large(1, 0.9, 1, 10_000).verdict == "pass"
+    again = _large(1, 0.9)
+    for _ in range(2):  # runs add up, and so does what may differ
+        again.add(np.zeros((2, 10_000)), np.full((2, 10_000), [[0.9], [0]]), again.limit)
+    assert (again.n_by_chance, again.verdict) == (3, "pass")
+
+
+def test_what_chance_explains_is_not_the_worst() -> None:
+    assert (_large(1, 0.9).worst, _large(1, 1.1).worst) == (0.0, pytest.approx(1.1 / 0.016))
+
+
+def test_the_typical_rounding_of_a_row_is_its_own_and_leaves_out_what_is_exact() -> None:
+    chance = Chance()
+    scale = np.array([[4, 1, 0, 2], [400, 100, 100, 0]], np.float32)  # of means 2 and 159
+    difference = np.array([[2.1, 1.9, 2.1, 1.9], [158, 160, 158, 160]])
+    wrong = np.ones((2, 4), bool)
+    wrong[1, 0] = False
+    explained = chance.note(scale, wrong, difference)
+    assert explained.tolist() == [[False, True, False, True], [False, False, True, False]]
+    assert chance.n_wrong == 3
+    assert not chance.note(scale, ~wrong & False, difference).any()
+    one = np.array([1.0, 4.0, 1.0], np.float32)  # no rows: the mean of all is 1.6
+    assert chance.note(one, np.ones(3, bool), np.array([1.5, 1.7, 1.5])).tolist() == [
+        True,
+        False,
+        True,
+    ]
+    assert not chance.note(np.zeros((1, 2)), np.ones((1, 2), bool), np.full((1, 2), 0.5)).any()
+
+
+def test_an_integer_is_never_off_by_chance() -> None:
+    spread = Spread(np.ones((), np.float32))
+    found = Comparison(Limit(0.0, 0.0, spread))
+    found.add(np.zeros((1, 20_000), np.int64), np.eye(1, 20_000, dtype=np.int64))
+    assert (found.verdict, found.n_by_chance) == ("fail", 0)

@@ -213,12 +213,29 @@ def _other_shape(name: str, reference: Array, candidate: Array) -> OutputParity:
 
 
 def _remark(comparison: Comparison) -> str | None:
+    known = [_border_words(comparison) or _rough_words(comparison), _chance_words(comparison)]
+    return "; ".join(filter(None, known)) or None
+
+
+def _border_words(comparison: Comparison) -> str | None:
     if not comparison.n_border:
-        return _rough_words(comparison)
+        return None
     return (
         f"{comparison.n_border:,} of {comparison.n_values:,} values are on a border that "
         "rounding error crosses (of a comparison, round, index or nearest neighbour) and differ: "
         f"{comparison.border.where}"
+    )
+
+
+def _chance_words(comparison: Comparison) -> str | None:
+    """What a few runs cannot measure for each of very many values."""
+    count = comparison.n_by_chance
+    if not count:
+        return None
+    return (
+        f"{count:,} of {comparison.n_values:,} values {'is' if count == 1 else 'are'} beyond "
+        f"{'its' if count == 1 else 'their'} own limit, but within the typical rounding error of "
+        f"{'its' if count == 1 else 'their'} row"
     )
 
 

@@ -375,6 +375,24 @@ def test_what_sits_on_a_boundary_is_a_remark() -> None:
     )
 
 
+@pytest.mark.parametrize("n_small", [1, 2])
+def test_what_a_few_runs_underestimate_is_a_remark(n_small: int) -> None:
+    scale = np.ones((2, 10_000), np.float32)
+    scale[0, :n_small] = 1e-3
+    zeros = np.zeros((2, 10_000), np.float32)
+    spreads = [{"y": Spread(scale)}]
+    judge = OutputJudge([{"y": zeros}], {"y": Extent(1.0)}, Layouts(), (), EVERY, spreads)
+    values = zeros.copy()
+    values[0, :n_small] = 0.5
+    (found,) = judge.compare([{"y": values}])
+    their = "its" if n_small == 1 else "their"
+    assert (found.verdict, found.remark) == (
+        "pass",
+        f"{n_small} of 20,000 values {'is' if n_small == 1 else 'are'} beyond {their} own limit, "
+        f"but within the typical rounding error of {their} row",
+    )
+
+
 def test_what_is_within_its_limit_is_not_the_worst_of_what_differs() -> None:
     border = Spread(SCALE.scale, SPOTS[[3, 0, 1, 2]], 2, np.full((4, 1), 50.0, np.float32))
     values = _moved(40.0, (1, 0), (2, 0), (3, 0), (3, 1))
