@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from prelu_tools.commands.verify.inputs.sizes import Sizes
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.inputs import Wanted, draw
-from prelu_tools.core.options import Dim
+from prelu_tools.core.options import Dim, free_size
 
 Shapes = Mapping[str, Sequence[Dim]]
 Others = Sequence[tuple[Sequence[TensorSpec], Sequence[InputLink]]]
@@ -40,6 +41,8 @@ class DrawPlan:
 def known_shapes(reference: Sequence[TensorSpec], others: Others) -> dict[str, list[Dim]]:
     """The shapes of the reference's inputs, with the sizes that any of the models fixes.
 
+    A dynamic size without a name in the reference has that of a candidate.
+
     Raises:
         PReLUToolsError: a model fixes a batch of no rows.
     """
@@ -47,7 +50,28 @@ def known_shapes(reference: Sequence[TensorSpec], others: Others) -> dict[str, l
     for name, shape in shapes.items():
         if shape and shape[0] == 0:
             raise PReLUToolsError(f"input {name!r} {NO_ROWS}")
+    taken = {size for shape in shapes.values() for size in shape}
+    for name, shape in shapes.items():
+        for axis, size in enumerate(shape):
+            names = _names_of(name, axis, others) if axis and size == free_size(name, axis) else ()
+            shape[axis] = next((one for one in names if one not in taken), size)
+            taken.add(shape[axis])
     return shapes
+
+
+def _names_of(name: str, axis: int, others: Others) -> Iterator[str]:
+    """What the candidates call a dynamic size of an input, if it is a name for that one alone."""
+    for specs, links in others:
+        used = Counter(size for spec in specs for size in spec.shape)
+        by_name = {spec.name: spec for spec in specs}
+        for link in links:
+            if link.reference != name:
+                continue
+            place = link.permutation.index(axis)
+            size = by_name[link.candidate].shape[place]
+            is_named = size != free_size(link.candidate, place) and used[size] == 1
+            if isinstance(size, str) and is_named:
+                yield size
 
 
 def _known_shape(spec: TensorSpec, others: Others) -> list[Dim]:

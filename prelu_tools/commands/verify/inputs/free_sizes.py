@@ -80,11 +80,10 @@ class OtherSizes:
         """The note on them, if the reference rejected any."""
         if not self._refused:
             return []
-        tried = "; ".join(in_words(sizes) for sizes in self._tried)
         refused = "; ".join(in_words(sizes) for sizes in self._refused[:_MOST_NAMED])
         more = len(self._refused) - _MOST_NAMED
         refused += f"; and {more} more" if more > 0 else ""
-        text = f"sizes tried: {tried}; rejected by the reference: {refused}"
+        text = f"sizes rejected by the reference: {refused}"
         return [Reason(text, "sizes_refused"), *self._one_size_only()]
 
     def _one_size_only(self) -> Iterator[Reason]:

@@ -172,6 +172,29 @@ def test_a_candidate_without_an_input_fixes_no_size_of_it() -> None:
     assert known_shapes(specs, [other, fixed, other]) == {"a": ["batch", 7]}
 
 
+FREE = ("batch", "a_dim_1", "a_dim_2", 3)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "order", "named"),
+    [
+        (FREE, ("n", "h", "w", 3), SAME, ["batch", "h", "w", 3]),
+        (FREE, ("n", 3, "h", "w"), (0, 3, 1, 2), ["batch", "h", "w", 3]),
+        (FREE, ("n", "h", "b_dim_2", 3), SAME, ["batch", "h", "a_dim_2", 3]),
+        (FREE, ("n", "s", "s", 3), SAME, [*FREE]),
+        (FREE, ("n", "a_dim_2", "batch", 3), SAME, [*FREE]),
+        (("batch", "x", "w", 3), ("n", "h", "v", 3), SAME, ["batch", "x", "w", 3]),
+    ],
+    ids=["same order", "channels first", "one name", "of two sizes", "taken", "own names"],
+)
+def test_a_size_without_a_name_has_that_of_a_candidate(
+    mine: tuple[Dim, ...], theirs: tuple[Dim, ...], order: tuple[int, ...], named: list[Dim]
+) -> None:
+    links = (InputLink("a", "b", order),)
+    found = known_shapes([spec("a", *mine)], [([spec("b", *theirs)], links)])
+    assert found == {"a": named}
+
+
 def test_what_is_plain_has_its_rows_first_and_takes_any_values() -> None:
     drawer = _drawer(spec("x", "batch", 3), spec("h", 2, "batch"), spec("s"),
                      spec("r", "batch", 3), r=(0.0, 1.0))  # fmt: skip
