@@ -130,7 +130,7 @@ def arguments_of(
         _refuse_unknown(signature, given, label)
         return replace(_from_options(signature, given, label), origin=from_user(given))
     if options.other is not None and (other := options.other()) is not None:
-        taken = _from_options(signature, other.inputs, label)
+        taken = _from_options(signature, _renamed(signature, other.inputs), label)
         assumed = tuple(replace(spec, is_assumed=True) for spec in taken.specs)
         return replace(taken, specs=assumed, notes=(taken_from(other),), origin=from_other(other))
     names = [p.name for p in signature.parameters.values() if p.kind not in _VARIADIC] or ["x"]
@@ -219,6 +219,16 @@ def _refuse_unknown(
             f"--input {unknown[0]}: {label} has no such input; it takes "
             f"{', '.join(signature.parameters)}"
         )
+
+
+def _renamed(
+    signature: python_inspect.Signature, others: Sequence[InputOption]
+) -> Sequence[InputOption]:
+    """The inputs of another model, with the names of the arguments in their places."""
+    own = [p.name for p in signature.parameters.values() if p.kind not in _VARIADIC]
+    if len(others) > len(own) or {one.name for one in others} <= set(own):
+        return others
+    return [replace(one, name=name) for one, name in zip(others, own, strict=False)]
 
 
 def _from_options(

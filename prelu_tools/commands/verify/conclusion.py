@@ -10,6 +10,7 @@ from prelu_tools.commands.verify.gates import (
     coverage_gate,
     hits_gate,
     power_gate,
+    sizes_gate,
     warnings_gate,
 )
 from prelu_tools.commands.verify.inputs.branch_search import BRANCH_FOUND
@@ -85,7 +86,8 @@ def conclude(
         *(power_gate(report, request) for report in reports),
     ]
     notes = tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)]))
-    for verdict, reason in filter(None, [coverage_gate(coverage, request, late), *of_reports]):
+    gates = [coverage_gate(coverage, request, late), sizes_gate(reference, notes, request)]
+    for verdict, reason in filter(None, [*gates, *of_reports]):
         verdicts.append(verdict)
         reasons.append(reason)
     if "fail" in verdicts:  # a frozen decision explains it

@@ -1,12 +1,14 @@
-"""Requirements of a check beyond parity: coverage, power, no warning."""
+"""Requirements of a check beyond parity: coverage, power, known sizes, no warning."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prelu_tools.commands.verify.reference.reference import Reference
 from prelu_tools.commands.verify.reference.searching import OUT_OF_TIME
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.core.results.reasons import Reason, counted, warnings_of
+from prelu_tools.core.options import InputOption
+from prelu_tools.core.results.reasons import Reason, code_of, counted, warnings_of
 from prelu_tools.core.results.verification.candidate import CandidateReport
 from prelu_tools.core.results.verification.parity import Verdict
 from prelu_tools.core.results.verification.result import Coverage
@@ -95,6 +97,28 @@ def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict
     return "fail", (
         f"{report.model}: {power.detected} of {power.planted} planted slope faults were caught; "
         f"--min-power {wanted:g} requires more ({'; '.join(power.escaped[:3])})"
+    )
+
+
+def sizes_gate(
+    reference: Reference, notes: Sequence[str], request: VerifyRequest
+) -> tuple[Verdict, str] | None:
+    """Whether the reference's sizes can be compared: None, or a verdict and why not.
+
+    Args:
+        reference: what is compared with; its sizes may be the candidate's.
+        notes: say so.
+        request: the options.
+    """
+    taken = {"sizes_taken", "sizes_disagree"} & set(map(code_of, notes))
+    if not request.strict_interface or not taken:
+        return None
+    inputs = [InputOption(x.name, x.shape, x.dtype) for x in reference.source.inputs()]
+    stated = " ".join(f"--input {one.text}" for one in inputs)
+    return "inconclusive", Reason(
+        "--strict-interface cannot compare the sizes of the inputs, because the reference does not "
+        f"state them: state them with {stated}",
+        "sizes_not_stated",
     )
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.gates import (
     coverage_gate,
     hits_gate,
     power_gate,
+    sizes_gate,
     warnings_gate,
 )
 from prelu_tools.commands.verify.request import VerifyRequest
@@ -145,6 +149,19 @@ def test_slopes_that_rounding_hides_are_not_shown(least: float | None) -> None:
     assert power_gate(_report(replace(_power(1, 1), hidden=7)), request) is None
     caught_nothing = power_gate(_report(replace(_power(0, 1), hidden=7)), request)
     assert (caught_nothing is None) is (least == 0.0)
+
+
+@pytest.mark.parametrize("code", ["sizes_taken", "sizes_disagree"])
+def test_sizes_of_the_candidate_cannot_be_compared_with_it(code: str) -> None:
+    inputs = [TensorSpec("x", "float32", ("batch", 3), (1, 3)), TensorSpec("n", "int64", (), ())]
+    reference: Any = SimpleNamespace(source=SimpleNamespace(inputs=lambda: inputs))
+    notes, strict = [Reason("they are its", code)], replace(REQUEST, strict_interface=True)
+    assert sizes_gate(reference, notes, REQUEST) is None
+    assert sizes_gate(reference, [Reason("a note", "sizes_freed"), "a note"], strict) is None
+    found = sizes_gate(reference, notes, strict)
+    assert found is not None
+    assert (found[0], code_of(found[1])) == ("inconclusive", "sizes_not_stated")
+    assert found[1].endswith("state them with --input x:batch,3 --input n:")
 
 
 def test_warnings_are_allowed_unless_they_are_not() -> None:

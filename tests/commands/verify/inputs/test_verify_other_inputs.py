@@ -171,6 +171,40 @@ def test_what_fixes_a_size_is_named(nets: Path, tmp_path: Path) -> None:
     assert f", but {files[1]} has x:batch,3,20,20: input chooses" in said(*files)["sizes_disagree"]
 
 
+def test_the_names_are_the_modules_own(nets: Path, tmp_path: Path) -> None:
+    proto = onnx.load(nets.with_name("picture.onnx"))
+    for names in (proto.graph.input, *(node.input for node in proto.graph.node)):
+        for place, value in enumerate(names):
+            if isinstance(value, str) and value == "x":
+                names[place] = "wave"
+            elif not isinstance(value, str):
+                value.name = "wave"
+    onnx.save(proto, tmp_path / "wave.onnx")
+    source = f"{nets}:picture"
+
+    def named(**options: Any) -> Any:
+        found = prelu_tools.verify(source, tmp_path / "wave.onnx", **options, **_FAST)
+        (candidate,) = found.candidates
+        codes = [code_of(reason) for reason in found.reasons]
+        return found.verdict, codes, [(one.code, one.expected) for one in candidate.interface]
+
+    renamed = [("input_renamed", "x")]
+    assert named() == ("pass", [], renamed)
+    codes = ["input_renamed", "sizes_not_stated"]
+    assert named(strict_interface=True) == ("fail", codes, renamed)
+    stated = {"x": ("batch", 3, "height", "width")}
+    assert named(strict_interface=True, input=stated) == ("fail", codes[:1], renamed)
+
+
+def test_sizes_that_are_the_candidates_own_are_not_compared(nets: Path) -> None:
+    pair = f"{nets}:picture", nets.with_name("picture.onnx")
+    found = prelu_tools.verify(*pair, strict_interface=True, **_FAST)
+    assert found.verdict == "inconclusive"
+    assert 'state them with input={"x": ("batch", 3, "height", "width")}' in found.reasons[-1]
+    stated = {"x": ("batch", 3, "height", "width")}
+    assert prelu_tools.verify(*pair, strict_interface=True, input=stated, **_FAST).verdict == "pass"
+
+
 def test_lazy_modules_are_built_for_them(nets: Path) -> None:
     result = prelu_tools.verify(f"{nets}:lazy", nets.with_name("picture.onnx"), **_FAST)
     assert result.verdict == "fail"  # its weights are drawn anew
