@@ -11,6 +11,7 @@ from prelu_tools.core.results.reasons import RECORD_NOT_CHECKED, WARNINGS, code_
 from prelu_tools.core.results.verification.candidate import CandidateReport, Power, Tolerance
 from prelu_tools.core.results.verification.parity import (
     Deviation,
+    InterfaceDifference,
     LayerParity,
     OutputParity,
 )
@@ -43,6 +44,7 @@ OTHER_SHAPE = "not compared, because the shapes differ"
 NO_SNR = "no noise, or not measured"
 NO_TOP1 = "the output holds no probabilities"
 """What a dash means in them."""
+_MOST_DIFFERENCES = 10  # of interfaces
 _FOUND = {
     "rounded": "rounded",
     "values": "by values",
@@ -118,6 +120,21 @@ def unknown_records(result: BatchResult) -> Iterator[str]:
             f"note: {listed(names)}: the model{s} {verb} not here, so whether the record{s} {verb} "
             "up to date was not checked"
         )
+
+
+def interfaces(result: BatchResult) -> Iterator[str]:
+    """How candidates differ from their references in names, types, sizes and axes; not all."""
+    found = [
+        f"interface: {entry.name}: {one.words}"
+        for entry in result.entries
+        for report in (entry.document or {}).get("candidates", ())
+        for one in (InterfaceDifference(**kept) for kept in report["interface"])
+        if one.words not in report["reasons"]
+    ]
+    found = list(dict.fromkeys(found))
+    yield from found[:_MOST_DIFFERENCES]
+    if found[_MOST_DIFFERENCES:]:
+        yield f"interface: and {len(found) - _MOST_DIFFERENCES:,} more differences: see the JSON"
 
 
 def warning_lines(warnings: Iterable[str]) -> tuple[Text, ...]:

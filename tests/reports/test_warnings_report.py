@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 from typing import Any
 from xml.etree import ElementTree
@@ -13,6 +14,7 @@ from test_checks_report import checks_of, entry_of
 
 from prelu_tools.core.results.batch import BatchEntry, BatchResult
 from prelu_tools.core.results.reasons import RECORD_NOT_CHECKED, WARNINGS, Reason
+from prelu_tools.core.results.verification.parity import InterfaceDifference
 from prelu_tools.reports import Result, Style, formats_of, render
 from prelu_tools.reports.writers.json import one_line
 
@@ -56,6 +58,25 @@ def test_a_list_names_the_records_that_could_not_be_compared_with_their_models(f
         text = " ".join(render(checks_of(first, *others), form, Style()).split())
         assert f"{which} up to date was not checked" in text
     assert "up to date was not" not in render(checks_of(entry_of("c", _PASSED)), form, Style())
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "html", "github"])
+def test_a_list_shows_how_interfaces_differ(form: str) -> None:
+    def found(*names: str, reasons: tuple[str, ...] = ()) -> Any:
+        each = tuple(InterfaceDifference("input", n, "input_renamed", n, "wave") for n in names)
+        report = dataclasses.replace(_FAILED.candidates[0], interface=each, reasons=reasons)
+        return entry_of("net", dataclasses.replace(_PASSED, candidates=(report,)))
+
+    def told(entry: Any) -> str:
+        text = html.unescape(render(checks_of(entry, entry_of("b", _PASSED)), form, Style()))
+        return " ".join(text.split())
+
+    words = "input 'wave' is called 'x' in the reference"
+    assert told(found("x")).count(f"interface: net: {words}") == 1
+    assert "interface: net" not in told(found("x", reasons=(words,)))  # said already
+    many = told(found(*map(str, range(12))))
+    assert many.count("interface: net") == 10
+    assert "interface: and 2 more differences: see the JSON" in many
 
 
 _MARKS = {

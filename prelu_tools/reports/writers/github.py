@@ -19,7 +19,7 @@ from prelu_tools.reports.findings import SEVERITIES, by_severity, which
 from prelu_tools.reports.headline import first_of
 from prelu_tools.reports.places import file_of
 from prelu_tools.reports.printable import cleaned
-from prelu_tools.reports.sentences import other_warnings, reached, unknown_records
+from prelu_tools.reports.sentences import interfaces, other_warnings, reached, unknown_records
 from prelu_tools.reports.views.batch import in_words
 from prelu_tools.reports.words import counted, listed, n_slopes
 
@@ -103,7 +103,8 @@ def _batch(result: BatchResult, style: Style) -> Iterator[str]:
             yield from _failed(f"{title}: {entry.name}: {entry.status}", entry.reasons, *place)
         yield from _warned(f"{title}: {entry.name}", cleaned(other_warnings(entry)), *place)
         yield from _found(entry, style)
-    yield from map(_line, cleaned(tuple(unknown_records(result))))
+    told = (*unknown_records(result), *interfaces(result))
+    yield from map(_line, cleaned(told))
     if not result.entries:
         yield annotation("error", title, "nothing was checked", style.folder, result.path)
     yield _line(f"{result.status.upper()}  {headline}")
