@@ -20,7 +20,7 @@ T = TypeVar("T")
 Speak = Callable[[str], str]
 Spoken = Literal["api", "file"]
 SENTENCES = frozenset(
-    {"difference", "documented", "doubts", "failures", "message", "note", "notes"}
+    {"difference", "documented", "doubt", "doubts", "failures", "message", "note", "notes"}
     | {"reason", "reasons", "remark"}
 )
 """Fields of results that hold sentences; all other texts are names, and stay as they are."""

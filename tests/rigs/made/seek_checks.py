@@ -23,7 +23,8 @@ def normal(rows: int, *sizes: int) -> Array:
 
 def limits(seconds: float = 60.0, whole: bool = False, **ranges: tuple[float, float]) -> Any:
     """Limits of a search."""
-    return SearchLimits(time.monotonic() + seconds, 0, ranges, whole)
+    end = time.monotonic() + seconds
+    return SearchLimits(lambda *_: time.monotonic() < end, 0, ranges, whole)
 
 
 def seek(source: Any, start: Mapping[str, Array], found: Any) -> tuple[CoverageBook, list[Feeds]]:

@@ -34,7 +34,7 @@ def test_what_the_variables_name_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_p
     found = installed("")
     assert found.node == node
     assert found.package == folder / "node_modules/onnxruntime-web"
-    assert found.words == "1.30.0, node 20.1.0"
+    assert found.versions == "1.30.0, node 20.1.0"
     monkeypatch.setenv("PRELU_TOOLS_ONNXRUNTIME_WEB", str(found.package))
     assert installed("").package == found.package
 

@@ -86,14 +86,17 @@ def test_a_slope_that_nothing_reaches_is_not_found() -> None:
     assert (book.unreached(), batches) == (("2[0]", "2[1]"), [])
 
 
-def test_either_call_of_a_layer_will_do() -> None:
+@pytest.mark.parametrize("first", [True, False])
+def test_either_call_of_a_layer_will_do(first: bool) -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.fc, self.act = nn.Linear(3, 2), nn.PReLU(2)
 
         def forward(self, input: Any) -> Any:  # noqa: A002
-            return self.act(self.act(torch.relu(input[:, :2]) + 1) + self.fc(input) + 8)
+            free, above = self.fc(input) + 8, torch.relu(input[:, :2]) + 40
+            before, after = (free, above) if first else (above, free)
+            return self.act(before) + self.act(after)
 
     book, _ = seek(_source(Net(), 1, 3), {"input": normal(4, 3)}, limits())
     assert book.unreached() == ()
