@@ -113,7 +113,7 @@ def sizes_gate(
     taken = {"sizes_taken", "sizes_disagree"} & set(map(code_of, notes))
     if not request.strict_interface or not taken:
         return None
-    inputs = [InputOption(x.name, x.shape, x.dtype) for x in reference.source.inputs()]
+    inputs = [InputOption(spec.name, spec.shape) for spec in reference.source.inputs()]
     stated = " ".join(f"--input {one.text}" for one in inputs)
     return "inconclusive", Reason(
         "--strict-interface cannot compare the sizes of the inputs, because the reference does not "

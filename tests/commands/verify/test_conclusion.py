@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.commands.verify.candidates.candidate import Judged
 from prelu_tools.commands.verify.conclusion import agreements_of, conclude
 from prelu_tools.commands.verify.reference.perturbed import PerturbedRuns
@@ -24,7 +25,7 @@ from prelu_tools.core.results.verification.candidate import (
     ProviderReport,
     Tolerance,
 )
-from prelu_tools.core.results.verification.parity import OutputParity, Verdict
+from prelu_tools.core.results.verification.parity import LayerParity, OutputParity, Verdict
 from prelu_tools.core.results.verification.result import Agreement, Coverage, VerifyResult
 from prelu_tools.core.rounding.noise import SINGLE
 from prelu_tools.core.rounding.spread import Spread
@@ -226,6 +227,41 @@ def test_reasons_name_their_model_and_stand_in_order() -> None:
         "layer_differs", None, "differs", None, None, None, None, "branch_found", "random_outputs"
     ]  # fmt: skip
     assert found.verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("recording", "advice"),
+    [
+        (None, "--search-seconds 80 lets it go on"),
+        (object(), "record it again with --search-seconds 80"),
+    ],
+)
+def test_a_search_that_ran_out_of_time_leaves_its_gates_open(recording: Any, advice: str) -> None:
+    late, plain = Reason("it ran out of time", "search_out_of_time"), Reason("it is new", "other")
+    layer = LayerParity("a", True, None, 0.0, 0, 1.0, "pass", least_positions=1)
+    judged = _judged("c", "cpu", ROWS, layers=(layer,))
+    reference = _reference(ROWS, notes=[plain, late], source=SimpleNamespace(recording=recording))
+    request = replace(REQUEST, search_seconds=40.0)
+    found = _conclude(reference, judged, request=request)
+    assert (found.verdict, found.reasons, found.notes) == ("pass", (), (plain, late))
+    request = replace(request, min_coverage=0.9, min_hits=2)
+    found = _conclude(reference, judged, request=request)
+    why = f", but the search ran out of time: {advice}"
+    assert (found.verdict, found.notes) == ("inconclusive", (plain,))  # said once
+    assert found.reasons == (
+        f"the inputs reached 2 of 3 slopes; --min-coverage 0.9 requires more{why}",
+        f"c: a: a slope met 1 negative value; --min-hits 2 requires more{why}",
+    )
+
+
+def test_sizes_of_the_candidate_are_no_verdict_on_its_interface() -> None:
+    inputs = [TensorSpec("x", "float32", ("batch", 3), (1, 3))]
+    source = SimpleNamespace(inputs=lambda: inputs, recording=None)
+    reference = _reference(ROWS, notes=[Reason("they are its", "sizes_taken")], source=source)
+    request = replace(REQUEST, strict_interface=True)
+    found = _conclude(reference, _judged("c", "cpu", ROWS), request=request)
+    assert (found.verdict, len(found.reasons)) == ("inconclusive", 1)
+    assert found.reasons[0].endswith("state them with --input x:batch,3")
 
 
 @pytest.mark.parametrize("strict", [False, True])

@@ -161,7 +161,10 @@ def test_sizes_of_the_candidate_cannot_be_compared_with_it(code: str) -> None:
     found = sizes_gate(reference, notes, strict)
     assert found is not None
     assert (found[0], code_of(found[1])) == ("inconclusive", "sizes_not_stated")
-    assert found[1].endswith("state them with --input x:batch,3 --input n:")
+    assert found[1] == (
+        "--strict-interface cannot compare the sizes of the inputs, because the reference does not "
+        "state them: state them with --input x:batch,3 --input n:"
+    )
 
 
 def test_warnings_are_allowed_unless_they_are_not() -> None:

@@ -369,6 +369,11 @@ def test_the_typical_rounding_of_a_row_is_its_own_and_leaves_out_what_is_exact()
         False,
         True,
     ]
+    small = np.array([[1 / 4, 1 / 16, 0], [0, 1 / 4, 0], [1, 1, 1]])  # of means 1/8, 1/4 and 1
+    differences = np.array([[0.13, 0.12, 0.13], [0.26, 0.24, 0.26], [1.0, 1.1, 1.0]])
+    assert chance.note(small, np.ones((3, 3), bool), differences).tolist() == [
+        [False, True, False], [False, True, False], [True, False, True]
+    ]  # fmt: skip
     assert not chance.note(np.zeros((1, 2)), np.ones((1, 2), bool), np.full((1, 2), 0.5)).any()
 
 

@@ -9,7 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from prelu_tools.commands.verify.candidates.outputs import OutputJudge, differences, pair_outputs
+from prelu_tools.commands.verify.candidates.outputs import (
+    OutputJudge,
+    OutputLink,
+    differences,
+    pair_outputs,
+)
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.layout import Permutation
@@ -305,6 +310,20 @@ def test_each_output_has_its_own_layout() -> None:
     assert [found.verdict for found in judge.compare([given])] == ["pass", "pass"]
 
 
+def test_no_order_is_claimed_for_an_output_that_differs() -> None:
+    turned, same = (0, 2, 3, 1), (0, 1, 2, 3)
+    both = {"a": CUBE, "b": CUBE}
+    judge = OutputJudge([both], {"a": Extent(), "b": Extent()}, Layouts(), RANKS, EXACT)
+    given = [{"a": CUBE.transpose(turned), "b": CUBE.transpose(turned) + 1}]
+    parities = judge.compare(given)
+    assert [(found.name, found.verdict) for found in parities] == [("a", "pass"), ("b", "fail")]
+    assert judge.links(given[0], parities) == [
+        OutputLink("a", "a", turned), OutputLink("b", "b", same)
+    ]  # fmt: skip
+    doubtful = [replace(parities[0], verdict="inconclusive")]
+    assert judge.links(given[0], doubtful)[0] == OutputLink("a", "a", turned)
+
+
 def test_a_layout_that_is_given_and_does_not_fit_is_told_by_the_shapes() -> None:
     assert _verdict(_judge(PICTURE, moved=RANKS, layouts=BOTH), PICTURE) == "pass"
 
@@ -402,6 +421,24 @@ def test_what_is_within_its_limit_is_not_the_worst_of_what_differs() -> None:
     assert found.difference == (
         "output 'y': 2 of 8 values differ by up to 40; 2 of them are on a border that rounding "
         "error crosses"
+    )
+
+
+def test_two_remarks_are_both_made() -> None:
+    scale = np.ones((2, 10_000), np.float32)
+    scale[0, 0] = 1e-3
+    rough = np.zeros(scale.shape, bool)
+    rough[1, :3] = True
+    zeros = np.zeros_like(scale)
+    spreads = [{"y": Spread(scale, rough=rough)}]
+    judge = OutputJudge([{"y": zeros}], {"y": Extent(1.0)}, Layouts(), (), EVERY, spreads)
+    values = zeros.copy()
+    values[0, 0] = 0.5
+    remark = judge.compare([{"y": values}])[0].remark
+    assert remark == (
+        "nothing can be proven for 3 of 20,000 values: the model's own rounding error is about as "
+        "large as the values; 1 of 20,000 values is beyond its own limit, but within the typical "
+        "rounding error of its row"
     )
 
 
