@@ -67,8 +67,10 @@ def convert_program(
     with quiet(show, logger="tf2onnx"):
         opset = min(wanted.opset, _NEWEST)
         fused = OnnxModel(to_onnx(program, constants, slopes, opset), None)
-        move_inputs(fused.proto.graph, program.layout, wanted.input_layout)
-        move_outputs(fused.proto.graph, program.layout, wanted.output_layout)
+        graph = fused.proto.graph
+        weights = {value.name for value in graph.input} - set(program.inputs)
+        move_inputs(graph, program.layout, wanted.input_layout, weights)
+        move_outputs(graph, program.layout, wanted.output_layout, weights)
         model = OnnxModel(optimized(tf2onnx, fused.inlined(), program.name), None)
     attach_weights(
         model, {w.tensor: w.read() for w in program.weights if w.tensor not in constants}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import onnx
 from onnx import helper
@@ -23,47 +23,57 @@ from prelu_tools.graph.view import GraphView
 from prelu_tools.graph.walk import attribute_of, set_nodes
 
 
-def move_inputs(graph: onnx.GraphProto, source: Layout, wanted: WantedLayout) -> None:
+def move_inputs(
+    graph: onnx.GraphProto, source: Layout, wanted: WantedLayout, weights: Collection[str] = ()
+) -> None:
     """Give inputs another axis order, with a Transpose after each, in place.
 
     Args:
         graph: a main graph.
         source: the axis order of its inputs, `nchw` or `nhwc`.
         wanted: the one to give them; `keep` changes nothing.
+        weights: inputs that are weights, and stay as they are.
     """
     if wanted == "keep" or wanted == source:
         return
-    for value in inputs_with_layout(graph):
+    for value in inputs_with_layout(graph, weights):
         kept, order = _move(graph, value, source, wanted)
         graph.node.insert(0, _transpose(value.name, kept, inverse(order)))
 
 
-def move_outputs(graph: onnx.GraphProto, source: Layout, wanted: WantedLayout) -> None:
+def move_outputs(
+    graph: onnx.GraphProto, source: Layout, wanted: WantedLayout, weights: Collection[str] = ()
+) -> None:
     """Give outputs another axis order, with a Transpose before each, in place.
 
     Args:
         graph: a main graph; its inputs may have been moved.
         source: the axis order of its outputs, `nchw` or `nhwc`.
         wanted: the one to give them; `keep` changes nothing.
+        weights: inputs that are weights.
     """
     if wanted == "keep" or wanted == source:
         return
-    for value in outputs_with_layout(graph):
+    for value in outputs_with_layout(graph, weights):
         kept, order = _move(graph, value, source, wanted)
         graph.node.append(_transpose(kept, value.name, order))
 
 
-def inputs_with_layout(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
-    """The inputs that have channels and positions, so that they have a layout."""
-    return [value for value in graph.input if _rank(value) >= 3]
+def inputs_with_layout(
+    graph: onnx.GraphProto, weights: Collection[str] = ()
+) -> list[onnx.ValueInfoProto]:
+    """The inputs but these weights that have channels and positions, so that they have a layout."""
+    return [value for value in graph.input if _rank(value) >= 3 and value.name not in weights]
 
 
-def outputs_with_layout(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+def outputs_with_layout(
+    graph: onnx.GraphProto, weights: Collection[str] = ()
+) -> list[onnx.ValueInfoProto]:
     """The outputs that have channels and positions.
 
     Of rank 3 only where an input has that rank: next to images, [N, boxes, 4] has no channels.
     """
-    least = min((_rank(value) for value in inputs_with_layout(graph)), default=4)
+    least = min((_rank(value) for value in inputs_with_layout(graph, weights)), default=4)
     return [value for value in graph.output if _rank(value) >= min(least, 4)]
 
 
