@@ -37,7 +37,7 @@ STEPS = (
     Step("export nets.py -o net.onnx",
          ("nets.py:FaceNet, 'nets.py:Deep(depth=DEPTH)' or nets.py:upscaler",), 2),
     Step("export nets.py:FaceNt -o net.onnx", ("has no 'FaceNt': did you mean FaceNet?",), 2),
-    Step("export nets.py:Deep -o net.onnx", ("its argument", "'nets.py:Deep(depth=DEPTH)'"), 3),
+    Step("export nets.py:Deep -o net.onnx", ("its argument", "'nets.py:Deep(depth=DEPTH)'"), 2),
     Step("export nets.py:FaceNet@weights.pt -o net.onnx", ("weights.pt cannot be read",), 3),
     Step("export nets.py:FaceNet -o net.onnx",
          ("2 PReLU layers in 2 PRelu nodes", "verified", "warning",
