@@ -15,6 +15,7 @@ from prelu_tools.backends.keras.layers import data_layout, layer_names, owners, 
 from prelu_tools.backends.keras.running.eagerly import eagerly, plainly, values_of
 from prelu_tools.backends.keras.running.watch import slope_name
 from prelu_tools.backends.keras.steps import steps_as_rows
+from prelu_tools.backends.protocol.failures import said_by
 from prelu_tools.backends.protocol.inputs import TensorSpec
 from prelu_tools.backends.quiet import quiet
 from prelu_tools.core.errors import PReLUToolsError
@@ -49,7 +50,7 @@ def trace_model(
             return trace.program()
     except Exception as error:
         raise PReLUToolsError(
-            f"Keras cannot trace {model.name} ({type(error).__name__}: {error})"
+            f"Keras cannot trace {model.name} ({type(error).__name__}: {said_by(error)})"
         ) from error
 
 

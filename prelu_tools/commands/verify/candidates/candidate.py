@@ -202,10 +202,10 @@ class CandidateJudge:
         """How its inputs and outputs differ from the reference's."""
         reference, results = self.reference, seen.results[0]
         models, expected = (reference.source, self.source), reference.outputs[0]
-        links = outputs.links(results, parities)
+        links, layouts = outputs.links(results, parities), self.linked.layouts
         return (
-            *compare_inputs(models, self.linked.links),
-            *compare_outputs(models, expected, reference.kinds, results, links),
+            *compare_inputs(models, self.linked.links, layouts),
+            *compare_outputs(models, expected, reference.kinds, results, links, layouts),
         )
 
     def note_randomness(self, seen: Seen) -> None:

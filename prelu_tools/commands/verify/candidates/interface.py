@@ -7,7 +7,7 @@ from typing import Literal
 
 from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.candidates.outputs import OutputLink
-from prelu_tools.commands.verify.inputs.linking import InputLink
+from prelu_tools.commands.verify.inputs.linking import InputLink, Layouts
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.prelu.layout import inverse
 from prelu_tools.core.results.verification.parity import InterfaceDifference
@@ -17,10 +17,17 @@ Models = tuple[Source, Source]
 """The reference and the candidate; both have run."""
 
 
-def compare_inputs(models: Models, links: Sequence[InputLink]) -> Iterator[InterfaceDifference]:
+def compare_inputs(
+    models: Models, links: Sequence[InputLink], layouts: Layouts
+) -> Iterator[InterfaceDifference]:
     """The differences of a candidate's inputs; none of them fails by itself.
 
-    A size that is dynamic where it was fixed is none.
+    A size that is dynamic where it was fixed is none, and neither is an order that the user states.
+
+    Args:
+        models: the reference and the candidate.
+        links: which is which.
+        layouts: the user's axis orders.
     """
     own, theirs = ({spec.name: spec for spec in model.inputs()} for model in models)
     linked = {link.reference for link in links}
@@ -32,7 +39,7 @@ def compare_inputs(models: Models, links: Sequence[InputLink]) -> Iterator[Inter
         yield from _renamed("input", models, link)
         if left.dtype != right.dtype:
             yield InterfaceDifference("input", left.name, "input_type", left.dtype, right.dtype)
-        yield from _permuted("input", link)
+        yield from _permuted("input", link, layouts)
         sizes = [right.shape[axis] for axis in inverse(link.permutation)]
         for axis, (wanted, found) in enumerate(zip(left.shape, sizes, strict=True)):
             if isinstance(wanted, str) and isinstance(found, int):
@@ -46,6 +53,7 @@ def compare_outputs(
     kinds: Mapping[str, str],
     results: Outputs,
     links: Sequence[OutputLink],
+    layouts: Layouts,
 ) -> Iterator[InterfaceDifference]:
     """The differences of a candidate's outputs.
 
@@ -58,6 +66,7 @@ def compare_outputs(
         kinds: the types that they have in its own run.
         results: the candidate's, of its first run.
         links: which is which.
+        layouts: the user's axis orders.
     """
     linked, others = {link.reference for link in links}, {link.candidate for link in links}
     for name in reference:
@@ -74,7 +83,7 @@ def compare_outputs(
         if wanted != found:
             fails = _is_real(wanted) != _is_real(found)
             yield InterfaceDifference("output", mine, "output_type", wanted, found, fails=fails)
-        yield from _permuted("output", link)
+        yield from _permuted("output", link, layouts)
 
 
 def _renamed(
@@ -88,10 +97,10 @@ def _renamed(
 
 
 def _permuted(
-    part: Literal["input", "output"], link: InputLink | OutputLink
+    part: Literal["input", "output"], link: InputLink | OutputLink, layouts: Layouts
 ) -> Iterator[InterfaceDifference]:
     same = tuple(range(len(link.permutation)))
-    if link.permutation != same:
+    if link.permutation not in (same, layouts.permutation(len(same))):
         orders = str(list(same)), str(list(link.permutation))
         yield InterfaceDifference(part, link.reference, f"{part}_axes", *orders)
 

@@ -41,7 +41,9 @@ def _models(
 
 def _inputs(left: TensorSpec, right: TensorSpec, *order: int) -> Codes:
     link = InputLink(left.name, right.name, order or tuple(range(len(left.shape))))
-    return [(one.code, one.words) for one in compare_inputs(_models([left], [right]), [link])]
+    return [
+        (one.code, one.words) for one in compare_inputs(_models([left], [right]), [link], Layouts())
+    ]
 
 
 def _link(mine: str, theirs: str, *order: int) -> OutputLink:
@@ -75,7 +77,7 @@ def test_what_is_another_one_of_an_input() -> None:
         ("input_size_fixed", "input 'x[3]' is fixed to 64; the reference accepts any size"),
     ]
     models = _models([picture, _spec("t", 1)], [picture])
-    found = list(compare_inputs(models, [InputLink("x", "x", (0, 1, 2, 3))]))
+    found = list(compare_inputs(models, [InputLink("x", "x", (0, 1, 2, 3))], Layouts()))
     assert [(one.code, one.words) for one in found] == [
         ("input_missing", "input 't' of the reference is missing")
     ]
@@ -93,15 +95,17 @@ def test_what_is_another_one_of_an_input() -> None:
 )  # fmt: skip
 def test_a_number_that_became_a_real_one_fails(wanted: str, found: str, fails: bool) -> None:
     left, right = {"y": np.zeros(2)}, {"y": np.zeros(2, found)}
-    (one,) = compare_outputs(_models(), left, {"y": wanted}, right, [_link("y", "y")])
+    (one,) = compare_outputs(_models(), left, {"y": wanted}, right, [_link("y", "y")], Layouts())
     assert (one.code, one.expected, one.found, one.fails) == ("output_type", wanted, found, fails)
 
 
 def test_outputs_of_one_type_are_no_difference() -> None:
     left, right = {"y": np.zeros(2)}, {"y": np.zeros(2, np.float32)}
     kinds = {"y": "float32"}
-    assert list(compare_outputs(_models(), left, kinds, right, [_link("y", "y")])) == []
-    (one,) = compare_outputs(_models(), left, kinds, {"z": right["y"]}, [_link("y", "z")])
+    assert list(compare_outputs(_models(), left, kinds, right, [_link("y", "y")], Layouts())) == []
+    (one,) = compare_outputs(
+        _models(), left, kinds, {"z": right["y"]}, [_link("y", "z")], Layouts()
+    )
     assert (one.code, one.words, one.fails) == (
         "output_renamed",
         "output 'z' is called 'y' in the reference",
@@ -114,10 +118,10 @@ def test_a_name_that_a_model_does_not_have_cannot_differ(side: int) -> None:
     left, right = _spec("x", 3), _spec("image", 3)
     unnamed = (("x", "y"), ()) if side == 0 else ((), ("image", "z"))
     models = _models([left], [right], unnamed)
-    assert list(compare_inputs(models, [InputLink("x", "image", (0,))])) == []
+    assert list(compare_inputs(models, [InputLink("x", "image", (0,))], Layouts())) == []
     values = {"y": np.zeros(2)}, {"y": "float64"}, {"z": np.zeros(2)}
-    assert list(compare_outputs(models, *values, [_link("y", "z")])) == []
-    assert [one.code for one in compare_outputs(models, *values, [])] == [
+    assert list(compare_outputs(models, *values, [_link("y", "z")], Layouts())) == []
+    assert [one.code for one in compare_outputs(models, *values, [], Layouts())] == [
         "output_missing", "output_additional"
     ]  # fmt: skip
 
@@ -215,7 +219,9 @@ def test_every_size_may_be_free(tmp_path: Path) -> None:
 def test_everything_that_differs_is_told_with_both_sides() -> None:
     left = [_spec("gone", "n", 3), _spec("x", "batch", 3, "w", 5)]
     right = [_spec("image", "n", 3, 64, "h", dtype="float16")]
-    inputs = list(compare_inputs(_models(left, right), [InputLink("x", "image", (0, 2, 1, 3))]))
+    inputs = list(
+        compare_inputs(_models(left, right), [InputLink("x", "image", (0, 2, 1, 3))], Layouts())
+    )
     assert [astuple(one) for one in inputs] == [
         ("input", "gone", "input_missing", "gone", "none", False),
         ("input", "x", "input_renamed", "x", "image", False),
@@ -227,7 +233,7 @@ def test_everything_that_differs_is_told_with_both_sides() -> None:
     theirs = {"z": np.zeros(1, np.float32), "n": np.zeros(1, np.int64), "more": np.zeros(1),
               "same": np.zeros(1)}  # fmt: skip
     links = [_link("y", "z"), _link("n", "n", 0, 2, 1), _link("same", "same")]
-    outputs = list(compare_outputs(_models(), mine, {"n": "float32"}, theirs, links))
+    outputs = list(compare_outputs(_models(), mine, {"n": "float32"}, theirs, links, Layouts()))
     assert [astuple(one) for one in outputs] == [
         ("output", "gone", "output_missing", "gone", "none", True),
         ("output", "more", "output_additional", "none", "more", True),
@@ -236,3 +242,16 @@ def test_everything_that_differs_is_told_with_both_sides() -> None:
         ("output", "n", "output_type", "float32", "int64", True),
         ("output", "n", "output_axes", "[0, 1, 2]", "[0, 2, 1]", False),
     ]
+
+
+def test_the_order_that_the_user_states_is_no_difference() -> None:
+    picture, turned = _spec("x", "n", 8, 6, 3), _spec("x", "n", 3, 8, 6)
+    models, asked = _models([picture], [turned]), Layouts("nhwc", "nchw")
+    link, values = InputLink("x", "x", (0, 3, 1, 2)), {"y": np.zeros((1, 2, 2, 3))}
+    outputs = values, {}, {"y": np.zeros((1, 3, 2, 2))}, [_link("y", "y", 0, 3, 1, 2)]
+    assert list(compare_inputs(models, [link], asked)) == []
+    assert list(compare_outputs(models, *outputs, asked)) == []
+    for other in (Layouts(), Layouts("nchw", "nhwc"), Layouts("nhwc", "nhwc")):
+        (one,) = compare_inputs(models, [link], other)
+        (two,) = compare_outputs(models, *outputs, other)
+        assert (one.code, two.code) == ("input_axes", "output_axes")
