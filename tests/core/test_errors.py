@@ -10,6 +10,7 @@ import pytest
 from prelu_tools import __version__
 from prelu_tools.core import errors
 from prelu_tools.core.errors import (
+    MisfitError,
     MissingExtraError,
     MissingToolError,
     PReLUToolsError,
@@ -45,6 +46,13 @@ def test_a_verdict_holds_its_result() -> None:
         error = kind("it differs", result)
         assert (str(error), error.result) == ("it differs", result)
         assert kind("it differs").result is None
+
+
+@pytest.mark.parametrize("is_near", [True, False])
+def test_weights_that_do_not_fit_come_with_how_near_they_are(is_near: bool) -> None:
+    error = MisfitError("it does not fit", is_near, {"width": 8})
+    assert (str(error), explained(error)) == ("it does not fit", "it does not fit")
+    assert (error.is_near, error.trained_with) == (is_near, {"width": 8})
 
 
 def _missing(name: str | None) -> ModuleNotFoundError:

@@ -14,6 +14,7 @@ from prelu_tools.core.options import (
     ConversionOptions,
     Dim,
     InputOption,
+    ModelOutput,
     OtherInputs,
     SourceOptions,
     example_sizes,
@@ -50,6 +51,16 @@ def test_a_text_has_only_what_input_accepts(size: Dim) -> None:
     text = InputOption("a.b", (size, 3, size)).text
     assert text == "a.b:batch,3,a_b_dim_2"
     assert SHAPES.read([text])[0].text == text
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [(("batch", "2*h", 3), "y:batch,2*h,3"), ((), "y (scalar)"), (None, "y (any shape)")],
+)
+def test_an_output_has_its_sizes_or_says_that_it_has_none(
+    shape: tuple[Dim, ...] | None, text: str
+) -> None:
+    assert ModelOutput("y", shape, "float32").text == text
 
 
 # Shapes of inputs, as they are given in files, in Python and on the command line
