@@ -96,13 +96,11 @@ def run_reference(
 def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
     """Run the feeds from this one on, and some of them again."""
     run: int | None = first
-    met = 0
 
     def observe(layer: str, call: int, x: Array, y: Array) -> None:
-        nonlocal met
         if run is None:
             return
-        met += x.size
+        reference.n_values[run] += x.size
         reference.coverage.note(layer, x)
         if plan.layers:
             reference.stash.put(("float32", run, layer, call), y)
@@ -111,9 +109,9 @@ def _run_all(reference: Reference, plan: ReferencePlan, first: int) -> None:
     with reference.source.runner(observe) as runner:
         numbers = range(first, len(reference.feeds))
         for run in counted(numbers, "running the reference"):
-            met = 0
+            reference.n_values.append(n_values(reference.feeds[run]))
             outputs = runner.run(reference.feeds[run])
-            reference.n_values.append(met + n_values(reference.feeds[run]) + n_values(outputs))
+            reference.n_values[run] += n_values(outputs)
             reference.outputs.append(outputs)
             reference.kinds = {name: values.dtype.name for name, values in outputs.items()}
             for name, values in outputs.items():

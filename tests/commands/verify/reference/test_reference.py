@@ -191,6 +191,16 @@ def test_inputs_that_turn_decisions_are_run_too(
     assert len(source.fed) == (6 if more else 2)
 
 
+def test_what_turns_decisions_adds_to_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = BranchSearch([ONE], {}, [Reason("a note")])
+    monkeypatch.setattr(module, "search_branches", lambda *_: turned)
+    plan = replace(PLAN, turning=cast(Any, "whose"), search=SearchPlan())
+    found = run(ToldSource(notes=("it is old",), found=[ALL]), TWO, plan=plan)
+    assert found.notes == ["it is old", "a note"]
+    assert (found.feeds, found.n_searched) == ([TWO, ONE, ALL], 2)
+    assert found.n_values == [24, 12, 12]
+
+
 def test_nobody_s_decisions_are_turned_unless_that_is_asked_for() -> None:
     assert ReferencePlan(False, True, SearchPlan(), 3, {}, False, PLAN.rows).turning is None
 
