@@ -30,7 +30,7 @@ from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification.candidate import ProviderReport
 from prelu_tools.core.results.verification.parity import OutputParity
 from prelu_tools.core.rounding.noise import SINGLE
-from prelu_tools.core.rounding.tolerance import resolution_of
+from prelu_tools.core.rounding.tolerance import Extent, resolution_of
 from prelu_tools.graph.facts.dependence import Dependence
 
 REQUEST = VerifyRequest("r", ("c",))
@@ -123,6 +123,53 @@ def test_an_output_that_no_input_moved_is_part_of_the_verdict() -> None:
     report = the_one(result)
     (output,) = report.outputs
     assert (output.verdict, [output.doubt]) == ("pass", [*report.reasons])
+
+
+# Outputs
+
+
+PICTURE = np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
+TURNED = PICTURE.transpose(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("layouts", "leaving", "stated", "turned"),
+    [
+        (Layouts(), None, {}, False),
+        (Layouts(), None, {"y": (0, 2, 3, 1)}, True),
+        (Layouts("nchw", "nhwc"), None, {}, True),
+        (Layouts(), Layouts("nchw", "nhwc"), {}, True),
+        (Layouts("nchw", "nhwc"), Layouts(), {}, False),
+    ],
+)
+def test_outputs_are_moved_as_the_candidate_was_linked(
+    layouts: Layouts, leaving: Layouts | None, stated: dict[str, Any], turned: bool
+) -> None:
+    facts = {"outputs": [{"y": PICTURE}], "extents": {"y": Extent()}}
+    judge = _judge(perturbed_to=lambda _unit: None, **facts)
+    judge.linked = replace(judge.linked, layouts=layouts, leaving=leaving, stated=stated)
+    moved = judge.output_judge().to_reference(PICTURE, TURNED, "y")
+    assert np.array_equal(moved, PICTURE if turned else TURNED)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "agreed", "fails"),
+    [
+        (["pass", "pass"], True, False),
+        (["pass", "inconclusive"], False, False),
+        (["pass", "fail"], False, True),
+        ([], False, True),
+    ],
+)
+def test_layers_are_told_whether_the_outputs_agree(
+    verdicts: list[Any], agreed: bool, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    parities = tuple(OutputParity("y", (), 0.0, 0.0, 0, 0, verdict) for verdict in verdicts)
+    monkeypatch.setattr(module.OutputJudge, "compare", lambda *_: parities)
+    monkeypatch.setattr(CandidateJudge, "_layers", lambda *given: told.extend(given[-2:]) or ())
+    verified(NumpyModel(), NumpyModel())
+    assert told == [agreed, fails]
 
 
 # Randomness

@@ -262,6 +262,8 @@ def test_an_output_is_moved_as_the_file_states() -> None:
     for array in (PICTURE, CUBE):
         turned = array.transpose(0, 2, 3, 1)
         assert _verdict(_judge(array, stated=stated), turned) == "pass"
+        (link,) = _judge(array, stated=stated).links({"y": turned}, ())
+        assert link == OutputLink("y", "y", (0, 2, 3, 1))
         assert _verdict(_judge(array, stated=stated), array) == "pass"
         for wrong in (turned + 1, turned.swapaxes(1, 2)):
             assert _verdict(_judge(array, stated=stated), wrong) == "fail"

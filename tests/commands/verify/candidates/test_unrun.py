@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from text_nets import COLUMN, IMAGE, SLOPES, save, verify
 
+from prelu_tools.backends.protocol.interface import Source
 from prelu_tools.commands.verify.candidates import unrun as module
-from prelu_tools.commands.verify.candidates.unrun import nothing_to_run, unjudged
+from prelu_tools.commands.verify.candidates.unrun import not_run, nothing_to_run, unjudged
+from prelu_tools.commands.verify.inputs.linking import Layouts
+from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.request import VerifyRequest
-from prelu_tools.core.errors import PReLUToolsError
+from prelu_tools.core.errors import PReLUToolsError, RefusedInputError
+from prelu_tools.core.prelu.slopes import PReLULayer, Shape
 from prelu_tools.core.process.versions import installed_versions
+from prelu_tools.core.results.reasons import Reason, code_of
 from prelu_tools.core.results.verification.candidate import (
     CandidateReport,
     ProviderReport,
@@ -57,6 +63,66 @@ def test_where_nothing_can_be_run_that_is_the_result(monkeypatch: pytest.MonkeyP
         "inconclusive", "r.onnx", "float32", installed_versions(), 7, 0, None, reports,
         ("c.onnx is not there", "d.onnx: cuda is not there", "d.onnx: cpu is not there"),
     )  # fmt: skip
+
+
+Sizes = tuple[int, ...]
+
+
+def _layer(name: str, slopes: Sizes, shape: Shape | None = None) -> PReLULayer:
+    return PReLULayer(name, (name,), None, "prelu", np.ones(slopes), shape, slopes, None, True)
+
+
+def _not_run(
+    mine: list[PReLULayer], theirs: list[PReLULayer] | None, error: PReLUToolsError
+) -> CandidateReport:
+    """What is said of a candidate with these layers; None where they cannot be read."""
+
+    def layers() -> list[PReLULayer]:
+        if theirs is None:
+            raise PReLUToolsError("it cannot be read")
+        return theirs
+
+    source = cast(Source, SimpleNamespace(graph=object(), layers=layers))
+    return not_run(mine, Linked("c", source, (), Layouts()), "cpu", error)
+
+
+def test_a_candidate_is_at_fault_where_it_refuses_inputs_or_its_slopes_do_not_fit() -> None:
+    good, bad = [_layer("a", (1, 3), (None, 3))], [_layer("a", (3, 1), (None, 3))]
+    refused, broken = RefusedInputError("it takes no rows"), PReLUToolsError("it broke")
+    slopes = Reason("a: its slopes have shape 3x1, expected 3", "slope_axes_differ")
+    takes_none = Reason("it takes no rows", "candidate_refuses_input")
+    for theirs, error, verdict, reasons in (
+        (good, broken, "inconclusive", ("it broke",)),
+        (None, broken, "inconclusive", ("it broke",)),
+        (good, refused, "fail", (takes_none,)),
+        (bad, broken, "fail", (slopes, "it broke")),
+        (bad, refused, "fail", (slopes, takes_none)),
+    ):
+        report = _not_run(good, theirs, error)
+        assert report == replace(unjudged("c", "cpu", ""), verdict=verdict, reasons=reasons)
+        assert [code_of(found) for found in report.reasons] == [*map(code_of, reasons)]
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "known", "words"),
+    [
+        ((1, 3, 1, 1), (1, 3, 1, 1), (None, None, None, 3), "3x1x1, expected 1x1x3"),
+        ((1, 2, 1, 1), (1, 1, 1, 2), (1, 2, None, None), "1x1x2, expected 2x1x1"),
+        ((1, 3, 1, 1), (1, 1, 1, 3, 1), (None, 3, 5, 5), "1x1x3x1, expected 3x1x1"),
+        ((1, 3), (2, 1), (None, 3), "2x1, expected 3"),
+        ((1, 3), (1,), (None, 3), "1, expected 3"),
+        ((1, 3, 1, 1), (1, 3, 1, 1), (None, 4, 5, 5), None),
+        ((1, 3, 1, 1), (1, 1, 1, 3), None, None),
+    ],
+)
+def test_slopes_fit_where_most_of_their_sizes_are_those_of_the_input(
+    mine: Sizes, theirs: Sizes, known: Shape | None, words: str | None
+) -> None:
+    first = _layer("0", (1, 3))  # nothing is known of its input
+    found = _not_run([first, _layer("a", mine)], [first, _layer("a", theirs, known)],
+                     PReLUToolsError("it broke"))  # fmt: skip
+    said = [] if words is None else [f"a: its slopes have shape {words}"]
+    assert list(found.reasons) == [*said, "it broke"]
 
 
 _CONVOLVED = "c = Conv<pads = [1, 1, 1, 1]>(x, kernel) [act] y = PRelu(c, a)"
