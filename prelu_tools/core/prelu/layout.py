@@ -58,9 +58,8 @@ def moved_between(
         candidate: the same of the candidate's.
     """
     found = {}
-    for name in {**reference, **candidate}:
-        first = reference.get(name) or tuple(range(len(candidate.get(name, ()))))
-        order = moved_from(first, candidate.get(name) or tuple(range(len(first))))
+    for name, axes in {**reference, **candidate}.items():
+        order = moved_from(reference.get(name), candidate.get(name, tuple(range(len(axes)))))
         if order is not None and order != tuple(sorted(order)):
             found[name] = order
     return found

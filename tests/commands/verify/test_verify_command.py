@@ -18,8 +18,10 @@ from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.linked import Linked
 from prelu_tools.commands.verify.request import VerifyRequest
 from prelu_tools.core.errors import PReLUToolsError, RefusedInputError, UsageError
+from prelu_tools.core.prelu.layout import BoundaryAxes
 from prelu_tools.core.results.reasons import code_of
 from prelu_tools.core.results.verification.candidate import CandidateReport, ProviderReport
+from prelu_tools.core.results.verification.parity import InterfaceDifference
 from prelu_tools.core.results.verification.result import VerifyResult
 
 REQUEST = VerifyRequest("r", ("c", "d"), providers=("cpu", "cuda"), runtimes=("ncnn",))
@@ -285,6 +287,15 @@ def test_the_first_failure_is_written_as_a_bundle(
     assert ("another version" in reference.notes) == ("fail" in verdicts)
 
 
+def test_other_versions_are_those_of_the_files_that_failed(parts: Parts) -> None:
+    linked = _linked("c")  # all reports are its own
+    source, _, _ = _opened(parts, linked, _linked("d"), verdicts=("fail",))
+    module.verify_source(source, REQUEST)
+    assert [call for call in parts.asked if call[0] in ("stated_by", "other_versions")] == [
+        ("stated_by", [linked]), ("other_versions", "r", "said"),
+    ]  # fmt: skip
+
+
 # Candidates
 
 
@@ -335,6 +346,18 @@ def test_inputs_are_linked_by_their_own_layouts(entered: Any, parts: Parts) -> N
     assert found == Linked("c", candidate, cast(Any, ("links",)), own, own)
     by = Layouts("nhwc", "nchw") if entered else own
     assert parts.asked == [("link_inputs", ("x",), ("y",), by, {})]
+
+
+def test_axes_that_files_state_are_taken_into_account(parts: Parts) -> None:
+    parts.answer({"link_inputs": ("links",)})
+    source, candidate = _source(), _source()
+    stated = BoundaryAxes({"x": (0, 2, 1)}, {"y": (0, 3, 1, 2)})
+    parts._patch.setattr(
+        module, "stated_axes", lambda it: stated if it is candidate else BoundaryAxes()
+    )
+    found = module._link(source, candidate, "c", REQUEST)
+    assert parts.asked == [("link_inputs", ("x",), ("x",), Layouts(), {"x": (0, 2, 1)})]
+    assert found.stated == {"y": (0, 3, 1, 2)}
 
 
 # Ways to run one
@@ -415,3 +438,21 @@ def test_what_is_no_graph_runs_in_its_own_ways() -> None:
     first, second = module._ways(cast(Any, source), REQUEST)
     assert (first[:2], second[:2]) == (("xnnpack", None), (None, None))
     assert [way() for _, _, way in (first, second)] == ways
+
+
+@pytest.mark.parametrize(
+    ("verdict", "fails", "others", "agrees"),
+    [
+        ("pass", False, (), True),
+        ("fail", False, (), True),
+        ("fail", True, (), False),
+        ("fail", False, ("a slope differs",), False),
+    ],
+)
+def test_what_fails_by_its_interface_alone_agrees(
+    verdict: Any, fails: bool, others: tuple[str, ...], agrees: bool
+) -> None:
+    one = InterfaceDifference("output", "y", "output_type", "float32", "float64", fails)
+    report = replace(unjudged("c", None, "why", verdict), interface=(one,))
+    assert module._agrees(replace(report, reasons=(one.words, *others))) is agrees
+    assert module._agrees(replace(report, reasons=())) is (verdict == "pass")

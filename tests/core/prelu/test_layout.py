@@ -9,6 +9,7 @@ import pytest
 
 from prelu_tools.core.prelu.alignment import AxisAlignment
 from prelu_tools.core.prelu.layout import (
+    BoundaryAxes,
     Layout,
     Permutation,
     channels_first,
@@ -119,3 +120,5 @@ def test_tensors_that_were_moved_are_known_by_name() -> None:
     assert moved_between({"y": first}, {}) == {"y": last}
     assert moved_between({"y": first, "z": first}, {"y": first, "z": last}) == {"z": first}
     assert moved_between({"y": (0, 2, 1)}, {"y": first}) == {}
+    assert moved_between({"y": first, "z": (0, 2, 1)}, {"y": first}) == {"z": (0, 2, 1)}
+    assert BoundaryAxes() == BoundaryAxes({}, {})  # where nothing is said, nothing was moved

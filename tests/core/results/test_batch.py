@@ -12,6 +12,7 @@ from made_results import verified
 
 from prelu_tools.core.prelu.statistics import slope_statistics
 from prelu_tools.core.results.batch import BatchEntry, BatchResult, Command, Status
+from prelu_tools.core.results.export import InitCheck, InitResult
 from prelu_tools.core.results.inspection import Finding
 from prelu_tools.core.results.reading import from_document
 from prelu_tools.core.results.reasons import Reason, code_of
@@ -125,3 +126,11 @@ def test_a_document_that_lacks_a_field_is_none() -> None:
     del document["candidates"], document["seed"]
     with pytest.raises(KeyError, match="candidates, seed"):
         from_document(VerifyResult, document)
+
+
+def test_the_warnings_of_a_new_list_are_those_of_all_its_checks() -> None:
+    first, second = Reason("it is old", "stale"), Reason("it is random", "random")
+    checks = (InitCheck("a", "r", ("c",), notes=(first, second)), InitCheck("b", "r", ("d",)),
+              InitCheck("c", "r", ("e",), notes=(first,)))  # fmt: skip
+    assert InitResult("checks.toml", None, checks, ()).warnings == (first, second, first)
+    assert InitResult("checks.toml", None, checks[1:2], ()).warnings == ()

@@ -12,7 +12,11 @@ from prelu_tools.core.results.verification.candidate import (
     ProviderReport,
     Tolerance,
 )
-from prelu_tools.core.results.verification.parity import InterfaceDifference, Verdict
+from prelu_tools.core.results.verification.parity import (
+    InterfaceDifference,
+    OutputParity,
+    Verdict,
+)
 from prelu_tools.core.results.verification.result import VerdictError, VerifyResult
 
 TOLERANCE = Tolerance(0.0, 0.0, scaled=True, origin="given")
@@ -73,12 +77,28 @@ def test_a_result_that_is_no_pass_is_raised_with_its_reasons(verdict: Verdict) -
         ("output_missing", "output 'y' of the reference is missing"),
         ("output_additional", "output 'y': the reference has no such output"),
         ("output_renamed", "output 'z' is called 'y' in the reference"),
+        ("output_axes", "output 'y' has the reference's axes permuted as z"),
         ("output_size_fixed", "output 'y' is fixed to z; the reference accepts any size"),
         ("output_type", "output 'y' is z (x in the reference)"),
     ],
 )
 def test_a_difference_of_the_interface_in_words(code: str, words: str) -> None:
     assert InterfaceDifference("output", "y", code, "x", "z").words == words
+
+
+@pytest.mark.parametrize(
+    ("verdict", "doubt", "proven"),
+    [
+        ("pass", None, "pass"),
+        ("pass", "it is constant", "inconclusive"),
+        ("fail", "it is constant", "fail"),
+        ("fail", None, "fail"),
+    ],
+)
+def test_a_pass_that_is_in_doubt_proves_nothing(
+    verdict: Verdict, doubt: str | None, proven: Verdict
+) -> None:
+    assert OutputParity("y", (1,), 0.0, 0.0, 0, 0, verdict, doubt=doubt).proves == proven
 
 
 def test_how_long_a_candidate_took_is_no_difference() -> None:

@@ -195,6 +195,21 @@ def test_a_size_without_a_name_has_that_of_a_candidate(
     assert found == {"a": named}
 
 
+def test_a_name_is_given_to_one_size_only() -> None:
+    """Though two candidates give it to different ones."""
+    theirs = {"b": ("n", "h", "b_dim_2", 3), "c": ("n", "c_dim_1", "h", 3)}
+    others = [([spec(name, *shape)], [InputLink("a", name, SAME)])
+              for name, shape in theirs.items()]  # fmt: skip
+    assert known_shapes([spec("a", *FREE)], others) == {"a": ["batch", "h", "a_dim_2", 3]}
+
+
+def test_each_size_has_the_name_of_its_own_input() -> None:
+    links = [InputLink("z", "y", (0, 1)), InputLink("a", "b", SAME)]
+    others = [([spec("y", "n", "k"), spec("b", "n", "h", "w", 3)], links)]
+    found = known_shapes([spec("z", "batch", 5), spec("a", *FREE)], others)
+    assert found == {"z": ["batch", 5], "a": ["batch", "h", "w", 3]}
+
+
 def test_what_is_plain_has_its_rows_first_and_takes_any_values() -> None:
     drawer = _drawer(spec("x", "batch", 3), spec("h", 2, "batch"), spec("s"),
                      spec("r", "batch", 3), r=(0.0, 1.0))  # fmt: skip

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
+import onnx
 import pytest
 from specs import spec
 
@@ -16,17 +19,28 @@ from prelu_tools.commands.verify.inputs.linking import (
     move,
     other_links,
     round_feeds,
+    stated_axes,
 )
 from prelu_tools.core.arrays import Array
 from prelu_tools.core.errors import PReLUToolsError
 from prelu_tools.core.options import Dim
-from prelu_tools.core.prelu.layout import Layout, Permutation
+from prelu_tools.core.prelu.layout import BoundaryAxes, Layout, Permutation
+from prelu_tools.graph.io.metadata import state_boundary
 
 SAME, LAST, FIRST = (0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)
 UNSAID = Layouts()
 
 
 # Which input is which
+
+
+def test_a_file_states_how_its_axes_were_moved() -> None:
+    axes = BoundaryAxes({"x": FIRST}, {"y": LAST})
+    proto = onnx.ModelProto()
+    onnx.helper.set_model_props(proto, state_boundary(axes))
+    graph = SimpleNamespace(model=SimpleNamespace(proto=proto))
+    assert stated_axes(cast(Any, SimpleNamespace(graph=graph))) == axes
+    assert stated_axes(cast(Any, SimpleNamespace(graph=None))) == BoundaryAxes()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from judge_rig import EXACT, LAST, SLOPES, Rig, X, Y, bare, flat
 from prelu_tools.commands.verify.inputs.linking import Layouts
 from prelu_tools.commands.verify.layers.matching import LayerJudge
 from prelu_tools.core.arrays import Array
+from prelu_tools.core.prelu.slopediff import LayerPairs
 from prelu_tools.core.results.verification.candidate import Tolerance
 from prelu_tools.core.results.verification.parity import LayerParity
 from prelu_tools.core.rounding.tolerance import Extent
@@ -254,6 +255,19 @@ def test_a_layer_without_slopes_proves_nothing() -> None:
         "a", True, "a: it has no slopes, so nothing is proven", None, None, None, "inconclusive",
         parameter="a.weight", node="a_node",
     )  # fmt: skip
+
+
+def test_a_layer_that_was_paired_against_its_name_is_noted() -> None:
+    mine, other = flat("a"), flat("b")
+    rig = Rig([mine], [other])
+    assert rig.one().note is None  # paired by order: nothing was told
+    pairs = LayerPairs(((mine, other),), (), ())
+    told = LayerJudge(rig.reference, [other], Layouts(), EXACT, pairs)
+    words = "called 'b' in the candidate, where other layers have these names"
+    assert [layer.note for layer in told.parities({})] == [words]
+    same = LayerPairs(((mine, mine),), (), ())
+    told = LayerJudge(rig.reference, [mine], Layouts(), EXACT, same)
+    assert [layer.note for layer in told.parities({})] == [None]
 
 
 def test_layers_that_only_one_side_has() -> None:
