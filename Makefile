@@ -305,7 +305,7 @@ bench-fleet: $(READY)
 	@$(FLEET) --models $(if $(QUICK),10,500) --command verify
 	@$(BIN)/python -m benchmarks.fleet.report $(if $(QUICK),build/fleet/fleet.json,docs/fleet.json)
 
-HONEST_PAGE := $(if $(QUICK)$(NETS)$(SEEDS),build/honest/page.md,docs/honest.md)
+HONEST_PAGE = $(if $(QUICK)$(NETS)$(SEEDS),build/honest/$@.md,docs/honest.md)
 HONEST := --jobs 2 $(if $(QUICK),--quick) $(if $(NETS),--nets $(NETS))
 
 bench-honest: .venv-honest/.ready
