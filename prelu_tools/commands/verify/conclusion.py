@@ -86,7 +86,7 @@ def conclude(
         *(power_gate(report, request) for report in reports),
     ]
     notes = tuple(dict.fromkeys([*reference.notes, *(n for item in judged for n in item.notes)]))
-    gates = [coverage_gate(coverage, request, late), sizes_gate(reference, notes, request)]
+    gates = [coverage_gate(coverage, request, late), sizes_gate(reference, request)]
     for verdict, reason in filter(None, [*gates, *of_reports]):
         verdicts.append(verdict)
         reasons.append(reason)

@@ -100,17 +100,14 @@ def power_gate(report: CandidateReport, request: VerifyRequest) -> tuple[Verdict
     )
 
 
-def sizes_gate(
-    reference: Reference, notes: Sequence[str], request: VerifyRequest
-) -> tuple[Verdict, str] | None:
+def sizes_gate(reference: Reference, request: VerifyRequest) -> tuple[Verdict, str] | None:
     """Whether the reference's sizes can be compared: None, or a verdict and why not.
 
     Args:
-        reference: what is compared with; its sizes may be the candidate's.
-        notes: say so.
+        reference: what is compared with; its notes say if its sizes are the candidate's.
         request: the options.
     """
-    taken = {"sizes_taken", "sizes_disagree"} & set(map(code_of, notes))
+    taken = {"sizes_taken", "sizes_disagree"} & set(map(code_of, reference.notes))
     if not request.strict_interface or not taken:
         return None
     inputs = [InputOption(spec.name, spec.shape) for spec in reference.source.inputs()]

@@ -13,9 +13,7 @@ from prelu_tools.graph.walk import bodies
 
 _LAYERS = {"Conv", "ConvTranspose", "DeformConv", "Gemm", "MatMul", "Einsum", "LSTM", "GRU", "RNN",
            "FusedConv", "FusedGemm", "FusedMatMul"}  # fmt: skip
-_N_WEIGHTS = (
-    4  # the inputs that may be weights come first: those of an LSTM are the second to fourth
-)
+_N_WEIGHTS = 4  # inputs that may be weights: those of an LSTM are the second to the fourth
 _OF_SIZES = {"Shape", "Size"}  # what follows computes sizes, of any tensor
 _BEFORE_BIAS = {"Mul", "Reshape", "Transpose", "Identity", "Cast", "Squeeze", "Unsqueeze", "Slice",
                 "Pad"}  # fmt: skip

@@ -154,11 +154,15 @@ def test_slopes_that_rounding_hides_are_not_shown(least: float | None) -> None:
 @pytest.mark.parametrize("code", ["sizes_taken", "sizes_disagree"])
 def test_sizes_of_the_candidate_cannot_be_compared_with_it(code: str) -> None:
     inputs = [TensorSpec("x", "float32", ("batch", 3), (1, 3)), TensorSpec("n", "int64", (), ())]
-    reference: Any = SimpleNamespace(source=SimpleNamespace(inputs=lambda: inputs))
-    notes, strict = [Reason("they are its", code)], replace(REQUEST, strict_interface=True)
-    assert sizes_gate(reference, notes, REQUEST) is None
-    assert sizes_gate(reference, [Reason("a note", "sizes_freed"), "a note"], strict) is None
-    found = sizes_gate(reference, notes, strict)
+    source, strict = SimpleNamespace(inputs=lambda: inputs), replace(REQUEST, strict_interface=True)
+
+    def asked(request: VerifyRequest, *notes: str) -> tuple[str, str] | None:
+        reference: Any = SimpleNamespace(source=source, notes=notes)
+        return sizes_gate(reference, request)
+
+    assert asked(REQUEST, Reason("they are its", code)) is None
+    assert asked(strict, Reason("a note", "sizes_freed"), "a note") is None
+    found = asked(strict, Reason("they are its", code))
     assert found is not None
     assert (found[0], code_of(found[1])) == ("inconclusive", "sizes_not_stated")
     assert found[1] == (

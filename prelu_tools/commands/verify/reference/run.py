@@ -88,7 +88,7 @@ def run_reference(
         reference.notes += of_inputs(reference.feeds)
         reference.notes += of_slopes(reference.coverage) if plan.layers else []
         if plan.wide:
-            _run_moved(reference, plan)
+            _run_all_perturbed(reference, plan)
             _run_wide(reference, plan)
         yield reference
 
@@ -146,7 +146,7 @@ def _search(reference: Reference, plan: ReferencePlan) -> None:
         _run_all(reference, plan, before)
 
 
-def _run_moved(reference: Reference, plan: ReferencePlan) -> None:
+def _run_all_perturbed(reference: Reference, plan: ReferencePlan) -> None:
     """Run everything perturbed; where that fails, there is a limit for each tensor only."""
     if reference.is_random:
         return

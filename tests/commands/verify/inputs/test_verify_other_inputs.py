@@ -205,6 +205,12 @@ def test_sizes_that_are_the_candidates_own_are_not_compared(nets: Path) -> None:
     assert prelu_tools.verify(*pair, strict_interface=True, input=stated, **_FAST).verdict == "pass"
 
 
+def test_a_candidate_with_the_sizes_of_the_reference_is_compared(nets: Path) -> None:
+    pair = nets.with_name("picture.onnx"), f"{nets}:picture"
+    found = prelu_tools.verify(*pair, strict_interface=True, **_FAST)
+    assert (found.verdict, found.reasons) == ("pass", ())
+
+
 def test_lazy_modules_are_built_for_them(nets: Path) -> None:
     result = prelu_tools.verify(f"{nets}:lazy", nets.with_name("picture.onnx"), **_FAST)
     assert result.verdict == "fail"  # its weights are drawn anew
