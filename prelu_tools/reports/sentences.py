@@ -11,7 +11,6 @@ from prelu_tools.core.results.reasons import RECORD_NOT_CHECKED, WARNINGS, code_
 from prelu_tools.core.results.verification.candidate import CandidateReport, Power, Tolerance
 from prelu_tools.core.results.verification.parity import (
     Deviation,
-    InterfaceDifference,
     LayerParity,
     OutputParity,
 )
@@ -124,14 +123,14 @@ def unknown_records(result: BatchResult) -> Iterator[str]:
 
 def interfaces(result: BatchResult) -> Iterator[str]:
     """How candidates differ from their references in names, types, sizes and axes; not all."""
-    found = [
-        f"interface: {entry.name}: {one.words}"
-        for entry in result.entries
-        for report in (entry.document or {}).get("candidates", ())
-        for one in (InterfaceDifference(**kept) for kept in report["interface"])
-        if one.words not in report["reasons"]
-    ]
-    found = list(dict.fromkeys(found))
+    read = ((entry.name, entry.verification) for entry in result.entries)
+    lines = (
+        f"interface: {name}: {words}"
+        for name, seen in read
+        for report in (() if seen is None else seen.candidates)
+        for words in _interface(report)
+    )
+    found = list(dict.fromkeys(lines))
     yield from found[:_MOST_DIFFERENCES]
     if found[_MOST_DIFFERENCES:]:
         yield f"interface: and {len(found) - _MOST_DIFFERENCES:,} more differences: see the JSON"
@@ -235,9 +234,11 @@ def equality(report: CandidateReport) -> str:
 
 def interface_lines(report: CandidateReport) -> tuple[str, ...]:
     """Differences in names, types, sizes and axes that no reason of the verdict states already."""
-    return tuple(
-        f"interface: {one.words}" for one in report.interface if one.words not in report.reasons
-    )
+    return tuple(f"interface: {words}" for words in _interface(report))
+
+
+def _interface(report: CandidateReport) -> Iterator[str]:
+    yield from (one.words for one in report.interface if one.words not in report.reasons)
 
 
 def slope_word(layer: LayerParity) -> str:
